@@ -1,0 +1,76 @@
+package credential
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"hash/crc32"
+	"strings"
+
+	"gatehouse/id"
+	"gatehouse/secret"
+)
+
+// An API key reads gh_<environment>_<public id>_<secret><checksum>, so that people and leak scanners know it:
+// 16 characters of public id (80 bits), 32 of secret (160 bits), 7 of checksum (CRC-32 of all that stands before it).
+const (
+	keyPrefix   = "gh_"
+	publicLen   = 16
+	secretLen   = 32
+	checksumLen = 7
+	// MaxKey is the longest key there can be: an environment's name has at most 32 characters.
+	MaxKey = len(keyPrefix) + 32 + 1 + publicLen + 1 + secretLen + checksumLen
+)
+
+// NewKey makes an API key for the environment: the key, which is shown once, its public id and its hash.
+func NewKey(environment string) (key secret.Value, public string, hash secret.Hash) {
+	var b [10 + 20]byte
+	rand.Read(b[:])
+	public = id.Encode(b[:10])
+	head := keyPrefix + environment + "_" + public + "_" + id.Encode(b[10:])
+	key = secret.New(head + checksum([]byte(head)))
+	return key, public, key.Hash()
+}
+
+func checksum(b []byte) string {
+	c := crc32.ChecksumIEEE(b)
+	return id.Encode([]byte{byte(c >> 24), byte(c >> 16), byte(c >> 8), byte(c)})
+}
+
+// Key is an API key taken apart. Its parts are borrowed from what was parsed.
+type Key struct{ Environment, Public, whole []byte }
+
+// ParseKey takes a key apart and checks its form and checksum, without allocating. What does not parse was never
+// issued by Gatehouse, or was mistyped.
+func ParseKey(b []byte) (Key, bool) {
+	if len(b) > MaxKey || !bytes.HasPrefix(b, []byte(keyPrefix)) {
+		return Key{}, false
+	}
+	const tail = 1 + publicLen + 1 + secretLen + checksumLen
+	cut := len(b) - tail // where the environment ends
+	if cut <= len(keyPrefix) || b[cut] != '_' || b[cut+1+publicLen] != '_' {
+		return Key{}, false
+	}
+	end := len(b) - checksumLen
+	c := crc32.ChecksumIEEE(b[:end])
+	for i := checksumLen - 1; i >= 0; i-- { // the characters of checksum, from the last
+		if b[end+i] != alphabet[c&31] {
+			return Key{}, false
+		}
+		c >>= 5
+	}
+	return Key{Environment: b[len(keyPrefix):cut], Public: b[cut+1 : cut+1+publicLen], whole: b}, true
+}
+
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz" // as in id
+
+// Hash is the SHA-256 of the whole key, to be compared with Credential.Hash.
+func (k Key) Hash() secret.Hash { return sha256.Sum256(k.whole) }
+
+// Hint is how a stored key is shown: enough to recognise it, too little to use it.
+func (c Credential) Hint() string {
+	if c.Kind != APIKey {
+		return c.PublicID
+	}
+	return strings.Join([]string{"gh", c.Environment, c.PublicID, "…"}, "_")
+}

@@ -1,0 +1,40 @@
+// Package event is the one record that every exchange leaves: typed, all fields always there, written once.
+package event
+
+import "time"
+
+// Exchange is what happened with one request. Empty strings mean that it did not get so far.
+type Exchange struct {
+	Time          time.Time
+	ID            string // the request id, which the caller was told as well
+	Environment   string
+	Gateway       string
+	Revision      int64
+	Method        string
+	Host          string
+	Path          string // without the query, which may hold secrets
+	Status        int
+	Peer          string // address of the client
+	API           string
+	Operation     string
+	Route         string
+	Upstream      string // the address that answered
+	Organization  string
+	Application   string
+	Credential    string
+	Grant         string
+	Product       string
+	Plan          string
+	Verdict       string // "passed", "answered" or "refused"
+	Rule          string // the policy that refused or answered
+	Fault         string // the kind of the fault, "none" otherwise
+	Code          string // its stable name
+	RequestBytes  int64
+	ResponseBytes int64
+	UpstreamTime  time.Duration // from the first byte sent to the head received
+	Total         time.Duration
+	Protocol      string // "HTTP/1.1", "HTTP/2.0"
+}
+
+// Sink takes events. Write must not keep e, and must not block for long: what it cannot take in time it counts as lost.
+type Sink interface{ Write(e *Exchange) }

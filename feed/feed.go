@@ -1,0 +1,150 @@
+// Package feed is the ordered stream of changes to the gateways of one environment: its entries, their chain, the
+// receipts, and both ends over small interfaces. It knows no store.
+package feed
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"gatehouse/id"
+)
+
+// Kind is what an entry changes.
+type Kind string
+
+// The kinds of entries. The payload of each is the type of that name, as JSON.
+const (
+	KindOrganization Kind = "organization"
+	KindApplication  Kind = "application"
+	KindCredential   Kind = "credential"
+	KindGrant        Kind = "grant"
+	KindRevision     Kind = "revision"
+)
+
+// Change is a row of the feed before it has a number: written in the transaction of the change it tells of.
+type Change struct {
+	Row         int64  // set by the store: the order of commits
+	Environment string // "" means every environment
+	Kind        Kind
+	Key         string // the ID of what changed
+	Version     int64  // of that entity: rows of one entity are numbered by it
+	Payload     json.RawMessage
+	Committed   time.Time
+}
+
+// Position is a place in one environment's feed: everything through Seq, whose digest is Digest, in that Epoch.
+type Position struct {
+	Epoch  int64  `json:"epoch"`
+	Seq    int64  `json:"seq"`
+	Digest string `json:"digest"`
+}
+
+// Entry is one numbered change. Seq counts from 1 without gaps in each environment. Digest covers the entry and the
+// digest before it; Signature is the control plane's, over the digest.
+type Entry struct {
+	Environment string          `json:"environment"`
+	Epoch       int64           `json:"epoch"`
+	Seq         int64           `json:"seq"`
+	Previous    string          `json:"previous"`
+	Kind        Kind            `json:"kind"`
+	Key         string          `json:"key"`
+	Version     int64           `json:"version"`
+	Payload     json.RawMessage `json:"payload"`
+	Committed   time.Time       `json:"committed"`
+	Digest      string          `json:"digest"`
+	Signature   []byte          `json:"signature"`
+}
+
+// Organization is what a gateway knows of an organization.
+type Organization struct {
+	ID   id.ID  `json:"id"`
+	Name string `json:"name"`
+	Live bool   `json:"live"`
+}
+
+// Application is what a gateway knows of an application.
+type Application struct {
+	ID           id.ID  `json:"id"`
+	Organization id.ID  `json:"organization"`
+	Name         string `json:"name"`
+	Live         bool   `json:"live"`
+}
+
+// Credential is what a gateway knows of a credential. Live false means it is refused whatever the time.
+type Credential struct {
+	ID          id.ID     `json:"id"`
+	Application id.ID     `json:"application"`
+	Kind        string    `json:"kind"`
+	PublicID    string    `json:"public_id"`
+	Hash        []byte    `json:"hash"`
+	Grants      []id.ID   `json:"grants,omitempty"`
+	Live        bool      `json:"live"`
+	Ended       string    `json:"ended,omitempty"` // the state's word when it is not live: revoked, suspended
+	Expires     time.Time `json:"expires"`         // the earlier of its expiry and its retirement
+}
+
+// Grant is what a gateway knows of a grant.
+type Grant struct {
+	ID          id.ID     `json:"id"`
+	Application id.ID     `json:"application"`
+	Product     string    `json:"product"`
+	Plan        string    `json:"plan"`
+	Scopes      []string  `json:"scopes"`
+	From        time.Time `json:"from"`
+	Until       time.Time `json:"until"`
+	State       string    `json:"state"` // active, suspended, ended
+}
+
+// Revision is a published manifest. Bundle is as manifest.Bundle encodes it.
+type Revision struct {
+	Number int64  `json:"number"`
+	Digest string `json:"digest"`
+	Bundle []byte `json:"bundle"`
+}
+
+// Receipt is a gateway's word: everything through Position is in force since At.
+type Receipt struct {
+	Gateway     string    `json:"gateway"`
+	Environment string    `json:"environment"`
+	Position    Position  `json:"position"`
+	Revision    int64     `json:"revision"` // served now
+	Desired     int64     `json:"desired"`  // the newest one that arrived; another than Revision when it did not compile
+	Trouble     string    `json:"trouble,omitempty"`
+	At          time.Time `json:"at"`
+}
+
+// Source is the control plane's end, as a gateway sees it: in process, or over a connection.
+type Source interface {
+	// Tail returns up to limit entries of the environment after the position, in order; none when there are none.
+	// A position that is not in the feed (another digest, a higher seq, another epoch) is fault.Conflict.
+	Tail(ctx context.Context, environment string, after Position, limit int) ([]Entry, error)
+	// Changed returns a channel that is closed once the environment may have entries after seq. It is a hint: it may be
+	// closed with nothing new, and a gateway polls as well.
+	Changed(environment string, seq int64) <-chan struct{}
+	// Acknowledge takes a receipt.
+	Acknowledge(ctx context.Context, r Receipt) error
+}
+
+// Log is what the control plane's end needs of a store.
+type Log interface {
+	// AppendChange stores a row without a number, in the transaction of the change.
+	AppendChange(ctx context.Context, c Change) error
+	// Unnumbered returns rows that are not numbered yet, in the order of their commits.
+	Unnumbered(ctx context.Context, limit int) ([]Change, error)
+	// Number stores the entries that a row became, one for each environment it is for, and takes the row out of
+	// Unnumbered.
+	Number(ctx context.Context, row int64, entries []Entry) error
+	// Head is the position after the newest entry of the environment; the zero Seq when it has none.
+	Head(ctx context.Context, environment string) (Position, error)
+	// Entries returns entries after seq, ascending.
+	Entries(ctx context.Context, environment string, after int64, limit int) ([]Entry, error)
+	// Entry returns the one with that number, or fault.NotFound.
+	Entry(ctx context.Context, environment string, seq int64) (Entry, error)
+	// EntryOf returns the newest entry of that kind and key, or fault.NotFound: what a change's number became.
+	EntryOf(ctx context.Context, environment string, k Kind, key string) (Entry, error)
+	// PutReceipt stores a gateway's newest receipt; an older one than is stored changes nothing. It is telemetry.
+	PutReceipt(ctx context.Context, r Receipt) error
+	// Receipts returns the newest receipt of each gateway of the environment.
+	Receipts(ctx context.Context, environment string) ([]Receipt, error)
+}

@@ -1,0 +1,128 @@
+// Package grant is the right that results from an approved access request: who may reach what, where, why, from
+// when and until when. It is the unit of truth. (An OAuth grant type is always written GrantType.)
+package grant
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/id"
+)
+
+// State is where a grant stands. That its time has not begun or has run out is no state: see Live.
+type State string
+
+// The states of a grant.
+const (
+	Active    State = "active"
+	Suspended State = "suspended"
+	Ended     State = "ended"
+)
+
+// Grant is application × product × plan × environment × scopes, approved by named people for a purpose, from a start
+// to an end.
+type Grant struct {
+	ID           id.ID     `json:"id"`
+	Request      id.ID     `json:"request"`
+	Organization id.ID     `json:"organization"`
+	Application  id.ID     `json:"application"`
+	Environment  string    `json:"environment"`
+	Product      string    `json:"product"`
+	Plan         string    `json:"plan"`
+	Scopes       []string  `json:"scopes"`
+	Purpose      string    `json:"purpose"`
+	ApprovedBy   []id.ID   `json:"approved_by"` // in the order of their decisions; none when the plan decides by itself
+	From         time.Time `json:"from"`
+	Until        time.Time `json:"until"` // the grant holds before this instant and not at it
+	State        State     `json:"state"`
+	Reason       string    `json:"reason,omitempty"` // why it was suspended, resumed or ended
+	Ended        time.Time `json:"ended,omitzero"`
+	Version      int64     `json:"version"`
+}
+
+// Live reports whether the grant lets anything through at that time.
+func (g Grant) Live(now time.Time) bool {
+	return g.State == Active && !now.Before(g.From) && now.Before(g.Until)
+}
+
+// Standing is the word for how the grant stands at that time: upcoming, active, suspended, expired or ended.
+func (g Grant) Standing(now time.Time) string {
+	switch {
+	case g.State == Ended:
+		return "ended"
+	case !now.Before(g.Until):
+		return "expired"
+	case g.State == Suspended:
+		return "suspended"
+	case now.Before(g.From):
+		return "upcoming"
+	}
+	return "active"
+}
+
+// Suspend stops the grant until Resume.
+func (g Grant) Suspend(reason string, now time.Time) (Grant, error) {
+	if g.State != Active || !now.Before(g.Until) {
+		return g, fault.New(fault.Conflict, "grant %s is %s, not active", g.ID, g.Standing(now))
+	}
+	g.State, g.Reason = Suspended, reason
+	return g, nil
+}
+
+// Resume ends a suspension. It does not move the end.
+func (g Grant) Resume(reason string, now time.Time) (Grant, error) {
+	if g.State != Suspended || !now.Before(g.Until) {
+		return g, fault.New(fault.Conflict, "grant %s is %s, not suspended", g.ID, g.Standing(now))
+	}
+	g.State, g.Reason = Active, reason
+	return g, nil
+}
+
+// End ends the grant for good.
+func (g Grant) End(reason string, now time.Time) (Grant, error) {
+	if g.State == Ended || !now.Before(g.Until) {
+		return g, fault.New(fault.Conflict, "grant %s is already %s", g.ID, g.Standing(now))
+	}
+	g.State, g.Reason, g.Ended = Ended, reason, now
+	return g, nil
+}
+
+// Covers reports whether the grant holds every one of the scopes.
+func (g Grant) Covers(scopes []string) bool {
+	for _, s := range scopes {
+		if !slices.Contains(g.Scopes, s) {
+			return false
+		}
+	}
+	return true
+}
+
+// Filter selects grants or requests. Empty fields select all.
+type Filter struct {
+	Organization id.ID
+	Application  id.ID
+	Environment  string
+	State        string
+	Ending       time.Time // grants only: those active ones whose end is before this
+}
+
+// Store keeps requests and grants.
+type Store interface {
+	// Grant returns one, or fault.NotFound.
+	Grant(ctx context.Context, i id.ID) (Grant, error)
+	// PutGrant inserts when g.Version is 0, else replaces the row of that version, and returns g with its new version.
+	// Another version is fault.Stale.
+	PutGrant(ctx context.Context, g Grant) (Grant, error)
+	// Grants lists by ID, ascending, after the given one.
+	Grants(ctx context.Context, f Filter, after id.ID, limit int) ([]Grant, error)
+
+	// Request returns one, or fault.NotFound.
+	Request(ctx context.Context, i id.ID) (Request, error)
+	// PutRequest inserts when r.Version is 0, else replaces the row of that version, and returns r with its new version.
+	// Another version is fault.Stale: of two approvers at the same moment one decides.
+	PutRequest(ctx context.Context, r Request) (Request, error)
+	// Requests lists by ID, ascending, after the given one.
+	Requests(ctx context.Context, f Filter, after id.ID, limit int) ([]Request, error)
+}

@@ -1,0 +1,172 @@
+// Package manifest is what is declared: APIs, routes, policies, upstreams, products and plans, strictly decoded.
+package manifest
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Format is the version of the manifest's form that this build reads.
+const Format = 1
+
+// Manifest is all files of a folder together. The files (*.yaml, *.yml) are read in the order of their names, and their
+// lists are joined: how a manifest is cut into files means nothing.
+type Manifest struct {
+	Gatehouse    int           `json:"gatehouse"`    // the version of this form: 1
+	Environments []Environment `json:"environments"` // where the APIs are exposed; the first is served on the first gateway address
+	Upstreams    []Upstream    `json:"upstreams"`    // the services behind the gateway
+	APIs         []API         `json:"apis"`         // what is offered, each from its OpenAPI document
+	Products     []Product     `json:"products"`     // bundles of operations offered to partners
+}
+
+// Environment is a place where the APIs are exposed.
+type Environment struct {
+	Name        string `json:"name"`        // lower case letters, digits and hyphens; part of every key
+	Title       string `json:"title"`       // shown to people; default: the name
+	Description string `json:"description"` // one or two sentences for partners
+	URL         string `json:"url"`         // the address partners call; default: that of the gateway itself
+}
+
+// Upstream is a service behind the gateway.
+type Upstream struct {
+	Name         string                      `json:"name"`
+	Targets      []string                    `json:"targets"`      // http:// or https:// addresses without a path, taken in turn
+	Environments map[string]UpstreamOverride `json:"environments"` // other targets in some environments
+	Timeouts     Timeouts                    `json:"timeouts"`
+	Present      []Present                   `json:"present"` // fields that prove to the upstream that the gateway asks
+}
+
+// UpstreamOverride is what differs in one environment.
+type UpstreamOverride struct {
+	Targets []string `json:"targets"`
+}
+
+// Timeouts are the deadlines of a call to an upstream.
+type Timeouts struct {
+	Connect Duration `json:"connect"` // to open a connection; default 2s
+	Read    Duration `json:"read"`    // between two parts of the answer, its head included; default 10s
+	Total   Duration `json:"total"`   // for the whole exchange; default 30s
+}
+
+// Present is one header field with a secret that the gateway adds for the upstream.
+type Present struct {
+	Header string `json:"header"`
+	Secret string `json:"secret"` // the name of a secret of the gateway, set in its start-up configuration; never the secret itself
+}
+
+// API is one API, described by its OpenAPI document.
+type API struct {
+	Name         string      `json:"name"`
+	Title        string      `json:"title"`         // default: the document's
+	OpenAPI      string      `json:"openapi"`       // the document (3.0 or 3.1, YAML or JSON), relative to the manifest's folder
+	Path         string      `json:"path"`          // where the gateway exposes it, such as /eid/v1
+	UpstreamPath string      `json:"upstream_path"` // what stands before the document's paths at the upstream; default: nothing
+	Hosts        []string    `json:"hosts"`         // only for these host names; default: all
+	Upstream     string      `json:"upstream"`
+	Policies     []Policy    `json:"policies"`   // of every operation
+	Operations   []Operation `json:"operations"` // what differs for some operations
+}
+
+// Operation says what differs for one operation of an API.
+type Operation struct {
+	ID       string   `json:"id"`       // the operationId in the OpenAPI document
+	Expose   *bool    `json:"expose"`   // false: not offered by the gateway; default true
+	Scopes   []string `json:"scopes"`   // what a grant must hold; default: what the document's security says
+	Policies []Policy `json:"policies"` // these kinds instead of the API's of the same kind, and others beside them
+	Remove   []string `json:"remove"`   // kinds of the API's policies that this operation goes without
+}
+
+// Policy is one policy: the name of its kind, and that kind's own settings.
+type Policy struct {
+	Kind   string          // the single key of the YAML mapping, as in "- rate_limit: {…}"; a bare word means no settings
+	Config json.RawMessage // the settings as a JSON object
+}
+
+// Product is a bundle of operations offered to partners.
+type Product struct {
+	Name         string            `json:"name"`
+	Title        string            `json:"title"`
+	Description  string            `json:"description"`  // Markdown
+	Owner        string            `json:"owner"`        // the team that answers for it
+	Environments []string          `json:"environments"` // where it is offered; default: everywhere
+	Operations   []ProductAPI      `json:"operations"`
+	Scopes       map[string]string `json:"scopes"` // each scope a partner can ask for, with what it allows in a sentence
+	Plans        []Plan            `json:"plans"`
+}
+
+// ProductAPI names operations of one API.
+type ProductAPI struct {
+	API string   `json:"api"`
+	IDs []string `json:"ids"` // operationIds; default: all that are exposed
+}
+
+// Plan is the terms under which a product is offered.
+type Plan struct {
+	Name              string   `json:"name"`
+	Title             string   `json:"title"`
+	Description       string   `json:"description"`
+	Limits            []Limit  `json:"limits"`
+	Approval          Approval `json:"approval"`
+	Longest           Duration `json:"longest"`            // the longest a grant may last, such as 365d
+	Credentials       []string `json:"credentials"`        // kinds of credentials that may be used; default: api_key
+	CredentialLongest Duration `json:"credential_longest"` // the longest a credential may last; default: 90d
+	Environments      []string `json:"environments"`       // where the plan is offered; default: wherever the product is
+}
+
+// Limit is one window: so many requests per time, of which a burst may come at once.
+type Limit struct {
+	Name     string   `json:"name"` // shown in the RateLimit fields; default: made from the window
+	Requests int64    `json:"requests"`
+	Per      Duration `json:"per"`
+	Burst    int64    `json:"burst"` // default: requests
+}
+
+// Approval is how a request on the plan is decided.
+type Approval struct {
+	Automatic bool    `json:"automatic"` // approved at once for a verified organization; else the stages decide
+	Stages    []Stage `json:"stages"`
+}
+
+// Stage is one step of an approval route.
+type Stage struct {
+	Name  string `json:"name"`
+	Role  string `json:"role"`  // of staff; default approver
+	Count int    `json:"count"` // so many people; default 1
+}
+
+// Duration is a time span written as Go writes it, with d for days besides: 90d, 12h, 1m30s.
+type Duration time.Duration
+
+// Diagnostic is one thing wrong with a manifest: where, and what.
+type Diagnostic struct {
+	File    string `json:"file,omitempty"`    // relative to the manifest's folder
+	Line    int    `json:"line,omitempty"`    // from 1; 0 when it is about no line
+	Pointer string `json:"pointer,omitempty"` // into the file, as RFC 6901
+	Text    string `json:"text"`
+	Warning bool   `json:"warning,omitempty"` // does not stop a publish
+}
+
+func (d Diagnostic) String() string {
+	level := ""
+	if d.Warning {
+		level = "warning: "
+	}
+	switch {
+	case d.File != "" && d.Line > 0:
+		return fmt.Sprintf("%s:%d: %s%s: %s", d.File, d.Line, level, d.Pointer, d.Text)
+	case d.File != "":
+		return fmt.Sprintf("%s: %s%s: %s", d.File, level, d.Pointer, d.Text)
+	}
+	return fmt.Sprintf("%s%s: %s", level, d.Pointer, d.Text)
+}
+
+// Fatal reports whether any of the diagnostics stops a publish.
+func Fatal(ds []Diagnostic) bool {
+	for _, d := range ds {
+		if !d.Warning {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,71 @@
+// Package store gathers the nouns' stores into one, with transactions. Each promise has a test in storetest.
+package store
+
+import (
+	"context"
+	"time"
+
+	"gatehouse/application"
+	"gatehouse/audit"
+	"gatehouse/credential"
+	"gatehouse/env"
+	"gatehouse/feed"
+	"gatehouse/grant"
+	"gatehouse/id"
+	"gatehouse/identity"
+	"gatehouse/mail"
+	"gatehouse/organization"
+	"gatehouse/session"
+)
+
+// Store keeps everything that happens.
+type Store interface {
+	// View runs fn with a consistent, read-only state.
+	View(ctx context.Context, fn func(Tx) error) error
+	// Update runs fn alone among updates and commits what it did, durably, before it returns; an error from fn undoes it
+	// all. fn may run more than once, so it changes nothing outside the Tx.
+	Update(ctx context.Context, fn func(Tx) error) error
+	// Committed returns a channel that is closed after the next commit that left rows to number or seal.
+	Committed() <-chan struct{}
+	// Backup writes a consistent copy of the whole store to the file, which must not exist, while the store is in use.
+	Backup(ctx context.Context, file string) error
+	Close() error
+}
+
+// Tx is one transaction. It is not for use by several goroutines, nor after fn has returned.
+type Tx interface {
+	identity.Store
+	session.Store
+	organization.Store
+	application.Store
+	credential.Store
+	grant.Store
+	env.Store
+	audit.Log
+	feed.Log
+	Outbox
+	// Once records that this person sent the form with this key and returns "" the first time, else the object that the
+	// first one made. object may be empty at first and set by a second call in the same transaction.
+	Once(ctx context.Context, person id.ID, key string, object id.ID, now time.Time) (id.ID, error)
+	// Sweep removes what is over and of no more use (sessions, links, device codes, once keys), as of now.
+	Sweep(ctx context.Context, now time.Time) error
+}
+
+// Outbox is letters waiting to be sent: written with the change that causes them, sent after its commit.
+type Outbox interface {
+	// AddLetter stores a letter to send.
+	AddLetter(ctx context.Context, l mail.Letter) error
+	// ClaimLetters takes up to limit letters that wait, for a lease, in which nobody else gets them.
+	ClaimLetters(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]Posted, error)
+	// LetterSent removes a letter.
+	LetterSent(ctx context.Context, i int64) error
+	// LetterFailed records the error and when to try again; a zero time gives the letter up and keeps it for people to see.
+	LetterFailed(ctx context.Context, i int64, problem string, again time.Time) error
+}
+
+// Posted is a letter in the outbox.
+type Posted struct {
+	ID    int64
+	Tries int
+	mail.Letter
+}
