@@ -1,0 +1,48 @@
+# Everything a person needs: make run, make demo, make test. `make help` lists the rest.
+GO      ?= go
+BIN     := bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help build run demo test check fast fuzz bench screenshots tools clean docs
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+build: ## the two binaries, static, into bin/
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/gatehouse ./cmd/gatehouse
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/eid ./examples/eid
+
+run: build ## everything on this machine, in development mode: portal on localhost:8001, gateway on localhost:8000
+	@exec $(BIN)/gatehouse serve --dev --example --manifest examples/eid/manifest
+
+demo: build ## walk the whole story against a fresh instance, through public HTTP only (DEMO_OUTPUT=json for machines)
+	@$(GO) run ./examples/demo -gatehouse $(BIN)/gatehouse -eid $(BIN)/eid
+
+tools: ## install what the tests need (Debian packages, as root)
+	@scripts/tools
+
+test: tools check ## everything that CI runs, and what it needs installed
+
+check: ## gofmt, vet, staticcheck, every test under the race detector, fuzz seeds, architecture
+	@scripts/check
+
+fast: ## the tests of what changed, without the race detector
+	$(GO) test ./...
+
+fuzz: ## each fuzz target for FUZZTIME (default 30s)
+	@scripts/fuzz $(or $(FUZZTIME),30s)
+
+bench: ## the micro-benchmarks of the request path, the store and the feed
+	$(GO) test -run '^$$' -bench . -benchmem ./credential ./ratelimit ./policy/... ./snapshot ./gateway ./store/... ./feed ./audit
+
+screenshots: build ## the portal's pages as pictures, into screenshots/
+	$(GO) test -count=1 ./portal/browsertest
+
+docs: ## what is generated: the manifest reference
+	$(GO) run ./manifest/reference > docs/manifest.md
+
+clean:
+	rm -rf $(BIN) screenshots
