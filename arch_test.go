@@ -1,0 +1,292 @@
+package gatehouse_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A room is a package: the floor it stands on, which of our packages it may import, and why it needs to.
+// Arrows point down; what stands on the same floor must be said in sideways too.
+type room struct {
+	floor int
+	may   string
+	why   string
+}
+
+var rooms = map[string]room{
+	"fault":     {1, "", "the one error type"},
+	"id":        {1, "fault", "a malformed identifier is a fault"},
+	"secret":    {1, "id", "random secrets use the alphabet of IDs"},
+	"wire":      {1, "", "a message, whatever protocol carried it"},
+	"ratelimit": {1, "", "the rule and its counter"},
+	"event":     {1, "", "what every exchange leaves"},
+	"config":    {1, "fault secret", "start-up configuration"},
+	"manifest":  {1, "fault", "what is declared"},
+
+	"identity":     {2, "id secret", "people and machines of the control plane"},
+	"session":      {2, "id secret", "a person's sign-in"},
+	"organization": {2, "fault id", "a noun: its states and its store"},
+	"application":  {2, "fault id", "a noun"},
+	"credential":   {2, "fault id secret", "a noun; keys are hashed"},
+	"grant":        {2, "fault id", "a noun: the unit of truth"},
+	"env":          {2, "fault id", "environments and revisions"},
+	"audit":        {2, "fault id", "the log's entries, leaves and verification"},
+	"feed":         {2, "fault id", "entries, chain, receipts, both ends (decision 0001)"},
+	"mail":         {2, "fault secret", "letters and how they are sent (decision 0001)"},
+	"problem":      {2, "fault", "faults as RFC 9457 documents"},
+	"http1":        {2, "fault wire", "the strict HTTP/1.1 codec"},
+
+	"store":           {3, "application audit credential env feed grant id identity mail organization session", "gathers the nouns' stores"},
+	"store/sqldb":     {3, "application audit credential env fault feed grant id identity mail organization secret session store", "SQL for all of them"},
+	"store/storetest": {3, "application audit credential env fault feed grant id identity mail organization secret session store", "a test for each promise"},
+
+	"policy":             {4, "fault id ratelimit secret wire", "what a rule may see and do"},
+	"policy/anonymous":   {4, "policy", "a policy kind"},
+	"policy/apikey":      {4, "credential fault policy secret wire", "a policy kind"},
+	"policy/cors":        {4, "fault policy wire", "a policy kind"},
+	"policy/granted":     {4, "fault id policy", "a policy kind"},
+	"policy/headers":     {4, "fault policy wire", "a policy kind"},
+	"policy/limit":       {4, "fault policy ratelimit", "a policy kind"},
+	"policy/requestsize": {4, "fault policy wire", "a policy kind"},
+
+	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret wire", "manifest -> routes, feed -> access index"},
+
+	"control": {6, "application audit credential env fault feed grant id identity mail manifest organization policy ratelimit secret session snapshot store", "every rule of who may change what"},
+	"gateway": {6, "event fault feed id policy problem ratelimit secret snapshot wire http1", "serves requests from a view"},
+
+	"adminapi": {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot", "JSON"},
+	"portal":   {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot", "pages"},
+
+	"app":                {8, "adminapi audit config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem secret snapshot store store/sqldb", "the only room that knows all"},
+	"cmd/gatehouse":      {9, "app audit config control credential fault feed grant id identity manifest secret snapshot store/sqldb application organization env", "flags, signals, exit codes"},
+	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
+	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},
+	"examples/demo":      {9, "", "a visitor: it knows the public HTTP only"},
+}
+
+// sideways are the arrows between rooms of one floor, each with its reason.
+var sideways = map[string]string{
+	"id -> fault":                    "faults are the lowest of all",
+	"secret -> id":                   "one alphabet",
+	"config -> fault":                "faults are the lowest of all",
+	"config -> secret":               "secrets of the configuration do not print",
+	"manifest -> fault":              "faults are the lowest of all",
+	"store/sqldb -> store":           "implements it",
+	"store/storetest -> store":       "tests it",
+	"policy/anonymous -> policy":     "is one",
+	"policy/apikey -> policy":        "is one",
+	"policy/cors -> policy":          "is one",
+	"policy/granted -> policy":       "is one",
+	"policy/headers -> policy":       "is one",
+	"policy/limit -> policy":         "is one",
+	"policy/requestsize -> policy":   "is one",
+	"manifest/reference -> manifest": "describes its types",
+}
+
+// never says what a package must not reach, however far, and why.
+var never = map[string]map[string]string{
+	"gateway": {
+		"database/sql":      "a request never waits for a database",
+		"gatehouse/store":   "the data plane serves from a view",
+		"gatehouse/control": "the data plane changes nothing",
+	},
+	"snapshot": {"database/sql": "compiling is pure", "os/exec": "compiling is pure", "net/http": "nothing above the codec sees net/http"},
+	"policy":   {"net/http": "nothing above the codec sees net/http"},
+	"portal":   {"database/sql": "pages go through control"},
+	"adminapi": {"database/sql": "so does the admin API"},
+}
+
+func init() {
+	for name, r := range rooms {
+		if strings.HasPrefix(name, "policy/") {
+			never[name] = never["policy"]
+		}
+		if r.floor == 2 && name != "mail" && name != "http1" && name != "problem" && !strings.HasPrefix(name, "drift") {
+			never[name] = map[string]string{"net/http": "a noun does not know who asks", "database/sql": "nor who keeps it"}
+		}
+	}
+}
+
+// imports reads every package's imports from its files, tests apart. It reads the files itself: what a child process
+// such as go list reads, the test cache does not see.
+func imports(t *testing.T) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if path != "." && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".")) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, src, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		name := filepath.ToSlash(filepath.Dir(path))
+		found[name] = append(found[name], "")
+		for _, i := range f.Imports {
+			found[name] = append(found[name], strings.Trim(i.Path.Value, `"`))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// faults is everything about the found imports that the tables do not allow.
+func faults(found map[string][]string) []string {
+	var wrong []string
+	for name, imps := range found {
+		r, known := rooms[name]
+		if !known {
+			wrong = append(wrong, name+" is not in the table of rooms")
+			continue
+		}
+		for _, imp := range imps {
+			short, ours := strings.CutPrefix(imp, "gatehouse/")
+			if !ours {
+				continue
+			}
+			if !slices.Contains(strings.Fields(r.may), short) {
+				wrong = append(wrong, name+" imports "+short+": not in its line of the table")
+			}
+			switch below := rooms[short].floor; {
+			case below > r.floor:
+				wrong = append(wrong, name+" imports "+short+": an arrow upwards")
+			case below == r.floor && sideways[name+" -> "+short] == "":
+				wrong = append(wrong, name+" imports "+short+": on one floor, without a reason in sideways")
+			}
+		}
+	}
+	for name, bad := range never {
+		seen := map[string]bool{}
+		var visit func(from, imp string)
+		visit = func(from, imp string) {
+			if why := bad[imp]; why != "" {
+				wrong = append(wrong, name+" reaches "+imp+" by way of "+from+": "+why)
+			}
+			short, ours := strings.CutPrefix(imp, "gatehouse/")
+			if !ours || seen[short] {
+				return
+			}
+			seen[short] = true
+			for _, next := range found[short] {
+				visit(short, next)
+			}
+		}
+		visit("", "gatehouse/"+name)
+	}
+	slices.Sort(wrong)
+	return slices.Compact(wrong)
+}
+
+func TestImports(t *testing.T) {
+	found := imports(t)
+	for _, w := range faults(found) {
+		t.Error(w)
+	}
+	for name := range rooms {
+		if found[name] == nil {
+			t.Errorf("%s is in the table of rooms and not in the tree", name)
+		}
+	}
+}
+
+// The guard bites: each kind of wrong arrow is found when it is put in.
+func TestImportsGuardBites(t *testing.T) {
+	for _, c := range []struct{ from, imp, want string }{
+		{"gateway", "gatehouse/control", "gateway reaches gatehouse/control by way of gateway: the data plane changes nothing"},
+		{"snapshot", "database/sql", "gateway reaches database/sql by way of snapshot: a request never waits for a database"},
+		{"grant", "net/http", "grant reaches net/http by way of grant: a noun does not know who asks"},
+		{"grant", "gatehouse/store", "grant imports store: an arrow upwards"},
+		{"grant", "gatehouse/organization", "grant imports organization: on one floor, without a reason in sideways"},
+		{"util", "strings", "util is not in the table of rooms"},
+	} {
+		found := imports(t)
+		found[c.from] = append(found[c.from], c.imp)
+		if got := faults(found); !slices.Contains(got, c.want) {
+			t.Errorf("%s importing %s: the guard says %q, not %q", c.from, c.imp, got, c.want)
+		}
+	}
+}
+
+// Every package says in one comment what it is.
+func TestPackageComments(t *testing.T) {
+	for name := range imports(t) {
+		files, err := filepath.Glob(filepath.Join(name, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := 0
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Doc != nil && (strings.HasPrefix(f.Doc.Text(), "Package "+f.Name.Name+" ") || f.Name.Name == "main") {
+				said++
+			}
+		}
+		if said != 1 {
+			t.Errorf("%s has %d package comments that begin %q, not one", name, said, "Package …")
+		}
+	}
+}
+
+// The module replaces nothing: what is built is what go.mod names.
+func TestNoReplace(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(mod), "replace") {
+		t.Error("go.mod has a replace directive")
+	}
+}
+
+// Every direct dependency has its line in docs/dependencies.md.
+func TestDependenciesAreDocumented(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mod)) {
+		f := strings.Fields(line)
+		if len(f) < 2 || !strings.Contains(f[0], ".") && f[0] != "require" || strings.Contains(line, "// indirect") {
+			continue
+		}
+		name := f[0]
+		if name == "require" {
+			name = f[1]
+		}
+		if strings.Contains(name, ".") && !strings.Contains(string(doc), "`"+name+"`") && !strings.Contains(string(doc), "`"+name+"/") {
+			t.Errorf("%s is a direct dependency without a line in docs/dependencies.md", name)
+		}
+	}
+}
