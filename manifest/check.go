@@ -1,0 +1,236 @@
+package manifest
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of what a manifest says. They keep arithmetic far from overflow and pages readable.
+const (
+	maxTitle       = 200    // characters
+	maxDescription = 20_000 // characters
+	maxScope       = 100    // bytes
+	maxRequests    = 1_000_000_000
+	maxWindow      = 366 * day
+	maxLongest     = 3660 * day // ten years
+	maxTimeout     = time.Hour
+)
+
+var (
+	nameForm        = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+	environmentForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`) // as env.CheckName has it: it is part of every key
+	scopeForm       = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`)
+)
+
+// check validates a manifest that has been decoded, and fills in what it leaves out.
+type check struct {
+	*Parsed
+	ds     *diagnostics
+	b      Bundle
+	broken bool // something could not be decoded: what seems to be missing may be there
+}
+
+func (c *check) bad(at, format string, args ...any)  { c.ds.put(c.At(at, format, args...)) }
+func (c *check) warn(at, format string, args ...any) { c.ds.put(c.Warn(at, format, args...)) }
+
+// missing says that something is not there, unless that may be because a file could not be read.
+func (c *check) missing(at, format string, args ...any) {
+	if !c.broken {
+		c.bad(at, format, args...)
+	}
+}
+
+func (c *check) all() {
+	c.environments()
+	c.upstreams()
+	c.apis()
+	c.products()
+	c.offers()
+}
+
+// pointer makes a JSON pointer from names and indexes.
+func pointer(tokens ...any) string {
+	var b strings.Builder
+	for _, t := range tokens {
+		b.WriteByte('/')
+		b.WriteString(escape(fmt.Sprint(t)))
+	}
+	return b.String()
+}
+
+// named checks the name of a thing and that no other of its kind has it.
+func (c *check) named(at, what, name string, form *regexp.Regexp, first map[string]string) {
+	switch {
+	case name == "":
+		c.bad(at, "the %s needs a name", what)
+	case !form.MatchString(name):
+		most := 63
+		if form == environmentForm {
+			most = 32
+		}
+		c.bad(at+"/name", "%q is not a name: use up to %d lower case letters, digits and hyphens, a letter first", clip(name), most)
+	case first[name] != "":
+		d := c.At(first[name], "")
+		c.bad(at+"/name", "another %s is named %s, in %s line %d", what, name, d.File, d.Line)
+	default:
+		first[name] = at
+	}
+}
+
+// words checks a text that people read.
+func (c *check) words(at, s string, most int) {
+	if n := utf8.RuneCountInString(s); n > most {
+		c.bad(at, "has %d characters, more than %d", n, most)
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) && (most == maxTitle || r != '\n' && r != '\t' && r != '\r') {
+			c.bad(at, "holds the control character U+%04X", r)
+			return
+		}
+	}
+}
+
+// span checks a time span that is set; 0 is written by nobody who leaves it out.
+func (c *check) span(at string, d Duration, least, most time.Duration) {
+	_, written := c.places[at]
+	switch {
+	case d == 0 && !written:
+	case d <= 0:
+		c.bad(at, "must be longer than nothing")
+	case time.Duration(d) < least:
+		c.bad(at, "must be at least %s, not %s", Duration(least), d)
+	case time.Duration(d) > most:
+		c.bad(at, "must be at most %s, not %s", Duration(most), d)
+	}
+}
+
+func (c *check) environments() {
+	if len(c.Environments) == 0 {
+		c.missing("/gatehouse", "no environment is declared: at least one is needed, such as \"environments: [{name: live}]\"")
+	}
+	first := map[string]string{}
+	for i := range c.Environments {
+		e, at := &c.Environments[i], pointer("environments", i)
+		c.named(at, "environment", e.Name, environmentForm, first)
+		c.words(at+"/title", e.Title, maxTitle)
+		c.words(at+"/description", e.Description, maxDescription)
+		if e.URL != "" {
+			if err := checkAddress(e.URL); err != nil {
+				c.bad(at+"/url", "%s", err)
+			}
+		}
+		if e.Title == "" {
+			e.Title = e.Name
+		}
+	}
+}
+
+func (c *check) environmentNames() []string {
+	names := make([]string, len(c.Environments))
+	for i, e := range c.Environments {
+		names[i] = e.Name
+	}
+	return names
+}
+
+// among checks a list of references.
+func (c *check) among(at, what string, list, names []string) {
+	for i, s := range list {
+		switch {
+		case slices.Contains(list[:i], s):
+			c.bad(fmt.Sprintf("%s/%d", at, i), "%s stands twice", clip(s))
+		case !slices.Contains(names, s):
+			c.missing(fmt.Sprintf("%s/%d", at, i), "there is no %s %q%s", what, clip(s), meant(s, names))
+		}
+	}
+}
+
+func (c *check) upstreams() {
+	first := map[string]string{}
+	used := map[string]bool{}
+	for _, a := range c.APIs {
+		used[a.Upstream] = true
+	}
+	for i := range c.Upstreams {
+		u, at := &c.Upstreams[i], pointer("upstreams", i)
+		c.named(at, "upstream", u.Name, nameForm, first)
+		if len(u.Targets) == 0 {
+			c.missing(at, "the upstream needs targets, such as \"targets: [http://127.0.0.1:8009]\"")
+		}
+		c.targets(at+"/targets", u.Targets)
+		for _, name := range slices.Sorted(maps.Keys(u.Environments)) {
+			below := at + "/environments/" + escape(name)
+			if !slices.Contains(c.environmentNames(), name) {
+				c.missing(below, "there is no environment %q%s", clip(name), meant(name, c.environmentNames()))
+			}
+			if len(u.Environments[name].Targets) == 0 {
+				c.missing(below, "needs targets of its own: leave it out to use the upstream's")
+			}
+			c.targets(below+"/targets", u.Environments[name].Targets)
+		}
+		c.timeouts(at+"/timeouts", &u.Timeouts)
+		c.present(at+"/present", u.Present)
+		if !used[u.Name] && u.Name != "" {
+			c.warn(at, "no API uses the upstream %s", u.Name)
+		}
+	}
+}
+
+func (c *check) targets(at string, targets []string) {
+	for i, t := range targets {
+		below := fmt.Sprintf("%s/%d", at, i)
+		if err := checkAddress(t); err != nil {
+			c.bad(below, "%s", err)
+		} else if slices.Contains(targets[:i], t) {
+			c.bad(below, "%s stands twice", clip(t))
+		}
+	}
+}
+
+func (c *check) timeouts(at string, t *Timeouts) {
+	c.span(at+"/connect", t.Connect, time.Millisecond, maxTimeout)
+	c.span(at+"/read", t.Read, time.Millisecond, maxTimeout)
+	c.span(at+"/total", t.Total, time.Millisecond, maxTimeout)
+	if t.Total <= 0 {
+		t.Total = max(Duration(30*time.Second), t.Read, t.Connect)
+	}
+	if t.Read > t.Total {
+		c.bad(at+"/read", "%s is longer than the total of %s", t.Read, t.Total)
+	}
+	if t.Connect > t.Total {
+		c.bad(at+"/connect", "%s is longer than the total of %s", t.Connect, t.Total)
+	}
+	if t.Read <= 0 {
+		t.Read = min(Duration(10*time.Second), t.Total)
+	}
+	if t.Connect <= 0 {
+		t.Connect = min(Duration(2*time.Second), t.Total)
+	}
+}
+
+func (c *check) present(at string, list []Present) {
+	for i, p := range list {
+		below := fmt.Sprintf("%s/%d", at, i)
+		if err := checkHeader(p.Header); err != nil {
+			c.bad(below+"/header", "%s", err)
+		}
+		if slices.ContainsFunc(list[:i], func(q Present) bool { return strings.EqualFold(q.Header, p.Header) }) {
+			c.bad(below+"/header", "%s stands twice", clip(p.Header))
+		}
+		if !nameForm.MatchString(p.Secret) {
+			c.bad(below+"/secret", "%q is not a name of a secret: use lower case letters, digits and hyphens. The secret itself is set in the gateway's start-up configuration, never here", clip(p.Secret))
+		}
+	}
+}
+
+func (c *check) scope(at, s string) {
+	if !scopeForm.MatchString(s) || len(s) > maxScope {
+		c.bad(at, "%q is not a scope: use up to %d ASCII letters, digits and signs without spaces, quotes and backslashes", clip(s), maxScope)
+	}
+}

@@ -1,0 +1,396 @@
+package manifest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// credentialKinds is the kinds of credentials that this build knows.
+func credentialKinds() []string { return []string{"api_key"} }
+
+// stageRoles is the roles of staff who can decide. An auditor changes nothing.
+func stageRoles() []string { return []string{"admin", "approver", "operator"} }
+
+func (c *check) apis() {
+	first := map[string]string{}
+	upstreams := make([]string, len(c.Upstreams))
+	for i, u := range c.Upstreams {
+		upstreams[i] = u.Name
+	}
+	if len(c.APIs) == 0 {
+		c.missing("/gatehouse", "no API is declared: there is nothing to offer")
+	}
+	for i := range c.APIs {
+		a, at := &c.APIs[i], pointer("apis", i)
+		c.named(at, "API", a.Name, nameForm, first)
+		c.words(at+"/title", a.Title, maxTitle)
+		c.document(a, at)
+		switch {
+		case a.Path == "":
+			c.missing(at, "the API needs a path, such as \"path: /%s/v1\"", a.Name)
+		default:
+			if err := checkPath(a.Path); err != nil {
+				c.bad(at+"/path", "%s", err)
+			}
+		}
+		if a.UpstreamPath != "" {
+			if err := checkPath(a.UpstreamPath); err != nil || a.UpstreamPath == "/" {
+				c.bad(at+"/upstream_path", "%q is not a path to stand before others: leave it out, or write it like /internal/v2", clip(a.UpstreamPath))
+			}
+		}
+		for k, h := range a.Hosts {
+			if err := checkHost(h); err != nil {
+				c.bad(fmt.Sprintf("%s/hosts/%d", at, k), "%s", err)
+			} else if slices.Contains(a.Hosts[:k], h) {
+				c.bad(fmt.Sprintf("%s/hosts/%d", at, k), "%s stands twice", h)
+			}
+		}
+		switch {
+		case a.Upstream == "":
+			c.missing(at, "the API needs an upstream")
+		case !slices.Contains(upstreams, a.Upstream):
+			c.missing(at+"/upstream", "there is no upstream %q%s", clip(a.Upstream), meant(a.Upstream, upstreams))
+		}
+		c.operations(i, a, at)
+	}
+	c.routes()
+}
+
+func (c *check) document(a *API, at string) {
+	switch err := checkFileName(a.OpenAPI); {
+	case a.OpenAPI == "":
+		c.missing(at, "the API needs its document, such as \"openapi: openapi.yaml\"")
+	case err != nil:
+		c.bad(at+"/openapi", "%s", err)
+	default:
+		if _, ok := c.b[a.OpenAPI]; !ok {
+			c.bad(at+"/openapi", "there is no file %s in the manifest's folder", clip(a.OpenAPI))
+		}
+	}
+	if d := c.Documents[a.Name]; d != nil && a.Title == "" {
+		a.Title = d.Title
+	}
+	if a.Title == "" {
+		a.Title = a.Name
+	}
+}
+
+func (c *check) operations(i int, a *API, at string) {
+	doc := c.Documents[a.Name]
+	first := map[string]bool{}
+	for k, o := range a.Operations {
+		below := fmt.Sprintf("%s/operations/%d", at, k)
+		switch {
+		case o.ID == "":
+			c.missing(below, "the operation needs the id that the document gives it")
+		case first[o.ID]:
+			c.bad(below+"/id", "%s stands twice", clip(o.ID))
+		case doc != nil && !doc.has(o.ID):
+			c.bad(below+"/id", "the document has no operation %q%s", clip(o.ID), meant(o.ID, doc.ids()))
+		}
+		first[o.ID] = true
+		for n, s := range o.Scopes {
+			c.scope(fmt.Sprintf("%s/scopes/%d", below, n), s)
+		}
+		for n, kind := range o.Remove {
+			if !slices.ContainsFunc(a.Policies, func(p Policy) bool { return p.Kind == kind }) {
+				c.missing(fmt.Sprintf("%s/remove/%d", below, n), "the API has no policy %s", clip(kind))
+			}
+		}
+	}
+	if doc == nil {
+		return
+	}
+	for _, op := range doc.Operations {
+		if !a.Operation(op.ID).Exposed() {
+			continue
+		}
+		open := slices.ContainsFunc(c.Policies(i, op.ID), func(l PlacedPolicy) bool { return l.Kind == "anonymous" })
+		where := at
+		if k := slices.IndexFunc(a.Operations, func(o Operation) bool { return o.ID == op.ID }); k >= 0 {
+			where = fmt.Sprintf("%s/operations/%d", at, k)
+		}
+		switch {
+		case open && !op.Open:
+			c.warn(where, "%s is open to anybody here (anonymous), but the document says that it needs authentication (%s line %d)", op.ID, a.OpenAPI, op.Line)
+		case !open && op.Open:
+			c.warn(where, "the document says that %s needs no authentication (%s line %d), but the manifest does not say anonymous: partners need a key for it", op.ID, a.OpenAPI, op.Line)
+		}
+	}
+}
+
+// routes finds operations that would answer at the same method and path.
+func (c *check) routes() {
+	type where struct {
+		api int
+		op  *DocOperation
+	}
+	first := map[string][]where{}
+	for i := range c.APIs {
+		a := &c.APIs[i]
+		doc := c.Documents[a.Name]
+		if doc == nil || checkPath(a.Path) != nil {
+			continue
+		}
+		for k := range doc.Operations {
+			op := &doc.Operations[k]
+			if !a.Operation(op.ID).Exposed() {
+				continue
+			}
+			route := op.Method + " " + a.FullPath(bare(op.Path))
+			for _, w := range first[route] {
+				other := &c.APIs[w.api]
+				if w.api != i && sameHosts(a.Hosts, other.Hosts) {
+					c.bad(pointer("apis", i, "path"), "%s %s of the API %s is also %s %s of the API %s", op.Method, a.FullPath(op.Path), a.Name, w.op.Method, other.FullPath(w.op.Path), other.Name)
+				}
+			}
+			first[route] = append(first[route], where{i, op})
+		}
+	}
+}
+
+// bare is a path template without the names of its parameters.
+func bare(template string) string {
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(template, '{')
+		k := strings.IndexByte(template, '}')
+		if i < 0 || k < i {
+			b.WriteString(template)
+			return b.String()
+		}
+		b.WriteString(template[:i] + "{}")
+		template = template[k+1:]
+	}
+}
+
+// sameHosts reports whether one request could be for both. An API for named hosts goes before one for all.
+func sameHosts(a, b []string) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return len(a) == len(b)
+	}
+	return slices.ContainsFunc(a, func(h string) bool { return slices.Contains(b, h) })
+}
+
+func (c *check) products() {
+	first := map[string]string{}
+	for i := range c.Products {
+		r, at := &c.Products[i], pointer("products", i)
+		c.named(at, "product", r.Name, nameForm, first)
+		c.words(at+"/title", r.Title, maxTitle)
+		c.words(at+"/description", r.Description, maxDescription)
+		c.words(at+"/owner", r.Owner, maxTitle)
+		if r.Title == "" {
+			r.Title = r.Name
+		}
+		c.offeredIn(at+"/environments", &r.Environments, c.environmentNames(), "environment")
+		if len(r.Operations) == 0 {
+			c.missing(at, "the product needs operations, such as \"operations: [{api: NAME}]\"")
+		}
+		for k := range r.Operations {
+			c.productAPI(fmt.Sprintf("%s/operations/%d", at, k), r, k)
+		}
+		for _, s := range slices.Sorted(maps.Keys(r.Scopes)) {
+			c.scope(at+"/scopes/"+escape(s), s)
+			c.words(at+"/scopes/"+escape(s), r.Scopes[s], maxDescription)
+		}
+		if len(r.Plans) == 0 {
+			c.missing(at, "the product needs a plan: it says for how long access is granted, and who approves it")
+		}
+		plans := map[string]string{}
+		for k := range r.Plans {
+			c.plan(fmt.Sprintf("%s/plans/%d", at, k), r, &r.Plans[k], plans)
+		}
+	}
+}
+
+// offeredIn checks a list of environments; an empty one becomes all.
+func (c *check) offeredIn(at string, list *[]string, all []string, what string) {
+	c.among(at, what, *list, all)
+	if len(*list) == 0 {
+		if _, written := c.places[at]; written {
+			c.bad(at, "is empty: leave it out to offer it everywhere")
+		}
+		*list = slices.Clone(all)
+	}
+}
+
+func (c *check) productAPI(at string, r *Product, k int) {
+	o := &r.Operations[k]
+	names := make([]string, len(c.APIs))
+	for i, a := range c.APIs {
+		names[i] = a.Name
+	}
+	a, ok := c.API(o.API)
+	switch {
+	case o.API == "":
+		c.missing(at, "needs the name of an API")
+		return
+	case !ok:
+		c.missing(at+"/api", "there is no API %q%s", clip(o.API), meant(o.API, names))
+		return
+	case slices.ContainsFunc(r.Operations[:k], func(p ProductAPI) bool { return p.API == o.API }):
+		c.bad(at+"/api", "%s stands twice", clip(o.API))
+	}
+	doc := c.Documents[a.Name]
+	if doc == nil {
+		return
+	}
+	if len(o.IDs) == 0 {
+		for _, op := range doc.Operations {
+			if a.Operation(op.ID).Exposed() {
+				o.IDs = append(o.IDs, op.ID)
+			}
+		}
+		return
+	}
+	for i, id := range o.IDs {
+		below := fmt.Sprintf("%s/ids/%d", at, i)
+		switch {
+		case slices.Contains(o.IDs[:i], id):
+			c.bad(below, "%s stands twice", clip(id))
+		case !doc.has(id):
+			c.bad(below, "the API %s has no operation %q%s", a.Name, clip(id), meant(id, doc.ids()))
+		case !a.Operation(id).Exposed():
+			c.bad(below, "the API %s does not expose %s", a.Name, id)
+		}
+	}
+}
+
+func (c *check) plan(at string, r *Product, l *Plan, first map[string]string) {
+	c.named(at, "plan of this product", l.Name, nameForm, first)
+	c.words(at+"/title", l.Title, maxTitle)
+	c.words(at+"/description", l.Description, maxDescription)
+	if l.Title == "" {
+		l.Title = l.Name
+	}
+	c.offeredIn(at+"/environments", &l.Environments, r.Environments, "environment of this product")
+	for i := range l.Limits {
+		c.limit(fmt.Sprintf("%s/limits/%d", at, i), l, i)
+	}
+	c.approval(at+"/approval", &l.Approval)
+	if _, written := c.places[at+"/longest"]; !written {
+		c.missing(at, "the plan needs the longest time that a grant may last, such as \"longest: 365d\"")
+	}
+	c.span(at+"/longest", l.Longest, time.Minute, maxLongest)
+	c.span(at+"/credential_longest", l.CredentialLongest, time.Minute, maxLongest)
+	if l.CredentialLongest <= 0 {
+		l.CredentialLongest = Duration(90 * day)
+	}
+	c.among(at+"/credentials", "kind of credential", l.Credentials, credentialKinds())
+	if len(l.Credentials) == 0 {
+		l.Credentials = []string{"api_key"}
+	}
+}
+
+func (c *check) limit(at string, l *Plan, i int) {
+	m := &l.Limits[i]
+	if _, written := c.places[at+"/requests"]; !written {
+		c.missing(at, "the limit needs a number of requests")
+	} else if m.Requests < 1 || m.Requests > maxRequests {
+		c.bad(at+"/requests", "must be from 1 to %d, not %d", maxRequests, m.Requests)
+	}
+	if _, written := c.places[at+"/per"]; !written {
+		c.missing(at, "the limit needs a time, such as \"per: 1m\"")
+	}
+	c.span(at+"/per", m.Per, time.Second, maxWindow)
+	_, written := c.places[at+"/burst"]
+	switch {
+	case written && m.Burst < 1:
+		c.bad(at+"/burst", "must be at least 1, not %d", m.Burst)
+	case m.Burst > m.Requests && m.Requests > 0:
+		c.bad(at+"/burst", "must be at most the %d requests of the window, not %d", m.Requests, m.Burst)
+	case !written:
+		m.Burst = m.Requests
+	}
+	if m.Name == "" {
+		m.Name = windowName(m.Per)
+	} else if !nameForm.MatchString(m.Name) {
+		c.bad(at+"/name", "%q is not a name: use up to 63 lower case letters, digits and hyphens, a letter first", clip(m.Name))
+	}
+	if slices.ContainsFunc(l.Limits[:i], func(o Limit) bool { return o.Name == m.Name }) {
+		c.bad(at, "another limit of the plan is named %s: a name that is left out is made from the window", m.Name)
+	}
+}
+
+// windowName is the name of a limit over that time.
+func windowName(d Duration) string {
+	switch time.Duration(d) {
+	case time.Second:
+		return "second"
+	case time.Minute:
+		return "minute"
+	case time.Hour:
+		return "hour"
+	case day:
+		return "day"
+	}
+	return "per-" + strings.ReplaceAll(d.String(), ".", "-")
+}
+
+func (c *check) approval(at string, a *Approval) {
+	if a.Automatic && len(a.Stages) > 0 {
+		c.bad(at+"/automatic", "a plan that approves automatically has no stages: leave one of the two out")
+	}
+	if !a.Automatic && len(a.Stages) == 0 {
+		a.Stages = []Stage{{}}
+	}
+	for i := range a.Stages {
+		s, below := &a.Stages[i], fmt.Sprintf("%s/stages/%d", at, i)
+		if s.Role == "" {
+			s.Role = "approver"
+		} else if !slices.Contains(stageRoles(), s.Role) {
+			c.bad(below+"/role", "%q is not a role of staff who decide: those are %s", clip(s.Role), strings.Join(stageRoles(), ", "))
+		}
+		if _, written := c.places[below+"/count"]; !written {
+			s.Count = 1
+		} else if s.Count < 1 || s.Count > 10 {
+			c.bad(below+"/count", "must be from 1 to 10, not %d", s.Count)
+		}
+		if s.Name == "" {
+			s.Name = s.Role
+		}
+		c.words(below+"/name", s.Name, maxTitle)
+		if slices.ContainsFunc(a.Stages[:i], func(o Stage) bool { return o.Name == s.Name }) {
+			c.bad(below, "another stage is named %s", clip(s.Name))
+		}
+	}
+}
+
+// offers looks for operations that nobody can be granted, and scopes that open nothing.
+func (c *check) offers() {
+	for i := range c.Products {
+		r, at := &c.Products[i], pointer("products", i)
+		needed := map[string]bool{}
+		for k, o := range r.Operations {
+			a, ok := c.API(o.API)
+			if !ok || c.Documents[o.API] == nil {
+				return // said before
+			}
+			index := slices.IndexFunc(c.APIs, func(b API) bool { return b.Name == o.API })
+			missing := map[string]string{}
+			for _, op := range c.Documents[o.API].Operations {
+				if !slices.Contains(o.IDs, op.ID) || slices.ContainsFunc(c.Policies(index, op.ID), func(l PlacedPolicy) bool { return l.Kind == "anonymous" }) {
+					continue
+				}
+				for _, s := range a.Needs(op) {
+					needed[s] = true
+					if _, ok := r.Scopes[s]; !ok && missing[s] == "" {
+						missing[s] = op.ID
+					}
+				}
+			}
+			for _, s := range slices.Sorted(maps.Keys(missing)) {
+				c.warn(fmt.Sprintf("%s/operations/%d", at, k), "%s needs the scope %s, which the product does not offer: no grant of it will reach the operation", missing[s], s)
+			}
+		}
+		for _, s := range slices.Sorted(maps.Keys(r.Scopes)) {
+			if !needed[s] {
+				c.warn(at+"/scopes/"+escape(s), "no operation of the product needs the scope %s", clip(s))
+			}
+		}
+	}
+}

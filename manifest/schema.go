@@ -1,0 +1,228 @@
+package manifest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Bounds of the schemas that a document is shown with. Schemas may contain each other, so that a small document could
+// stand for an endless page.
+const (
+	maxParts  = 2_000   // of one schema, written out
+	maxModels = 500_000 // built for one document
+	maxEnum   = 200
+)
+
+// schemas makes what the API reference shows of schemas.
+type schemas struct {
+	*openapi
+	built map[*yaml.Node]*Schema // those that hold nothing that is cut because of where they stood
+	parts map[*Schema]int        // how many parts one has, written out
+	made  int
+	stack []*yaml.Node // being built
+}
+
+// of is the schema at a node, which may be nil.
+func (s *schemas) of(n *yaml.Node, at string) *Schema {
+	if n == nil {
+		return &Schema{Type: "any"}
+	}
+	out, _ := s.build(n, at)
+	return out
+}
+
+// build returns the schema, and the least index in the stack of a schema at which it was cut: below len(stack) when what
+// it holds depends on where it stands.
+func (s *schemas) build(n *yaml.Node, at string) (*Schema, int) {
+	free := len(s.stack)
+	t, name, ok := s.refs.follow(n, at)
+	if !ok {
+		return &Schema{Type: "any"}, free
+	}
+	if t.Kind == yaml.ScalarNode && t.ShortTag() == "!!bool" { // a schema that takes everything, or nothing
+		if t.Value == "false" {
+			return &Schema{Type: "nothing"}, free
+		}
+		return &Schema{Type: "any"}, free
+	}
+	if t.Kind != yaml.MappingNode {
+		s.bad(n, at, "a schema must be a mapping, not %s", shape(t))
+		return &Schema{Type: "any"}, free
+	}
+	if done := s.built[t]; done != nil {
+		return done, free
+	}
+	if i := slices.Index(s.stack, t); i >= 0 {
+		return &Schema{Type: "object", Recursive: cmp.Or(name, "this")}, i
+	}
+	if s.made++; s.made > maxModels || len(s.stack) > maxDepth {
+		return &Schema{Type: "any", Recursive: name}, free
+	}
+	s.stack = append(s.stack, t)
+	out, cut := s.fields(t, at)
+	s.stack = s.stack[:free]
+	if s.parts == nil {
+		s.parts = map[*Schema]int{}
+	}
+	s.parts[out] = s.size(out)
+	if s.parts[out] > maxParts { // too much for a page: its name must do
+		out = &Schema{Type: out.Type, Description: out.Description, Recursive: cmp.Or(name, "more")}
+		s.parts[out] = 1
+	}
+	if cut >= free {
+		s.built[t] = out
+		cut = free
+	}
+	return out, cut
+}
+
+func (s *schemas) size(m *Schema) int {
+	n := 1
+	for _, p := range m.Properties {
+		n += max(1, s.parts[p.Schema])
+	}
+	if m.Items != nil {
+		n += max(1, s.parts[m.Items])
+	}
+	return n
+}
+
+func (s *schemas) fields(n *yaml.Node, at string) (*Schema, int) {
+	cut := len(s.stack)
+	out := &Schema{Description: s.text(n, at, "description")}
+	types := s.types(n, at)
+	if format := s.text(n, at, "format"); format != "" && len(types) == 1 {
+		types[0] += " (" + format + ")"
+	}
+	if values, _ := get(n, "enum"); values != nil && values.Kind == yaml.SequenceNode {
+		for _, v := range values.Content[:min(len(values.Content), maxEnum)] {
+			out.Enum = append(out.Enum, v.Value)
+		}
+	}
+	if v, _ := get(n, "const"); v != nil && v.Kind == yaml.ScalarNode {
+		out.Enum = []string{v.Value}
+	}
+	required := map[string]bool{}
+	for _, v := range s.list(n, at, "required") {
+		required[v.Value] = true
+	}
+	if props := s.object(n, at, "properties"); props != nil {
+		for i := 0; i+1 < len(props.Content); i += 2 {
+			name := props.Content[i].Value
+			child, c := s.build(props.Content[i+1], at+"/properties/"+escape(name))
+			cut = min(cut, c)
+			out.put(Property{Name: name, Required: required[name], Schema: child})
+		}
+	}
+	if items, _ := get(n, "items"); items != nil && items.Kind != yaml.SequenceNode {
+		child, c := s.build(items, at+"/items")
+		cut = min(cut, c)
+		out.Items = child
+		if i := slices.Index(types, "array"); i >= 0 {
+			types[i] = "array of " + cmp.Or(child.Type, "any")
+		} else if len(types) == 0 {
+			types = []string{"array of " + cmp.Or(child.Type, "any")}
+		}
+	}
+	for i, part := range s.list(n, at, "allOf") {
+		child, c := s.build(part, fmt.Sprintf("%s/allOf/%d", at, i))
+		cut = min(cut, c)
+		out.join(child)
+		if len(types) == 0 && child.Type != "any" {
+			types = []string{child.Type}
+		}
+	}
+	for i := range out.Properties { // a part may require what another part describes
+		out.Properties[i].Required = out.Properties[i].Required || required[out.Properties[i].Name]
+	}
+	for _, word := range []string{"oneOf", "anyOf"} {
+		c := s.alternatives(n, at, word, out, &types)
+		cut = min(cut, c)
+	}
+	if len(types) == 0 && len(out.Properties) > 0 {
+		types = []string{"object"}
+	}
+	if len(types) == 0 && len(out.Enum) > 0 {
+		types = []string{"string"}
+	}
+	if s.flag(n, at, "nullable") {
+		types = append(types, "null")
+	}
+	out.Type = cmp.Or(strings.Join(types, " or "), "any")
+	return out, cut
+}
+
+// alternatives shows one of several schemas: their types, and the properties of all of them, none required.
+func (s *schemas) alternatives(n *yaml.Node, at, word string, out *Schema, types *[]string) int {
+	cut := len(s.stack)
+	list := s.list(n, at, word)
+	bare := len(*types) == 0
+	for i, part := range list {
+		child, c := s.build(part, fmt.Sprintf("%s/%s/%d", at, word, i))
+		cut = min(cut, c)
+		if bare && !slices.Contains(*types, child.Type) {
+			*types = append(*types, child.Type)
+		}
+		for _, p := range child.Properties {
+			p.Required = p.Required && len(list) == 1
+			if !slices.ContainsFunc(out.Properties, func(q Property) bool { return q.Name == p.Name }) {
+				out.put(p)
+			}
+		}
+		if out.Items == nil {
+			out.Items = child.Items
+		}
+		if out.Recursive == "" && child.Recursive != "" {
+			out.Recursive = child.Recursive
+		}
+	}
+	return cut
+}
+
+// types is the types that the schema names, without the one of null alone.
+func (s *schemas) types(n *yaml.Node, at string) []string {
+	v, _ := get(n, "type")
+	switch {
+	case v == nil:
+		return nil
+	case v.Kind == yaml.ScalarNode:
+		return []string{v.Value}
+	case v.Kind == yaml.SequenceNode:
+		var out []string
+		for _, t := range v.Content {
+			out = append(out, t.Value)
+		}
+		return out
+	}
+	s.bad(v, at+"/type", "must be the name of a type or a list of them, not %s", shape(v))
+	return nil
+}
+
+// put adds a property, or replaces the one of that name.
+func (m *Schema) put(p Property) {
+	if i := slices.IndexFunc(m.Properties, func(q Property) bool { return q.Name == p.Name }); i >= 0 {
+		p.Required = p.Required || m.Properties[i].Required
+		m.Properties[i] = p
+		return
+	}
+	m.Properties = append(m.Properties, p)
+}
+
+// join takes over what another schema says besides.
+func (m *Schema) join(o *Schema) {
+	m.Description = cmp.Or(m.Description, o.Description)
+	for _, p := range o.Properties {
+		m.put(p)
+	}
+	if m.Items == nil {
+		m.Items = o.Items
+	}
+	if len(m.Enum) == 0 {
+		m.Enum = o.Enum
+	}
+	m.Recursive = cmp.Or(m.Recursive, o.Recursive)
+}
