@@ -17,6 +17,7 @@ const (
 	maxDescription = 20_000 // characters
 	maxScope       = 100    // bytes
 	maxRequests    = 1_000_000_000
+	maxBurst       = 100 // times the requests of the window
 	maxWindow      = 366 * day
 	maxLongest     = 3660 * day // ten years
 	maxTimeout     = time.Hour

@@ -114,12 +114,12 @@ type Plan struct {
 	Environments      []string `json:"environments"`       // where the plan is offered; default: wherever the product is
 }
 
-// Limit is one window: so many requests per time, of which a burst may come at once.
+// Limit is one window: so many requests per time in the long run, and so many at once.
 type Limit struct {
 	Name     string   `json:"name"` // shown in the RateLimit fields; default: made from the window
 	Requests int64    `json:"requests"`
 	Per      Duration `json:"per"`
-	Burst    int64    `json:"burst"` // default: requests
+	Burst    int64    `json:"burst"` // how many may come at once after a pause; default: requests
 }
 
 // Approval is how a request on the plan is decided.

@@ -301,8 +301,8 @@ func (c *check) limit(at string, l *Plan, i int) {
 	switch {
 	case written && m.Burst < 1:
 		c.bad(at+"/burst", "must be at least 1, not %d", m.Burst)
-	case m.Burst > m.Requests && m.Requests > 0:
-		c.bad(at+"/burst", "must be at most the %d requests of the window, not %d", m.Requests, m.Burst)
+	case m.Requests > 0 && m.Burst/m.Requests >= maxBurst && m.Burst != maxBurst*m.Requests:
+		c.bad(at+"/burst", "must be at most %d times the %d requests of the window, not %d", maxBurst, m.Requests, m.Burst)
 	case !written:
 		m.Burst = m.Requests
 	}
