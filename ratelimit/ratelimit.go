@@ -1,7 +1,14 @@
 // Package ratelimit is the rule by which calls are counted against windows: GCRA, pure, and its local counter.
 package ratelimit
 
-import "time"
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// MaxWindows is how many windows one request can be counted against at once. It bounds what a Spend keeps on its stack.
+const MaxWindows = 8
 
 // Window is one limit: Requests per Per, of which Burst may come at once.
 type Window struct {
@@ -19,3 +26,58 @@ type Result struct {
 	Reset     time.Duration // until Remaining is the whole burst again
 	Retry     time.Duration // when not OK: until one more may come
 }
+
+// Validate reports what is wrong with the window.
+func (w Window) Validate() error {
+	switch {
+	case w.Requests < 1:
+		return fmt.Errorf("requests must be at least 1, not %d", w.Requests)
+	case w.Per < time.Second:
+		return fmt.Errorf("per must be at least 1s, not %v", w.Per)
+	case w.Burst < 0:
+		return fmt.Errorf("burst must be at least 1, not %d", w.Burst)
+	case w.Requests > int64(w.Per):
+		return fmt.Errorf("%d requests per %v are more than one a nanosecond", w.Requests, w.Per)
+	case w.burst() > math.MaxInt64/4/w.step():
+		return fmt.Errorf("a burst of %d takes more than 73 years to refill", w.burst())
+	}
+	return nil
+}
+
+// step is the time that one request costs, rounded up: never more than Requests per Per.
+func (w *Window) step() int64 { return (int64(w.Per) + w.Requests - 1) / w.Requests }
+
+func (w *Window) burst() int64 {
+	if w.Burst > 0 {
+		return w.Burst
+	}
+	return w.Requests
+}
+
+// Spend is the rule (GCRA), in nanoseconds. tat is the instant at which the window is full again; now or earlier: it is
+// full. Spend returns that instant after one more request, and whether the request may pass; when not, tat stays.
+func (w *Window) Spend(tat, now int64) (next int64, ok bool) {
+	step := w.step()
+	tolerance := step * w.burst()
+	tat = bound(tat, now, tolerance)
+	if tat+step-now > tolerance {
+		return tat, false
+	}
+	return tat + step, true
+}
+
+// Result tells how the window stands at tat. ok is what Spend said.
+func (w *Window) Result(tat, now int64, ok bool) Result {
+	step := w.step()
+	tolerance := step * w.burst()
+	tat = bound(tat, now, tolerance)
+	r := Result{Window: w, OK: ok, Remaining: (tolerance - (tat - now)) / step, Reset: time.Duration(tat - now)}
+	if !ok {
+		r.Retry = time.Duration(tat + step - now - tolerance)
+	}
+	return r
+}
+
+// bound brings tat to what the window itself can have made of it: a window that was made smaller by a publish must not
+// refuse for as long as the larger one would have.
+func bound(tat, now, tolerance int64) int64 { return min(max(tat, now), now+tolerance) }
