@@ -5,12 +5,13 @@ package control
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
-	"gatehouse/feed"
 	"gatehouse/identity"
 	"gatehouse/mail"
 	"gatehouse/policy"
+	"gatehouse/secret"
 	"gatehouse/snapshot"
 	"gatehouse/store"
 )
@@ -20,6 +21,11 @@ import (
 // there. Methods with a version take the one the caller saw: another one is fault.Stale; 0 takes any.
 type Control struct {
 	Options
+	hasher *hasher
+	tries  *tries
+	offers *offers
+	host   secret.Value  // what HostToken tells
+	posted chan struct{} // a letter may wait in the outbox
 }
 
 // Options is what a Control works with. All fields but Log are needed.
@@ -33,6 +39,7 @@ type Options struct {
 	Log      *slog.Logger
 	URL      string            // of the portal, for links in letters: no slash at the end
 	Gateways map[string]string // environment -> the address partners call
+	Backups  string            // the folder that Backup writes into; made when it is not there
 	Version  string            // of this build
 }
 
@@ -52,26 +59,55 @@ type Keys interface {
 }
 
 // New returns a Control. Run must run beside it.
-func New(o Options) *Control { return &Control{Options: o} }
+func New(o Options) *Control {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Control{
+		Options: o,
+		hasher:  newHasher(),
+		tries:   newTries(maxTries),
+		offers:  newOffers(),
+		host:    secret.Random("ghh_"),
+		posted:  make(chan struct{}, 1),
+	}
+}
+
+// sweepEvery is how often what is over is removed: sessions, links and device codes are refused by their times anyway.
+const sweepEvery = 10 * time.Minute
 
 // Run numbers and seals what is committed, sends letters, and sweeps what is over, until ctx ends. It returns when
 // everything it started has ended.
-func (c *Control) Run(ctx context.Context) error { panic("control: to be written") }
-
-// Source is the control plane's end of the feed.
-func (c *Control) Source() feed.Source { panic("control: to be written") }
-
-// Page asks for one page of a list: what comes after a key, at most Limit (default 50, at most 500).
-type Page struct {
-	After string
-	Limit int
+func (c *Control) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() { c.sendLetters(ctx) })
+	wg.Go(func() { c.sweep(ctx) })
+	err := c.sequence(ctx)
+	cancel()
+	wg.Wait()
+	return err
 }
 
-// List is one page. Next is the After of the next one; "" on the last.
-type List[T any] struct {
-	Items []T    `json:"items"`
-	Next  string `json:"next,omitempty"`
+func (c *Control) sweep(ctx context.Context) {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		err := c.Store.Update(ctx, func(tx store.Tx) error { return tx.Sweep(ctx, c.now()) })
+		if err != nil && ctx.Err() == nil {
+			c.Log.Error("sweep", "error", err)
+		}
+	}
 }
+
+// now is the time as it is stored: in UTC, to the microsecond.
+func (c *Control) now() time.Time { return c.Now().UTC().Truncate(time.Microsecond) }
 
 // Nobody is the actor of a request without a session or token.
 func Nobody(address, requestID string) identity.Actor {

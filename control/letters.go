@@ -1,0 +1,121 @@
+package control
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"gatehouse/grant"
+	"gatehouse/identity"
+	"gatehouse/organization"
+	"gatehouse/secret"
+)
+
+// How long one-time links live.
+const (
+	confirmLives = 24 * time.Hour
+	signInLives  = 15 * time.Minute
+	resetLives   = time.Hour
+)
+
+// The pages of the portal that links in letters lead to.
+const (
+	confirmPage = "/confirm"
+	signInPage  = "/signin/link"
+	resetPage   = "/password/reset"
+	devicePage  = "/device"
+)
+
+// link is the address of a page with a one-time token.
+func (c *Control) link(page string, token secret.Value) string {
+	return c.URL + page + "?token=" + url.QueryEscape(token.Reveal())
+}
+
+// Letters to an address that nobody has confirmed say nothing that the sender of the form wrote: else anybody could have
+// us send their words to anybody.
+
+func (c *Control) confirmLetter(w *write, p identity.Person) error {
+	token, err := w.addLink(p, identity.ConfirmEmail, confirmLives)
+	if err != nil {
+		return err
+	}
+	return w.letter(p.Email, "Confirm your e-mail address", lines(
+		"Somebody, probably you, registered an organization with this e-mail address.",
+		"Open this page and press the button to confirm that the address is yours:",
+		c.link(confirmPage, token),
+		"The link can be used once, for 24 hours. If this was not you, do nothing: without the confirmation nobody can sign in.",
+		"If you registered before and no longer know the password, choose a new one here:",
+		c.URL+resetPage))
+}
+
+func (c *Control) knownLetter(w *write, p identity.Person) error {
+	return w.letter(p.Email, "You already have an account here", lines(
+		"Somebody, probably you, tried to register an organization with this e-mail address. It is already registered, so nothing was changed.",
+		"Sign in here:",
+		c.URL+"/signin",
+		"If you no longer know the password, choose a new one here:",
+		c.URL+resetPage))
+}
+
+func (c *Control) resetLetter(w *write, p identity.Person) error {
+	token, err := w.addLink(p, identity.PasswordReset, resetLives)
+	if err != nil {
+		return err
+	}
+	return w.letter(p.Email, "Choose a new password", lines(
+		"Somebody, probably you, asked for a new password for this e-mail address. Choose it here:",
+		c.link(resetPage, token),
+		"The link can be used once, for one hour. If this was not you, do nothing: your password stays as it is."))
+}
+
+func (c *Control) passwordChangedLetter(w *write, p identity.Person) error {
+	return w.letter(p.Email, "Your password was changed", lines(
+		"The password of your sign-in was changed on "+when(w.now)+", and you were signed out everywhere else.",
+		"If this was not you, choose a new one at once and tell us:",
+		c.URL+resetPage))
+}
+
+func (c *Control) staffLetter(w *write, p identity.Person) error {
+	token, err := w.addLink(p, identity.SignInLink, signInLives)
+	if err != nil {
+		return err
+	}
+	return w.letter(p.Email, "You can now sign in to Gatehouse", lines(
+		"You were added to the people of the platform. Sign in here, then choose a password:",
+		c.link(signInPage, token),
+		"The link can be used once, for 15 minutes. After that, get another one here:",
+		c.URL+resetPage))
+}
+
+func (c *Control) organizationLetter(w *write, p identity.Person, o organization.Organization, word string) error {
+	parts := []string{fmt.Sprintf("Your organization %s was %s.", o.Name, word)}
+	if o.Reason != "" {
+		parts = append(parts, "What was said about it: "+o.Reason)
+	}
+	parts = append(parts, "See how it stands:", c.URL+"/organizations/"+string(o.ID))
+	return w.letter(p.Email, "Your organization was "+word, lines(parts...))
+}
+
+func (c *Control) decisionLetter(w *write, p identity.Person, r grant.Request, application string) error {
+	last := r.Decisions[len(r.Decisions)-1]
+	parts := []string{fmt.Sprintf("Your request for %s (plan %s) in the environment %s for the application %s was %s.",
+		r.Product, r.Plan, r.Environment, application, r.State)}
+	if r.State == grant.Approved {
+		parts = append(parts, "The grant holds until "+when(last.Until)+".")
+		if len(last.Scopes) > 0 {
+			parts = append(parts, "Its scopes: "+strings.Join(last.Scopes, ", ")+".")
+		}
+	}
+	if last.Reason != "" {
+		parts = append(parts, "The reason that was given: "+last.Reason)
+	}
+	parts = append(parts, "See it here:", c.URL+"/requests/"+string(r.ID))
+	return w.letter(p.Email, fmt.Sprintf("Your access request was %s", r.State), lines(parts...))
+}
+
+// lines makes a letter of paragraphs.
+func lines(parts ...string) string { return strings.Join(parts, "\n\n") + "\n" }
+
+// when is a time as letters write it.
+func when(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }

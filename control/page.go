@@ -1,0 +1,71 @@
+package control
+
+import (
+	"gatehouse/fault"
+	"gatehouse/id"
+)
+
+// How many items a page has: by default, and at most.
+const (
+	pageDefault = 50
+	pageMost    = 500
+	// scanMost is how many rows are read for one page of a list that is filtered here: a page may be shorter than asked
+	// for, and its Next goes on from where it stopped.
+	scanMost = 20_000
+)
+
+// Page asks for one page of a list: what comes after a key, at most Limit (default 50, at most 500).
+type Page struct {
+	After string
+	Limit int
+}
+
+// List is one page. Next is the After of the next one; "" on the last.
+type List[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+func (p Page) limit() int {
+	switch {
+	case p.Limit <= 0:
+		return pageDefault
+	case p.Limit > pageMost:
+		return pageMost
+	}
+	return p.Limit
+}
+
+// collect reads one page of a list that is ordered by ID. keep nil keeps all.
+func collect[T any](p Page, kind id.Kind, key func(T) id.ID, keep func(T) bool, rows func(after id.ID, limit int) ([]T, error)) (List[T], error) {
+	out := List[T]{Items: []T{}}
+	after := id.ID(p.After)
+	if p.After != "" {
+		if _, err := id.Parse(kind, p.After); err != nil {
+			return out, fault.Bad("/after", "is not where a page of this list ended")
+		}
+	}
+	limit := p.limit()
+	for read := 0; read < scanMost; {
+		batch, err := rows(after, limit+1)
+		if err != nil {
+			return out, err
+		}
+		for _, r := range batch {
+			if keep == nil || keep(r) {
+				if len(out.Items) == limit {
+					out.Next = string(key(out.Items[limit-1]))
+					return out, nil
+				}
+				out.Items = append(out.Items, r)
+			}
+			after = key(r)
+		}
+		if len(batch) <= limit {
+			return out, nil
+		}
+		read += len(batch)
+	}
+	out.Next = string(after)
+	return out, nil
+}

@@ -1,0 +1,186 @@
+package control
+
+import (
+	"gatehouse/fault"
+	"gatehouse/identity"
+)
+
+// who is a set of callers: by what they are and by the roles they have.
+type who uint16
+
+// The callers. A machine token counts as what its person is, with the roles that the token was given.
+const (
+	anybody   who = 1 << iota // nobody in particular too
+	owner                     // member with that role, and so on
+	developer                 //
+	viewer                    //
+	admin                     // staff with that role, and so on
+	approver                  //
+	operator                  //
+	auditor                   //
+	host                      // the data directory's owner
+	system                    // Gatehouse itself
+
+	inPerson // and not by a machine token
+)
+
+// Sets of callers that stand together often.
+const (
+	builders = owner | developer
+	members  = owner | developer | viewer
+	staff    = admin | approver | operator | auditor
+	keepers  = operator | admin
+	readers  = members | staff | host
+)
+
+// rights is who may call what. Whether the object is theirs to see is asked beside it: an object of another organization
+// is not found. A method that is not listed may be called by nobody.
+var rights = map[string]who{
+	// Signing in.
+	"Register":             anybody,
+	"ConfirmEmail":         anybody,
+	"ResendConfirmation":   anybody,
+	"SignIn":               anybody,
+	"SignInByLink":         anybody,
+	"RequestPasswordReset": anybody,
+	"ResetPassword":        anybody,
+	"StartDevice":          anybody,
+	"PollDevice":           anybody,
+
+	// One's own.
+	"SignOut":            members | staff | inPerson,
+	"ChangePassword":     members | staff | inPerson,
+	"Device":             members | staff | inPerson,
+	"DecideDevice":       members | staff | inPerson,
+	"Sessions":           members | staff | inPerson,
+	"EndSession":         members | staff | inPerson,
+	"CreateMachineToken": members | staff | inPerson, // a leaked token cannot prolong itself
+	"MachineTokens":      members | staff | host,
+	"RevokeMachineToken": members | staff,
+
+	// People.
+	"Person":       readers,
+	"Members":      readers,
+	"StaffList":    staff | host,
+	"AddStaff":     admin | host,
+	"ChangeStaff":  admin,
+	"RecoverAdmin": host,
+
+	// Organizations.
+	"Organizations":       staff | host,
+	"Organization":        readers,
+	"VerifyOrganization":  keepers,
+	"SuspendOrganization": keepers,
+	"ResumeOrganization":  keepers,
+
+	// Applications.
+	"CreateApplication": builders | keepers,
+	"UpdateApplication": builders | keepers,
+	"CloseApplication":  builders | keepers,
+	"Application":       readers,
+	"Applications":      readers,
+
+	// The catalogue.
+	"Catalogue": anybody,
+	"Product":   anybody,
+	"Document":  anybody,
+
+	// Requests and grants.
+	"RequestAccess":   builders | keepers,
+	"WithdrawRequest": builders | keepers,
+	"Request":         readers,
+	"Requests":        readers,
+	"Facts":           staff | host,
+	"Decide":          approver | operator | admin, // and the role that the stage asks for
+	"Grant":           readers,
+	"Grants":          readers,
+	"SuspendGrant":    operator | approver | admin,
+	"ResumeGrant":     operator | approver | admin,
+	"EndGrant":        operator | approver | admin | builders,
+
+	// Credentials.
+	"IssueKey":         builders, // nobody of the platform ever sees a partner's key
+	"RevokeCredential": builders | keepers,
+	"Credential":       readers,
+	"Credentials":      readers,
+	"Reach":            readers,
+
+	// The platform.
+	"Check":              staff | host | system,
+	"Publish":            keepers | host | system,
+	"EnsureEnvironments": host | system,
+	"Revisions":          staff | host,
+	"Revision":           staff | host,
+	"Environments":       readers | system,
+	"InForce":            readers,
+	"Audit":              readers,
+	"VerifyAudit":        staff | host,
+	"Checkpoint":         readers,
+	"Backup":             admin | host,
+	"GivenUpLetters":     staff | host,
+
+	// What Gatehouse does by itself.
+	"sendLetters": system,
+}
+
+var byRole = map[identity.Role]who{
+	identity.Owner: owner, identity.Developer: developer, identity.Viewer: viewer,
+	identity.Admin: admin, identity.Approver: approver, identity.Operator: operator, identity.Auditor: auditor,
+}
+
+// callers says which callers the actor is. A role of the wrong side counts for nothing.
+func callers(a identity.Actor) who {
+	var side who
+	switch a.Class {
+	case identity.Member, identity.Machine, identity.Staff:
+		if side = staff; ofPartner(a) {
+			side = members
+		}
+		if a.Person == "" || a.Class == identity.Member && !ofPartner(a) || a.Class == identity.Staff && ofPartner(a) {
+			return 0
+		}
+	case identity.Host:
+		return host
+	case identity.System:
+		return system
+	}
+	var have who
+	for _, r := range a.Roles {
+		have |= byRole[r]
+	}
+	return have & side
+}
+
+// ofPartner reports whether the actor belongs to an organization, so that only that one's objects exist for them.
+func ofPartner(a identity.Actor) bool { return a.Organization != "" }
+
+// allow says whether the actor may call the method at all.
+func allow(a identity.Actor, method string) error {
+	want := rights[method]
+	switch {
+	case want&anybody != 0:
+		return nil
+	case a.Class == identity.Anonymous:
+		return fault.New(fault.Unauthenticated, "sign in first")
+	case want&inPerson != 0 && a.Class == identity.Machine:
+		return fault.Of(fault.Forbidden, "in-person", "a machine token cannot do this: sign in yourself")
+	case callers(a)&want == 0:
+		return fault.New(fault.Forbidden, "your role does not allow this")
+	}
+	return nil
+}
+
+// covers reports whether somebody with the roles may act with the wanted one: an admin with every role of staff, an owner
+// with every role of members, a developer as a viewer.
+func covers(have []identity.Role, want identity.Role) bool {
+	for _, h := range have {
+		switch {
+		case h == want,
+			h == identity.Admin && byRole[want]&staff != 0,
+			h == identity.Owner && byRole[want]&members != 0,
+			h == identity.Developer && want == identity.Viewer:
+			return true
+		}
+	}
+	return false
+}

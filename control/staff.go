@@ -1,0 +1,183 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/identity"
+	"gatehouse/secret"
+)
+
+func personID(p identity.Person) id.ID { return p.ID }
+
+// Person returns the actor's own person, one of their organization, or for staff anybody.
+func (c *Control) Person(ctx context.Context, a identity.Actor, i id.ID) (identity.Person, error) {
+	var p identity.Person
+	err := c.view(ctx, a, "Person", func(r read) (err error) {
+		p, err = r.person(i)
+		return err
+	})
+	return p, err
+}
+
+// Members lists the people of an organization.
+func (c *Control) Members(ctx context.Context, a identity.Actor, org id.ID, p Page) (List[identity.Person], error) {
+	var out List[identity.Person]
+	err := c.view(ctx, a, "Members", func(r read) error {
+		org, err := r.organizationOr(org)
+		if err != nil {
+			return err
+		}
+		if org == "" {
+			return missing("organization")
+		}
+		out, err = collect(p, id.Person, personID, nil, func(after id.ID, n int) ([]identity.Person, error) {
+			return r.tx.People(ctx, org, after, n)
+		})
+		return err
+	})
+	return out, err
+}
+
+// StaffList lists the platform's people.
+func (c *Control) StaffList(ctx context.Context, a identity.Actor, p Page) (List[identity.Person], error) {
+	var out List[identity.Person]
+	err := c.view(ctx, a, "StaffList", func(r read) (err error) {
+		out, err = collect(p, id.Person, personID, nil, func(after id.ID, n int) ([]identity.Person, error) {
+			return r.tx.People(ctx, "", after, n)
+		})
+		return err
+	})
+	return out, err
+}
+
+// staffRoles takes roles of staff, at least one.
+func (f *form) staffRoles(roles []identity.Role) []identity.Role {
+	for _, r := range roles {
+		if byRole[r]&staff == 0 {
+			f.bad("/roles", "%q is not a role of staff: there are admin, approver, operator and auditor", clip(string(r)))
+		}
+	}
+	if len(roles) == 0 {
+		f.bad("/roles", "give at least one role")
+	}
+	roles = slices.Clone(roles)
+	slices.Sort(roles)
+	return slices.Compact(roles)
+}
+
+// AddStaff makes a person of the platform and sends them a sign-in link. Admin or Host.
+func (c *Control) AddStaff(ctx context.Context, a identity.Actor, email, name string, roles []identity.Role) (identity.Person, error) {
+	var p identity.Person
+	if err := allow(a, "AddStaff"); err != nil {
+		return p, err
+	}
+	var f form
+	email, name, roles = f.email("/email", email), f.name("/name", name, longestName), f.staffRoles(roles)
+	if err := f.err(); err != nil {
+		return p, err
+	}
+	err := c.update(ctx, a, "AddStaff", func(w *write) (err error) {
+		if p, err = w.addStaff(email, name, roles); err != nil {
+			return err
+		}
+		return c.staffLetter(w, p)
+	})
+	return p, err
+}
+
+func (w *write) addStaff(email, name string, roles []identity.Role) (identity.Person, error) {
+	p, err := w.putPerson("person.add-staff", "", identity.Person{}, identity.Person{ID: w.fresh(id.Person),
+		Class: identity.Staff, Email: email, Name: name, Roles: roles, State: identity.Active, Created: w.now})
+	if errors.Is(err, fault.Conflict) {
+		return p, fault.Of(fault.Conflict, "email-taken", "somebody with this e-mail address is there already").Because(err)
+	}
+	return p, err
+}
+
+// ChangeStaff sets the roles and state of a person of the platform. The last active admin cannot be taken away. Admin.
+func (c *Control) ChangeStaff(ctx context.Context, a identity.Actor, i id.ID, version int64, roles []identity.Role, s identity.State) (identity.Person, error) {
+	var p identity.Person
+	if err := allow(a, "ChangeStaff"); err != nil {
+		return p, err
+	}
+	var f form
+	roles = f.staffRoles(roles)
+	if s != identity.Active && s != identity.Disabled {
+		f.bad("/state", "must be active or disabled")
+	}
+	if err := f.err(); err != nil {
+		return p, err
+	}
+	err := c.update(ctx, a, "ChangeStaff", func(w *write) (err error) {
+		if p, err = w.person(i); err != nil {
+			return err
+		}
+		if p.Class != identity.Staff {
+			return missing("person of the platform")
+		}
+		if err := seen(version, p.Version); err != nil {
+			return err
+		}
+		old := p
+		p.Roles, p.State = roles, s
+		if p, err = w.putPerson("person.change-staff", "", old, p); err != nil {
+			return err
+		}
+		admins, err := w.tx.CountStaff(ctx, identity.Admin)
+		if err != nil {
+			return err
+		}
+		if admins == 0 {
+			return fault.Of(fault.Conflict, "last-admin", "this is the last active admin: make another one first")
+		}
+		if s == identity.Disabled {
+			return w.endSessionsOf(p, "", "disabled")
+		}
+		return nil
+	})
+	return p, err
+}
+
+// RecoverAdmin makes sure that the address belongs to an active admin, and returns a one-time sign-in link for them (the
+// whole address of the page), valid 15 minutes. Only for Host: it is how the first and a last administrator get in.
+func (c *Control) RecoverAdmin(ctx context.Context, a identity.Actor, email, name string) (link secret.Value, err error) {
+	if err := allow(a, "RecoverAdmin"); err != nil {
+		return link, err
+	}
+	var f form
+	email = f.email("/email", email)
+	name = f.name("/name", name, longestName)
+	if err := f.err(); err != nil {
+		return link, err
+	}
+	err = c.update(ctx, a, "RecoverAdmin", func(w *write) error {
+		p, err := w.tx.PersonByEmail(ctx, email)
+		switch {
+		case errors.Is(err, fault.NotFound):
+			p, err = w.addStaff(email, name, []identity.Role{identity.Admin})
+		case err == nil && p.Class != identity.Staff:
+			return fault.Of(fault.Conflict, "email-taken", "this is the e-mail address of a partner's member: take another one")
+		case err == nil && (p.State != identity.Active || !slices.Contains(p.Roles, identity.Admin)):
+			old := p
+			p.State = identity.Active
+			if !slices.Contains(p.Roles, identity.Admin) {
+				p.Roles = append(slices.Clone(p.Roles), identity.Admin)
+			}
+			p, err = w.putPerson("person.recover-admin", "", old, p)
+		}
+		if err != nil {
+			return err
+		}
+		token, err := w.addLink(p, identity.SignInLink, signInLives)
+		if err != nil {
+			return err
+		}
+		link = secret.New(c.link(signInPage, token))
+		return nil
+	})
+	return link, err
+}
