@@ -66,6 +66,11 @@ type Log interface {
 	Checkpoint(ctx context.Context) (string, error)
 	// PutCheckpoint stores a newer one.
 	PutCheckpoint(ctx context.Context, size int64, note string, at time.Time) error
+	// Checkpoints returns stored ones of trees larger than after, the smallest first.
+	Checkpoints(ctx context.Context, after int64, limit int) ([]string, error)
+	// ErasePersonal takes the personal values of entry i out of the store, leaves their commitments, and returns how many
+	// there were.
+	ErasePersonal(ctx context.Context, i id.ID) (int, error)
 	// Sealed calls fn with each sealed entry in order from seq on. It stops at fn's error and returns it.
 	Sealed(ctx context.Context, from int64, fn func(Entry) error) error
 }

@@ -1,0 +1,106 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"gatehouse/env"
+	"gatehouse/fault"
+)
+
+const (
+	environmentColumns = `name, place, created, epoch, revision`
+	environmentsAll    = `SELECT ` + environmentColumns + ` FROM environments ORDER BY place`
+	environmentAdd     = `INSERT INTO environments (` + environmentColumns + `)
+		VALUES ($1, (SELECT COUNT(*) FROM environments), $2, 1, 0) RETURNING ` + environmentColumns
+	environmentBegins = `INSERT INTO feed_changes (environment, kind, entity, version, payload, committed)
+		SELECT $1, kind, entity, version, payload, committed FROM feed_shared ORDER BY committed, kind DESC, entity`
+	environmentRaise   = `UPDATE environments SET epoch = epoch + 1 WHERE name = $1 RETURNING epoch`
+	environmentPublish = `UPDATE environments SET revision = revision + 1 WHERE name = $1 RETURNING revision`
+	environmentEpoch   = `SELECT epoch FROM environments WHERE name = $1`
+
+	revisionColumns = `environment, number, digest, bundle, by_person, at, note`
+	revisionAdd     = `INSERT INTO revisions (` + revisionColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ` + revisionColumns
+	revisionGet     = `SELECT ` + revisionColumns + ` FROM revisions WHERE environment = $1 AND number = $2`
+	revisionNewest  = `SELECT ` + revisionColumns + ` FROM revisions WHERE environment = $1 ORDER BY number DESC LIMIT 1`
+	revisionsOf     = `SELECT environment, number, digest, by_person, at, note FROM revisions`
+)
+
+func scanEnvironment(r row) (e env.Environment, err error) {
+	err = r.Scan(&e.Name, &e.Order, when{&e.Created}, &e.Epoch, &e.Revision)
+	return e, err
+}
+
+func (t *tx) Environments(ctx context.Context) ([]env.Environment, error) {
+	return all(ctx, t, scanEnvironment, environmentsAll)
+}
+
+func (t *tx) AddEnvironment(ctx context.Context, name string, now time.Time) (env.Environment, error) {
+	if err := env.CheckName(name); err != nil {
+		return env.Environment{}, err
+	}
+	if !t.write {
+		return env.Environment{}, fault.New(fault.Internal, "a view changes nothing")
+	}
+	e, err := one(ctx, t, scanEnvironment, environmentAdd, name, at(now))
+	if err != nil {
+		return e, err
+	}
+	n, err := t.exec(ctx, environmentBegins, name)
+	t.fresh = t.fresh || n > 0
+	return e, err
+}
+
+func (t *tx) RaiseEpoch(ctx context.Context, name string) (int64, error) {
+	if !t.write {
+		return 0, fault.New(fault.Internal, "a view changes nothing")
+	}
+	return get(ctx, t, scanInt, "environment", environmentRaise, name)
+}
+
+func scanRevision(r row) (v env.Revision, err error) {
+	err = r.Scan(&v.Environment, &v.Number, &v.Digest, &v.Bundle, &v.By, when{&v.At}, &v.Note)
+	return v, err
+}
+
+func (t *tx) AddRevision(ctx context.Context, r env.Revision) (env.Revision, error) {
+	if !t.write {
+		return r, fault.New(fault.Internal, "a view changes nothing")
+	}
+	n, err := get(ctx, t, scanInt, "environment", environmentPublish, r.Environment)
+	if err != nil {
+		return r, err
+	}
+	return one(ctx, t, scanRevision, revisionAdd, r.Environment, n, r.Digest, blob(r.Bundle), string(r.By), at(r.At), r.Note)
+}
+
+func (t *tx) Revision(ctx context.Context, environment string, number int64) (env.Revision, error) {
+	if number == 0 {
+		return get(ctx, t, scanRevision, "revision", revisionNewest, environment)
+	}
+	return get(ctx, t, scanRevision, "revision", revisionGet, environment, number)
+}
+
+func (t *tx) Revisions(ctx context.Context, environment string, before int64, limit int) ([]env.Revision, error) {
+	var w where
+	w.must(`environment = $`, environment)
+	if before > 0 {
+		w.must(`number < $`, before)
+	}
+	q := revisionsOf + w.text + ` ORDER BY number DESC LIMIT ` + w.add(first(limit))
+	return all(ctx, t, func(r row) (v env.Revision, err error) {
+		err = r.Scan(&v.Environment, &v.Number, &v.Digest, &v.By, when{&v.At}, &v.Note)
+		return v, err
+	}, q, w.args...)
+}
+
+// epoch is the environment's, or fault.NotFound.
+func (t *tx) epoch(ctx context.Context, environment string) (int64, error) {
+	n, err := one(ctx, t, scanInt, environmentEpoch, environment)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, fault.New(fault.NotFound, "there is no environment %q", environment)
+	}
+	return n, err
+}

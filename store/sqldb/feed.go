@@ -1,0 +1,116 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"gatehouse/fault"
+	"gatehouse/feed"
+)
+
+const (
+	changeAdd = `INSERT INTO feed_changes (environment, kind, entity, version, payload, committed) VALUES ($1, $2, $3, $4, $5, $6)`
+	changeAll = `INSERT INTO feed_shared (kind, entity, version, payload, committed) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (kind, entity) DO UPDATE SET version = excluded.version, payload = excluded.payload, committed = excluded.committed
+		WHERE excluded.version > feed_shared.version`
+	changesWaiting = `SELECT number, environment, kind, entity, version, payload, committed FROM feed_changes ORDER BY number LIMIT $1`
+	changeDone     = `DELETE FROM feed_changes WHERE number = $1`
+
+	entryColumns = `environment, seq, epoch, previous, kind, entity, version, payload, committed, digest, signature`
+	entryAdd     = `INSERT INTO feed_entries (` + entryColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	entryHead    = `SELECT epoch, seq, digest FROM feed_entries WHERE environment = $1 ORDER BY seq DESC LIMIT 1`
+	entriesAfter = `SELECT ` + entryColumns + ` FROM feed_entries WHERE environment = $1 AND seq > $2 ORDER BY seq LIMIT $3`
+	entryGet     = `SELECT ` + entryColumns + ` FROM feed_entries WHERE environment = $1 AND seq = $2`
+	entryOf      = `SELECT ` + entryColumns + ` FROM feed_entries WHERE environment = $1 AND kind = $2 AND entity = $3
+		ORDER BY seq DESC LIMIT 1`
+
+	receiptColumns = `environment, gateway, epoch, seq, digest, revision, desired, trouble, at`
+	receiptPut     = `INSERT INTO receipts (` + receiptColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (environment, gateway) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, digest = excluded.digest,
+		revision = excluded.revision, desired = excluded.desired, trouble = excluded.trouble, at = excluded.at
+		WHERE (excluded.epoch, excluded.seq, excluded.at) > (receipts.epoch, receipts.seq, receipts.at)`
+	receiptsOf = `SELECT ` + receiptColumns + ` FROM receipts WHERE environment = $1 ORDER BY gateway`
+)
+
+func (t *tx) AppendChange(ctx context.Context, c feed.Change) error {
+	if !json.Valid(c.Payload) {
+		return fault.New(fault.Internal, "the payload of a change is no JSON")
+	}
+	_, err := t.exec(ctx, changeAdd, c.Environment, string(c.Kind), c.Key, c.Version, string(c.Payload), at(c.Committed))
+	if err == nil && c.Environment == "" {
+		_, err = t.exec(ctx, changeAll, string(c.Kind), c.Key, c.Version, string(c.Payload), at(c.Committed))
+	}
+	t.fresh = true
+	return err
+}
+
+func (t *tx) Unnumbered(ctx context.Context, limit int) ([]feed.Change, error) {
+	return all(ctx, t, func(r row) (c feed.Change, err error) {
+		var payload string
+		err = r.Scan(&c.Row, &c.Environment, &c.Kind, &c.Key, &c.Version, &payload, when{&c.Committed})
+		c.Payload = json.RawMessage(payload)
+		return c, err
+	}, changesWaiting, first(limit))
+}
+
+func (t *tx) Number(ctx context.Context, number int64, entries []feed.Entry) error {
+	n, err := t.exec(ctx, changeDone, number)
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "change %d waits for no number", number)
+	}
+	for _, e := range entries {
+		if err != nil {
+			break
+		}
+		_, err = t.exec(ctx, entryAdd, e.Environment, e.Seq, e.Epoch, e.Previous, string(e.Kind), e.Key, e.Version, string(e.Payload),
+			at(e.Committed), e.Digest, blob(e.Signature))
+	}
+	return err
+}
+
+func (t *tx) Head(ctx context.Context, environment string) (feed.Position, error) {
+	p, err := one(ctx, t, func(r row) (p feed.Position, err error) {
+		err = r.Scan(&p.Epoch, &p.Seq, &p.Digest)
+		return p, err
+	}, entryHead, environment)
+	if errors.Is(err, sql.ErrNoRows) {
+		p.Epoch, err = t.epoch(ctx, environment)
+	}
+	return p, err
+}
+
+func scanEntry(r row) (e feed.Entry, err error) {
+	var payload string
+	err = r.Scan(&e.Environment, &e.Seq, &e.Epoch, &e.Previous, &e.Kind, &e.Key, &e.Version, &payload, when{&e.Committed}, &e.Digest,
+		&e.Signature)
+	e.Payload = json.RawMessage(payload)
+	return e, err
+}
+
+func (t *tx) Entries(ctx context.Context, environment string, after int64, limit int) ([]feed.Entry, error) {
+	return all(ctx, t, scanEntry, entriesAfter, environment, after, first(limit))
+}
+
+func (t *tx) Entry(ctx context.Context, environment string, seq int64) (feed.Entry, error) {
+	return get(ctx, t, scanEntry, "entry of the feed", entryGet, environment, seq)
+}
+
+func (t *tx) EntryOf(ctx context.Context, environment string, k feed.Kind, key string) (feed.Entry, error) {
+	return get(ctx, t, scanEntry, "entry of the feed", entryOf, environment, string(k), key)
+}
+
+func (t *tx) PutReceipt(ctx context.Context, r feed.Receipt) error {
+	_, err := t.exec(ctx, receiptPut, r.Environment, r.Gateway, r.Position.Epoch, r.Position.Seq, r.Position.Digest, r.Revision,
+		r.Desired, r.Trouble, at(r.At))
+	return err
+}
+
+func (t *tx) Receipts(ctx context.Context, environment string) ([]feed.Receipt, error) {
+	return all(ctx, t, func(r row) (v feed.Receipt, err error) {
+		err = r.Scan(&v.Environment, &v.Gateway, &v.Position.Epoch, &v.Position.Seq, &v.Position.Digest, &v.Revision, &v.Desired,
+			&v.Trouble, when{&v.At})
+		return v, err
+	}, receiptsOf, environment)
+}

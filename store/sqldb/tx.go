@@ -1,0 +1,235 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+
+	"gatehouse/fault"
+	"gatehouse/secret"
+)
+
+// tx is one transaction: store.Tx over one connection. The nouns' methods are in files of their names.
+type tx struct {
+	line   *line
+	d      *dialect
+	write  bool // within Update
+	over   bool // fn has returned
+	fresh  bool // it left rows to number or seal
+	broken error
+}
+
+// check answers before anything is sent to the database.
+func (t *tx) check(ctx context.Context, args []any) error {
+	if t.over {
+		return fault.New(fault.Internal, "the transaction is over")
+	}
+	if err := ctx.Err(); err != nil {
+		return givenUp(err)
+	}
+	for _, a := range args {
+		if s, ok := a.(string); ok && (!utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0) {
+			return fault.New(fault.Invalid, "a text holds a zero byte or bytes that are not UTF-8")
+		}
+	}
+	return nil
+}
+
+// context is what statements run under. A write is never interrupted halfway: SQLite would undo the whole transaction, and
+// with it what others have done in it.
+func (t *tx) context(ctx context.Context) context.Context {
+	if t.write {
+		return context.Background()
+	}
+	return ctx
+}
+
+func (t *tx) exec(ctx context.Context, q string, args ...any) (int64, error) {
+	if err := t.check(ctx, args); err != nil {
+		return 0, err
+	}
+	if !t.write {
+		return 0, fault.New(fault.Internal, "a view changes nothing")
+	}
+	n, err := t.line.exec(t.context(ctx), q, args...)
+	return n, t.fault(ctx, err)
+}
+
+func (t *tx) fault(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if c := ctx.Err(); c != nil && errors.Is(err, c) {
+		return givenUp(err)
+	}
+	err = t.d.fault(err)
+	if t.write && fault.KindOf(err) == fault.Unavailable {
+		t.broken = err
+	}
+	return err
+}
+
+func givenUp(err error) error {
+	return fault.New(fault.Unavailable, "the call was given up before it was done").Because(err)
+}
+
+// row is what a scan function reads from: *sql.Rows.
+type row interface{ Scan(dest ...any) error }
+
+// all runs a query and scans every row.
+func all[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string, args ...any) (_ []T, err error) {
+	if err := t.check(ctx, args); err != nil {
+		return nil, err
+	}
+	rows, err := t.line.query(t.context(ctx), q, args...)
+	if err != nil {
+		return nil, t.fault(ctx, err)
+	}
+	defer func() {
+		if e := rows.Close(); err == nil && e != nil {
+			err = t.fault(ctx, e)
+		}
+	}()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, fault.New(fault.Unavailable, "the database holds a row that cannot be read: restore a backup").Because(err)
+		}
+		out = append(out, v)
+	}
+	return out, t.fault(ctx, rows.Err())
+}
+
+// one runs a query that gives one row or none; none is sql.ErrNoRows. It also runs writes with RETURNING.
+func one[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string, args ...any) (T, error) {
+	var zero T
+	vs, err := all(ctx, t, scan, q, args...)
+	if err != nil {
+		return zero, err
+	}
+	if len(vs) == 0 {
+		return zero, sql.ErrNoRows
+	}
+	return vs[0], nil
+}
+
+// get is one for a noun: none is fault.NotFound with the text.
+func get[T any](ctx context.Context, t *tx, scan func(row) (T, error), what string, q string, args ...any) (T, error) {
+	v, err := one(ctx, t, scan, q, args...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return v, fault.New(fault.NotFound, "there is no such %s", what)
+	}
+	return v, err
+}
+
+// put inserts at version 0, else updates the row of that version. Both texts return the whole row, so that the caller gets
+// what is stored. The first argument is the ID, the last one the version.
+func put[T any](ctx context.Context, t *tx, scan func(row) (T, error), what, insert, update, exists string, args ...any) (T, error) {
+	var zero T
+	if !t.write {
+		return zero, fault.New(fault.Internal, "a view changes nothing")
+	}
+	q := insert
+	version, _ := args[len(args)-1].(int64)
+	if version != 0 {
+		q = update
+	}
+	v, err := one(ctx, t, scan, q, args...)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return v, err
+	}
+	if _, err := get(ctx, t, scanInt, what, exists, args[0]); err != nil {
+		return zero, err
+	}
+	return zero, fault.New(fault.Stale, "the %s has changed since version %d", what, version)
+}
+
+// The forms in which Go's values stand in columns.
+
+// at is a time as it is stored; when reads it back.
+func at(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+type when struct{ t *time.Time }
+
+func (w when) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("%T is no time", v)
+	}
+	*w.t = time.Time{}
+	if n != 0 {
+		*w.t = time.UnixMicro(n).UTC()
+	}
+	return nil
+}
+
+// doc is a value as a JSON document; from reads it back.
+func doc(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // only our own types, all of which encode
+	}
+	return string(b)
+}
+
+type from[T any] struct{ v *T }
+
+func (f from[T]) Scan(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("%T is no document", v)
+	}
+	return json.Unmarshal([]byte(s), f.v)
+}
+
+// hash reads a stored hash.
+type hash struct{ h *secret.Hash }
+
+func (h hash) Scan(v any) error {
+	b, ok := v.([]byte)
+	if !ok || len(b) != len(h.h) {
+		return fmt.Errorf("%T of %d bytes is no hash", v, len(b))
+	}
+	copy(h.h[:], b)
+	return nil
+}
+
+// blob is never NULL.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// key is the form in which names and addresses are compared: without case, in any script.
+func key(s string) string {
+	return norm.NFC.String(cases.Fold().String(norm.NFC.String(s)))
+}
+
+func scanInt(r row) (n int64, err error) {
+	err = r.Scan(&n)
+	return n, err
+}
+
+func scanText(r row) (s string, err error) {
+	err = r.Scan(&s)
+	return s, err
+}
+
+// first is a limit that SQL takes: a negative one would mean all.
+func first(limit int) int64 { return int64(max(limit, 0)) }

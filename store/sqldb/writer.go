@@ -1,0 +1,277 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/store"
+)
+
+// The bounds of one group of updates that are committed together. The sync to disk at its end is what costs: a larger group
+// shares it among more, a shorter one answers the first of them earlier.
+const (
+	groupCalls = 128
+	groupTime  = 5 * time.Millisecond
+)
+
+// writer runs updates one after another on the one connection that writes. Those that wait at the same time share one
+// transaction, each in a savepoint of its own, and one commit: all are answered after it.
+type writer struct {
+	line  *line
+	d     *dialect
+	calls chan *call
+	stop  chan struct{}
+	done  chan struct{}
+	fresh wake
+}
+
+// call is one Update on its way. fn runs in the caller's own goroutine, when the writer gives it its turn: so a panic, or
+// a test that ends itself, goes up where it belongs.
+type call struct {
+	state  atomic.Int32
+	turn   chan *tx
+	ran    chan error // what fn returned; errLeft when it did not return
+	answer chan error
+}
+
+// The states of a call.
+const (
+	waiting int32 = iota
+	started
+	left // the caller's context ended before its turn
+)
+
+var (
+	errLeft = errors.New("fn did not return")
+	errLost = errors.New("the database has undone the transaction")
+)
+
+func newWriter(l *line, d *dialect) *writer {
+	w := &writer{line: l, d: d, calls: make(chan *call), stop: make(chan struct{}), done: make(chan struct{})}
+	w.fresh.ch = make(chan struct{})
+	go w.run()
+	return w
+}
+
+func closed() error { return fault.New(fault.Unavailable, "the store is closed") }
+
+func (w *writer) update(ctx context.Context, fn func(store.Tx) error) error {
+	c := &call{turn: make(chan *tx, 1), ran: make(chan error, 1), answer: make(chan error, 1)}
+	select {
+	case <-ctx.Done():
+		return givenUp(ctx.Err())
+	default:
+	}
+	select {
+	case w.calls <- c:
+	case <-ctx.Done():
+		return givenUp(ctx.Err())
+	case <-w.stop:
+		return closed()
+	}
+	gone := ctx.Done()
+	for {
+		select {
+		case t := <-c.turn:
+			c.serve(t, fn)
+		case err := <-c.answer:
+			return err
+		case <-gone:
+			if c.state.CompareAndSwap(waiting, left) {
+				return givenUp(ctx.Err())
+			}
+			gone = nil // too late: what has begun is seen through
+		}
+	}
+}
+
+func (c *call) serve(t *tx, fn func(store.Tx) error) {
+	err := errLeft
+	defer func() { c.ran <- err }()
+	err = fn(t)
+}
+
+// begin gives the call its turn and waits until it has run. It reports whether the caller was still there.
+func (c *call) run(t *tx) (err error, there bool) {
+	if !c.state.CompareAndSwap(waiting, started) {
+		return nil, false
+	}
+	return c.again(t), true
+}
+
+func (c *call) again(t *tx) error {
+	c.turn <- t
+	err := <-c.ran
+	t.over = true
+	return err
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	for {
+		select {
+		case c := <-w.calls:
+			w.group(c)
+		case <-w.stop:
+			return
+		}
+	}
+}
+
+// next is a call that waits already, if the group may grow.
+func (w *writer) next(n int, began time.Time) *call {
+	if n >= groupCalls || time.Since(began) > groupTime {
+		return nil
+	}
+	select {
+	case c := <-w.calls:
+		return c
+	default:
+		return nil
+	}
+}
+
+// group runs c and those that wait behind it in one transaction.
+func (w *writer) group(c *call) {
+	if err := w.do(w.d.begin); err != nil {
+		c.answer <- w.d.fault(err)
+		return
+	}
+	var good []*call // to be answered nil once the commit is on disk
+	var bad []func() // answers of those that failed: after it too, as they may have seen what the others did
+	var fresh bool
+	began := time.Now()
+	var lost error
+	for n := 0; c != nil; c = w.next(n, began) {
+		n++
+		t := &tx{line: w.line, d: w.d, write: true}
+		mine := c
+		err, there := w.one(t, func(t *tx) (error, bool) { return mine.run(t) })
+		switch {
+		case !there:
+		case err == nil:
+			good = append(good, c)
+			fresh = fresh || t.fresh
+		case errors.Is(err, errLost):
+			if t.broken != nil {
+				err = t.broken
+			}
+			lost = err
+			bad = append(bad, func() { mine.answer <- unlost(err) })
+		default:
+			bad = append(bad, func() { mine.answer <- err })
+		}
+		if lost != nil {
+			break
+		}
+	}
+	var err error
+	switch {
+	case lost != nil:
+		err = lost
+	case len(good) > 0:
+		err = w.do(`COMMIT`)
+	}
+	if err != nil || len(good) == 0 {
+		_ = w.do(`ROLLBACK`) // it may be over already
+	}
+	switch {
+	case err == nil:
+		if fresh {
+			w.fresh.fire()
+		}
+		for _, c := range good {
+			c.answer <- nil
+		}
+	case len(good) == 1 && lost == nil:
+		good[0].answer <- w.d.fault(err)
+	default: // one spoiled it for all: each on its own
+		for _, c := range good {
+			w.alone(c)
+		}
+	}
+	for _, answer := range bad {
+		answer()
+	}
+}
+
+// one runs a call in its savepoint. errLost: the transaction is gone, with all that others have done in it.
+func (w *writer) one(t *tx, run func(*tx) (error, bool)) (err error, there bool) {
+	if err := w.do(`SAVEPOINT call`); err != nil {
+		t.broken = w.d.fault(err)
+		return errLost, true
+	}
+	err, there = run(t)
+	if err != nil || !there {
+		if e := w.do(`ROLLBACK TO call`); e != nil {
+			return errors.Join(errLost, e), true
+		}
+	}
+	if e := w.do(`RELEASE call`); e != nil {
+		return errors.Join(errLost, e), true
+	}
+	return err, there
+}
+
+// alone runs a call again in a transaction of its own.
+func (w *writer) alone(c *call) {
+	err := w.do(w.d.begin)
+	if err == nil {
+		t := &tx{line: w.line, d: w.d, write: true}
+		if e := c.again(t); e != nil {
+			_ = w.do(`ROLLBACK`)
+			c.answer <- e
+			return
+		}
+		if err = w.do(`COMMIT`); err == nil {
+			if t.fresh {
+				w.fresh.fire()
+			}
+			c.answer <- nil
+			return
+		}
+		_ = w.do(`ROLLBACK`)
+	}
+	c.answer <- w.d.fault(err)
+}
+
+func unlost(err error) error {
+	if errors.Is(err, errLost) {
+		return fault.New(fault.Unavailable, "the database has undone the change: try again").Because(err)
+	}
+	return err
+}
+
+func (w *writer) do(q string) error {
+	_, err := w.line.exec(context.Background(), q)
+	return err
+}
+
+func (w *writer) close() error {
+	close(w.stop)
+	<-w.done
+	return w.line.close()
+}
+
+// wake is a channel that is closed at the next event, and then another one.
+type wake struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func (w *wake) next() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ch
+}
+
+func (w *wake) fire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.ch)
+	w.ch = make(chan struct{})
+}
