@@ -1,9 +1,14 @@
 package feed
 
 import (
+	"context"
 	"crypto/ed25519"
+	"fmt"
 	"log/slog"
+	"sync"
 	"time"
+
+	"gatehouse/fault"
 )
 
 // Options is what a Follower works with.
@@ -23,4 +28,160 @@ type Options struct {
 	Poll   time.Duration // besides hints; default 1s
 	Now    func() time.Time
 	Log    *slog.Logger // nil: none
+}
+
+const (
+	tailLimit = 512              // entries in one answer: it bounds what is held at once
+	heartbeat = 10 * time.Second // between receipts when nothing changes: it shows that the gateway is there
+	slowest   = 30               // polls between two tries when they keep failing
+)
+
+// Follower is a gateway's end of the feed: it gets the entries of one environment, checks the chain, hands each to Apply,
+// and acknowledges what is in force. An entry that does not follow is refused, and so is everything after it: the gateway
+// serves on with what it has, and Trouble says why.
+type Follower struct {
+	o      Options
+	caught chan struct{}
+
+	mu      sync.Mutex
+	at      Position
+	trouble error
+
+	// Of the goroutine that runs it.
+	told     Receipt
+	lastTold time.Time
+}
+
+// NewFollower returns a Follower that does nothing until Run.
+func NewFollower(o Options) (*Follower, error) {
+	if o.Source == nil || o.Apply == nil || o.Environment == "" || o.Gateway == "" || len(o.Key) != ed25519.PublicKeySize {
+		return nil, fault.New(fault.Internal, "a follower needs a source, an environment, a gateway's name, a key and Apply")
+	}
+	if o.Poll <= 0 {
+		o.Poll = time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Follower{o: o, at: o.From, caught: make(chan struct{})}, nil
+}
+
+// Position is the place up to which everything is in force.
+func (f *Follower) Position() Position {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.at
+}
+
+// Trouble is why the follower does not get on, or nil.
+func (f *Follower) Trouble() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.trouble
+}
+
+// CaughtUp is closed once everything that was there when the follower began is in force.
+func (f *Follower) CaughtUp() <-chan struct{} { return f.caught }
+
+// Run follows until ctx ends. It starts no goroutine.
+func (f *Follower) Run(ctx context.Context) error {
+	wait := f.o.Poll
+	for {
+		n, err := f.pull(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		f.note(err)
+		f.acknowledge(ctx)
+		var hint <-chan struct{}
+		switch {
+		case err != nil:
+			wait = min(2*wait, slowest*f.o.Poll) // without the hint: it stays closed as long as we do not get on
+		case n == tailLimit:
+			continue
+		default:
+			f.settle()
+			wait = f.o.Poll
+			hint = f.o.Source.Changed(f.o.Environment, f.Position().Seq)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-hint:
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+		timer.Stop()
+	}
+}
+
+// settle closes CaughtUp once.
+func (f *Follower) settle() {
+	select {
+	case <-f.caught:
+	default:
+		close(f.caught)
+	}
+}
+
+// pull gets one tail and brings it into force.
+func (f *Follower) pull(ctx context.Context) (int, error) {
+	after := f.Position()
+	es, err := f.o.Source.Tail(ctx, f.o.Environment, after, tailLimit)
+	if err != nil {
+		return 0, fmt.Errorf("tail of %s after %d: %w", f.o.Environment, after.Seq, err)
+	}
+	for i, e := range es {
+		if err := Check(f.o.Environment, after, e, f.o.Key); err != nil {
+			return i, err
+		}
+		if err := f.o.Apply(e); err != nil {
+			return i, fmt.Errorf("apply entry %d of %s: %w", e.Seq, f.o.Environment, err)
+		}
+		after = e.Position()
+		f.mu.Lock()
+		f.at = after
+		f.mu.Unlock()
+	}
+	return len(es), nil
+}
+
+// note keeps why the follower does not get on, and logs when that changes.
+func (f *Follower) note(err error) {
+	f.mu.Lock()
+	before := f.trouble
+	f.trouble = err
+	f.mu.Unlock()
+	switch {
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		f.o.Log.Error("the feed stands still", "environment", f.o.Environment, "gateway", f.o.Gateway, "seq", f.Position().Seq, "error", err)
+	case err == nil && before != nil:
+		f.o.Log.Info("the feed goes on", "environment", f.o.Environment, "gateway", f.o.Gateway, "seq", f.Position().Seq)
+	}
+}
+
+// acknowledge sends a receipt when it says something new, or when the last one is old.
+func (f *Follower) acknowledge(ctx context.Context) {
+	r := Receipt{Gateway: f.o.Gateway, Environment: f.o.Environment, Position: f.Position()}
+	if f.o.Status != nil {
+		r.Revision, r.Desired, r.Trouble = f.o.Status()
+	}
+	if t := f.Trouble(); t != nil && r.Trouble == "" {
+		r.Trouble = fault.As(t).Public
+	}
+	now := f.o.Now()
+	if r == f.told && now.Sub(f.lastTold) < heartbeat && !f.lastTold.IsZero() {
+		return
+	}
+	told := r
+	r.At = now.UTC()
+	if err := f.o.Source.Acknowledge(ctx, r); err != nil {
+		f.o.Log.Warn("a receipt was not taken", "environment", r.Environment, "gateway", r.Gateway, "error", err)
+		return // the next one says it too
+	}
+	f.told, f.lastTold = told, now
 }
