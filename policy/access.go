@@ -1,0 +1,146 @@
+package policy
+
+import (
+	"time"
+
+	"gatehouse/id"
+	"gatehouse/ratelimit"
+	"gatehouse/secret"
+)
+
+// Access is the records that a request is checked against, as one view holds them. It is read without locks and
+// allocates nothing.
+type Access interface {
+	// Credential finds by the public part of a key and the hash of the whole key, which is compared in constant time. A
+	// wrong hash and an unknown public part cannot be told apart.
+	Credential(public []byte, h secret.Hash) (Credential, bool)
+	// Grants are all grants of the application in this environment, whatever their state. Nobody changes the slice.
+	Grants(application Slot) []Grant
+	// Terms are product and plan of a grant.
+	Terms(g *Grant) *Terms
+	// Scopes are the scopes of a grant.
+	Scopes(g *Grant) *Scopes
+	// Plan is what the served revision says of a plan; nil when it does not offer it here.
+	Plan(t *Terms) *PlanInfo
+}
+
+// Slot is where the access index keeps an application. The zero Slot is none.
+type Slot uint32
+
+// Credential is what the access index knows of a credential.
+type Credential struct {
+	ID           id.Bits
+	Application  id.Bits
+	Organization id.Bits
+	Slot         Slot // of the application
+	State        State
+	// ApplicationLive and OrganizationLive say whether the owners may call. False until the index has heard of them.
+	ApplicationLive, OrganizationLive bool
+	Expires                           int64     // Unix microseconds
+	Bound                             []id.Bits // to these grants; none: all of the application's
+}
+
+// State is how a credential or grant stands, apart from its time. The zero State lets nothing through.
+type State uint8
+
+// The states.
+const (
+	Over      State = iota // revoked or ended: for good
+	Suspended              // may come back
+	Active
+)
+
+// Grant is what the access index knows of a grant: forty bytes without a pointer, so that millions of them cost the
+// garbage collector nothing. Product, plan and scopes are found through Access.
+type Grant struct {
+	ID          id.Bits
+	From, Until int64 // Unix microseconds; it holds before Until and not at it
+	ScopeSet    uint32
+	TermsIndex  uint16
+	State       State
+}
+
+// Standing is how the grant stands at a time.
+type Standing uint8
+
+// The ways a grant can stand, in the order of what is most useful to say of several.
+const (
+	Ended Standing = iota
+	Expired
+	Upcoming
+	Paused // suspended
+	Live
+)
+
+// Standing is how the grant stands at that time, in Unix microseconds.
+func (g *Grant) Standing(now int64) Standing {
+	switch {
+	case g.State == Over:
+		return Ended
+	case now >= g.Until:
+		return Expired
+	case g.State != Active:
+		return Paused
+	case now < g.From:
+		return Upcoming
+	}
+	return Live
+}
+
+// Terms are what a grant was given for.
+type Terms struct{ Product, Plan string }
+
+// Scopes is a set of scopes, shared by all grants that hold the same.
+type Scopes struct {
+	Names  []string // sorted
+	Joined string   // with spaces between, as the upstream is told
+}
+
+// Covers reports whether every one of want is in the set.
+func (s *Scopes) Covers(want []string) bool {
+next:
+	for _, w := range want {
+		for _, have := range s.Names {
+			if have == w {
+				continue next
+			}
+		}
+		return false
+	}
+	return true
+}
+
+// PlanInfo is what a compiled revision knows of a plan of a product.
+type PlanInfo struct {
+	Product, Plan string
+	Windows       []ratelimit.Window
+	Credentials   []string // kinds of credentials that may be used
+}
+
+// Principal is who calls: what an Authenticate policy found. The zero value passes no Authorize policy.
+type Principal struct {
+	Method       string // "api_key"; "anonymous": anybody; "": nobody
+	Organization id.Bits
+	Application  id.Bits
+	Credential   id.Bits
+	Slot         Slot      // of the application
+	Bound        []id.Bits // the grants the credential is bound to; none: all of the application's
+}
+
+// Anybody is the Method of who did not prove anything and did not have to.
+const Anybody = "anonymous"
+
+// Known reports whether it is known who calls.
+func (p *Principal) Known() bool { return p.Method != "" && p.Method != Anybody }
+
+// Right is the grant that the request resolved to. The zero value is none.
+type Right struct {
+	ID     id.Bits
+	Terms  *Terms
+	Scopes *Scopes
+	Until  time.Time
+	Plan   *PlanInfo
+}
+
+// None reports whether there is no grant.
+func (r *Right) None() bool { return r.Terms == nil }

@@ -1,0 +1,131 @@
+// Package granted is the policy that asks for a grant, and the one place that decides which grant a request is served
+// under.
+package granted
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/policy"
+)
+
+// Config has no settings: what is needed stands on the route, its scopes and the products that offer it.
+type Config struct{}
+
+// Kind is the policy "grant".
+func Kind() policy.Kind {
+	return policy.Define("grant", policy.Authorize,
+		"The application needs a grant that is live, for a product that offers the operation, with the operation's scopes.",
+		func(Config, policy.Site, policy.Deps) (policy.Policy, error) {
+			return policy.Policy{Request: request}, nil
+		})
+}
+
+// Without is the settings of no_grant.
+type Without struct {
+	Reason string `json:"reason"` // why every known application may call; it must be given
+}
+
+// WithoutKind is the policy "no_grant", by which a route that authenticates says aloud that it asks for no grant.
+func WithoutKind() policy.Kind {
+	return policy.Define("no_grant", policy.Authorize,
+		"Every application that has proven itself may call, without any grant. The reason must be given.",
+		func(c Without, _ policy.Site, _ policy.Deps) (policy.Policy, error) {
+			if strings.TrimSpace(c.Reason) == "" {
+				return policy.Policy{}, fault.Bad("/reason", "must say why no grant is needed")
+			}
+			return policy.Policy{Request: known}, nil
+		})
+}
+
+var nobody = fault.Of(fault.Unauthenticated, "unauthenticated", "it is not known who calls")
+
+func known(x *policy.Exchange) error {
+	if !x.Principal.Known() {
+		return nobody
+	}
+	return nil
+}
+
+func request(x *policy.Exchange) error {
+	if !x.Principal.Known() {
+		return nobody
+	}
+	r, err := Find(x.Access, x.Route, &x.Principal, x.Now)
+	if err != nil {
+		return err
+	}
+	x.Grant = r
+	return nil
+}
+
+// Find resolves the one grant under which the principal may call the route at that time. Grants count that are for a
+// product that offers the operation and to which the credential is bound, if it is bound. One of them must be live and
+// hold the route's scopes; two that do are refused, for which one counts is never picked in silence.
+func Find(a policy.Access, r *policy.RouteInfo, p *policy.Principal, now time.Time) (policy.Right, error) {
+	at := now.UnixMicro()
+	var found, next *policy.Grant // next: what is most useful to say when nothing is found
+	grants := a.Grants(p.Slot)
+	for i := range grants {
+		g := &grants[i]
+		if len(p.Bound) > 0 && !slices.Contains(p.Bound, g.ID) || !slices.Contains(r.Products, a.Terms(g).Product) {
+			continue
+		}
+		if g.Standing(at) == policy.Live && a.Scopes(g).Covers(r.Scopes) {
+			if found != nil {
+				return policy.Right{}, fault.Of(fault.Forbidden, "grant-ambiguous",
+					"two grants cover this operation, %s and %s: bind the credential to one of them", found.ID.ID(id.Grant), g.ID.ID(id.Grant))
+			}
+			found = g
+			continue
+		}
+		if next == nil || g.Standing(at) > next.Standing(at) {
+			next = g
+		}
+	}
+	if found == nil {
+		return policy.Right{}, refusal(a, r, next, at)
+	}
+	terms := a.Terms(found)
+	plan := a.Plan(terms)
+	switch {
+	case plan == nil:
+		return policy.Right{}, fault.Of(fault.Forbidden, "plan-withdrawn",
+			"grant %s is on plan %s of product %s, which is not offered in %s any more", found.ID.ID(id.Grant), terms.Plan, terms.Product, r.Environment)
+	case len(plan.Credentials) > 0 && !slices.Contains(plan.Credentials, p.Method):
+		return policy.Right{}, fault.Of(fault.Forbidden, "credential-kind",
+			"plan %s of product %s asks for another kind of credential: %s", terms.Plan, terms.Product, strings.Join(plan.Credentials, ", "))
+	}
+	return policy.Right{ID: found.ID, Terms: terms, Scopes: a.Scopes(found), Until: time.UnixMicro(found.Until).UTC(), Plan: plan}, nil
+}
+
+// refusal says why the grant that comes nearest does not do.
+func refusal(a policy.Access, r *policy.RouteInfo, g *policy.Grant, now int64) error {
+	if g == nil {
+		return fault.Of(fault.Forbidden, "no-grant", "the application has no grant for this operation in %s", r.Environment)
+	}
+	i := g.ID.ID(id.Grant)
+	switch g.Standing(now) {
+	case policy.Ended:
+		return fault.Of(fault.Forbidden, "grant-ended", "grant %s has been ended", i)
+	case policy.Expired:
+		return fault.Of(fault.Forbidden, "grant-expired", "grant %s expired at %s", i, clock(g.Until))
+	case policy.Upcoming:
+		return fault.Of(fault.Forbidden, "grant-upcoming", "grant %s begins at %s", i, clock(g.From))
+	case policy.Paused:
+		return fault.Of(fault.Forbidden, "grant-suspended", "grant %s is suspended", i)
+	}
+	var lacks []string
+	have := a.Scopes(g).Names
+	for _, s := range r.Scopes {
+		if !slices.Contains(have, s) {
+			lacks = append(lacks, s)
+		}
+	}
+	return fault.Of(fault.Forbidden, "scope-missing", "this operation needs scopes that grant %s does not hold: %s", i, strings.Join(lacks, ", "))
+}
+
+func clock(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339) }
