@@ -26,6 +26,9 @@ type Control struct {
 	offers *offers
 	host   secret.Value  // what HostToken tells
 	posted chan struct{} // a letter may wait in the outbox
+
+	source    *source
+	sequencer *sequencer
 }
 
 // Options is what a Control works with. All fields but Log are needed.
@@ -63,7 +66,11 @@ func New(o Options) *Control {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	s := newSource(o.Store, o.Now, o.Log)
 	return &Control{
+		source:    s,
+		sequencer: newSequencer(o.Store, o.Keys, s, o.Now, o.Log),
+
 		Options: o,
 		hasher:  newHasher(),
 		tries:   newTries(maxTries),

@@ -1,9 +1,205 @@
 package control
 
-import "context"
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/audit"
+	"gatehouse/fault"
+	"gatehouse/feed"
+	"gatehouse/store"
+)
 
 // sequence numbers and seals what is committed until ctx ends.
-func (c *Control) sequence(ctx context.Context) error {
-	<-ctx.Done()
+func (c *Control) sequence(ctx context.Context) error { return c.sequencer.run(ctx) }
+
+const (
+	sequenceBatch = 500              // rows and entries in one transaction: it bounds how long others wait for their turn
+	sequencePoll  = time.Second      // besides hints
+	sequenceSlow  = 30 * time.Second // between two tries when they keep failing
+	receiptsEvery = time.Second      // receipts are telemetry: written in batches
+)
+
+// sequencer numbers the rows of the feed and seals the entries of the audit log after their commit, in batches, each in one
+// transaction with one checkpoint. It is the only one that does.
+type sequencer struct {
+	store  store.Store
+	keys   Keys
+	source *source
+	now    func() time.Time
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	trouble error
+}
+
+func newSequencer(st store.Store, k Keys, s *source, now func() time.Time, log *slog.Logger) *sequencer {
+	return &sequencer{store: st, keys: k, source: s, now: now, log: log}
+}
+
+// run goes on until ctx ends, then writes the receipts that are not written yet.
+func (q *sequencer) run(ctx context.Context) error {
+	wait := sequencePoll
+	var flushed time.Time
+	for {
+		committed := q.store.Committed() // before the step: what is committed during it wakes us
+		more, err := q.step(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		q.note(err)
+		if err == nil {
+			err = q.source.begin(ctx)
+		}
+		if now := q.now(); now.Sub(flushed) >= receiptsEvery {
+			flushed = now
+			if e := q.source.flush(ctx); e != nil && ctx.Err() == nil {
+				q.log.Warn("receipts were not written", "error", e)
+			}
+		}
+		switch {
+		case err != nil:
+			wait = min(2*wait, sequenceSlow)
+			committed = nil
+		case more:
+			continue
+		default:
+			wait = sequencePoll
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-committed:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := q.source.flush(last); err != nil {
+		q.log.Warn("receipts were not written", "error", err)
+	}
 	return nil
+}
+
+// failing is why changes get no numbers or the log is not sealed, or nil.
+func (q *sequencer) failing() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.trouble
+}
+
+func (q *sequencer) note(err error) {
+	q.mu.Lock()
+	before := q.trouble
+	q.trouble = err
+	q.mu.Unlock()
+	switch {
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		q.log.Error("what is committed is not numbered or sealed", "error", err)
+	case err == nil && before != nil:
+		q.log.Info("numbering and sealing go on")
+	}
+}
+
+// step does one batch. more: there may be another one.
+func (q *sequencer) step(ctx context.Context) (more bool, err error) {
+	var heads []feed.Head
+	var sealing error
+	err = q.store.Update(ctx, func(tx store.Tx) error {
+		rows, err := tx.Unnumbered(ctx, sequenceBatch)
+		if err != nil {
+			return err
+		}
+		if heads, err = q.number(ctx, tx, rows); err != nil {
+			return err
+		}
+		entries, err := tx.Unsealed(ctx, sequenceBatch)
+		if err != nil {
+			return err
+		}
+		more = len(rows) == sequenceBatch || len(entries) == sequenceBatch
+		sealing, err = q.seal(ctx, tx, entries)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	q.source.numbered(heads)
+	// A log that cannot be sealed stops no change on its way to the gateways: revocations go on.
+	return more && sealing == nil, sealing
+}
+
+// number gives rows their numbers and returns where each environment stands.
+func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change) ([]feed.Head, error) {
+	es, err := tx.Environments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	heads := make([]feed.Head, len(es))
+	for i, e := range es {
+		p, err := tx.Head(ctx, e.Name)
+		if err != nil {
+			return nil, err
+		}
+		heads[i] = feed.Head{Environment: e.Name, Epoch: e.Epoch, Position: p}
+	}
+	newest := func(environment string, k feed.Kind, key string) (int64, error) {
+		e, err := tx.EntryOf(ctx, environment, k, key)
+		if errors.Is(err, fault.NotFound) {
+			return 0, nil
+		}
+		return e.Version, err
+	}
+	numbered, heads, err := feed.Assign(heads, newest, rows, q.keys.SignFeed)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range numbered {
+		if err := tx.Number(ctx, n.Row, n.Entries); err != nil {
+			return nil, err
+		}
+	}
+	return heads, nil
+}
+
+// seal puts entries into the log and signs one checkpoint over it. sealing is an error of the log itself, found before
+// anything was written.
+func (q *sequencer) seal(ctx context.Context, tx store.Tx, entries []audit.Entry) (sealing, err error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	origin, _, _ := strings.Cut(q.keys.Verifier(), "+")
+	signed, err := tx.Checkpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var last audit.Checkpoint
+	if signed != "" {
+		if last, err = audit.OpenCheckpoint(signed, q.keys.Verifier()); err != nil {
+			return err, nil
+		}
+	}
+	sealed, size, root, err := audit.Seal(entries, last, func(indexes []int64) ([][32]byte, error) { return tx.TreeHashes(ctx, indexes) })
+	if err != nil {
+		return err, nil
+	}
+	at := q.now()
+	text := audit.Checkpoint{Origin: origin, Size: size, Root: root, At: at}.Text()
+	if signed, err = q.keys.SignCheckpoint(text); err != nil {
+		return err, nil
+	}
+	for _, s := range sealed {
+		if err := tx.Seal(ctx, s.ID, s.Seq, s.Hashes); err != nil {
+			return nil, err
+		}
+	}
+	return nil, tx.PutCheckpoint(ctx, size, signed, at)
 }

@@ -95,7 +95,12 @@ func (f *Follower) Run(ctx context.Context) error {
 			return nil
 		}
 		f.note(err)
-		f.acknowledge(ctx)
+		if err == nil && n < tailLimit {
+			f.settle()
+		}
+		if err != nil || f.settled() {
+			f.acknowledge(ctx) // not on the way to it: a gateway that replays its log does not serve yet
+		}
 		var hint <-chan struct{}
 		switch {
 		case err != nil:
@@ -103,7 +108,6 @@ func (f *Follower) Run(ctx context.Context) error {
 		case n == tailLimit:
 			continue
 		default:
-			f.settle()
 			wait = f.o.Poll
 			hint = f.o.Source.Changed(f.o.Environment, f.Position().Seq)
 		}
@@ -121,10 +125,17 @@ func (f *Follower) Run(ctx context.Context) error {
 
 // settle closes CaughtUp once.
 func (f *Follower) settle() {
+	if !f.settled() {
+		close(f.caught)
+	}
+}
+
+func (f *Follower) settled() bool {
 	select {
 	case <-f.caught:
+		return true
 	default:
-		close(f.caught)
+		return false
 	}
 }
 

@@ -38,6 +38,11 @@ func (t *tx) AppendChange(ctx context.Context, c feed.Change) error {
 	if !json.Valid(c.Payload) {
 		return fault.New(fault.Internal, "the payload of a change is no JSON")
 	}
+	if c.Environment != "" {
+		if _, err := t.epoch(ctx, c.Environment); err != nil {
+			return err
+		}
+	}
 	_, err := t.exec(ctx, changeAdd, c.Environment, string(c.Kind), c.Key, c.Version, string(c.Payload), at(c.Committed))
 	if err == nil && c.Environment == "" {
 		_, err = t.exec(ctx, changeAll, string(c.Kind), c.Key, c.Version, string(c.Payload), at(c.Committed))
