@@ -47,7 +47,7 @@ var rooms = map[string]room{
 	"store/storetest": {3, "application audit credential env fault feed grant id identity mail organization secret session store", "a test for each promise"},
 
 	"policy":             {4, "fault id ratelimit secret wire", "what a rule may see and do"},
-	"policy/anonymous":   {4, "policy", "a policy kind"},
+	"policy/anonymous":   {4, "credential policy wire", "a policy kind; it takes keys out of open requests"},
 	"policy/apikey":      {4, "credential fault policy secret wire", "a policy kind"},
 	"policy/cors":        {4, "fault policy wire", "a policy kind"},
 	"policy/granted":     {4, "fault id policy", "a policy kind"},
