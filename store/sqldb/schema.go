@@ -81,7 +81,7 @@ func (s *db) version(ctx context.Context, d *sql.DB) (int64, error) {
 }
 
 // known refuses a file that is read as it is, unless its schema is the one of this build.
-func (s *db) known(ctx context.Context, d *sql.DB) error {
+func (s *db) known(ctx context.Context, d *sql.DB, older bool) error {
 	fresh, err := s.check(ctx, d)
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (s *db) known(ctx context.Context, d *sql.DB) error {
 	switch {
 	case v > newest:
 		return s.newer(v, newest)
-	case v < newest:
+	case v < newest && !older:
 		return fault.New(fault.Unavailable, "%s has schema version %d, this build reads %d: look at it with the version of Gatehouse that wrote it, or restore it first", s.file, v, newest)
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 type Options struct {
 	// ReadOnly opens a file that exists, changes nothing and takes no lock: to look into a backup.
 	ReadOnly bool
+	older    bool // a file of an older schema will do: it is only copied
 }
 
 // readers is how many views can run at once; more wait for their turn.
@@ -80,7 +81,7 @@ func open(ctx context.Context, file string, o Options) (_ *db, err error) {
 		s.seats <- nil
 	}
 	if o.ReadOnly {
-		return s, s.known(ctx, s.reading)
+		return s, s.known(ctx, s.reading, o.older)
 	}
 	l, err := newLine(ctx, s.writing)
 	if err != nil {
@@ -91,9 +92,17 @@ func open(ctx context.Context, file string, o Options) (_ *db, err error) {
 }
 
 // dsn names the file with every pragma: a connection that is opened later has them too. The wait for a lock comes first, as
-// setting the others may need one.
+// setting the others may need one. The modes: rw writes, ro reads, copy reads and may write a copy elsewhere, fold opens a
+// file only to end its write-ahead log.
 func dsn(file, mode string) string {
-	q := "mode=" + mode +
+	access := mode
+	switch mode {
+	case "copy":
+		access = "ro"
+	case "fold":
+		access = "rw"
+	}
+	q := "mode=" + access +
 		"&_pragma=busy_timeout(5000)" +
 		"&_pragma=foreign_keys(1)" +
 		"&_pragma=trusted_schema(0)" +
@@ -101,12 +110,13 @@ func dsn(file, mode string) string {
 		"&_pragma=temp_store(memory)" +
 		"&_pragma=cache_size(-8000)" +
 		"&_dqs=0&_error_rc=1"
-	if mode == "rw" {
+	switch mode {
+	case "rw":
 		q += "&_pragma=journal_mode(wal)" +
 			"&_pragma=synchronous(full)" +
 			"&_pragma=journal_size_limit(67108864)" +
 			"&_txlock=immediate"
-	} else {
+	case "ro":
 		q += "&_pragma=query_only(1)"
 	}
 	u := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(file), RawQuery: q}
