@@ -73,6 +73,9 @@ func (p *Parsed) Warn(pointer, format string, args ...any) Diagnostic {
 
 // meant is ", did you mean X?" for the nearest of the names, or "" when none is near.
 func meant(word string, names []string) string {
+	if len(names) > 2000 { // each wrong word would be compared with all of them
+		return ""
+	}
 	best, least := "", min(len(word)/2+1, 4)
 	for _, n := range names {
 		if d := distance(strings.ToLower(word), n, least); d < least {

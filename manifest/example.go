@@ -13,6 +13,7 @@ import (
 const (
 	maxExample  = 16 << 10 // bytes of one: it is read by people
 	maxExamples = 16 << 20 // bytes of a document's
+	maxSampled  = 2 << 20  // values that are made up for a document's
 )
 
 // example is the example of a body as indented JSON: the one that is given, else one made from the schema.
@@ -45,7 +46,7 @@ func (r *openapi) oneLine(n, schema *yaml.Node, at string) string {
 func (r *openapi) print(v *yaml.Node, indent string) string {
 	w := exampleWriter{most: maxExample}
 	w.value(v)
-	if w.most < 0 || r.examples > maxExamples {
+	if w.most < 0 || r.printed > maxExamples {
 		return ""
 	}
 	var out bytes.Buffer
@@ -54,7 +55,7 @@ func (r *openapi) print(v *yaml.Node, indent string) string {
 	} else if json.Indent(&out, w.out, "", indent) != nil {
 		return ""
 	}
-	r.examples += out.Len()
+	r.printed += out.Len()
 	return out.String()
 }
 
@@ -96,7 +97,8 @@ func (e *exampler) of(n *yaml.Node, at string) *yaml.Node {
 	if !ok || t.Kind != yaml.MappingNode || slices.Contains(e.stack, t) {
 		return nil
 	}
-	if e.made++; e.made > maxParts || len(e.stack) > maxDepth {
+	e.sampled++
+	if e.made++; e.made > maxParts || e.sampled > maxSampled || len(e.stack) > maxDepth {
 		return nil
 	}
 	e.stack = append(e.stack, t)

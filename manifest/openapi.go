@@ -12,17 +12,18 @@ import (
 
 // openapi reads one OpenAPI document: what the gateway and the API reference need, and what is wrong with it.
 type openapi struct {
-	ds       *diagnostics
-	file     string
-	root     *yaml.Node
-	minor    string // "3.0", "3.1" or "3.2"
-	doc      *Document
-	refs     references
-	models   schemas
-	ids      map[string]int // operationId -> line
-	routes   map[string]int // method and path without names of parameters -> line
-	global   *security      // of operations that say nothing themselves
-	examples int            // bytes of examples so far
+	ds      *diagnostics
+	file    string
+	root    *yaml.Node
+	minor   string // "3.0", "3.1" or "3.2"
+	doc     *Document
+	refs    references
+	models  schemas
+	ids     map[string]int // operationId -> line
+	routes  map[string]int // method and path without names of parameters -> line
+	global  *security      // of operations that say nothing themselves
+	printed int            // bytes of examples so far
+	sampled int            // values of examples that were made so far
 }
 
 var versionForm = regexp.MustCompile(`^3\.([012])\.[0-9]+(-.+)?$`)
@@ -44,7 +45,7 @@ func readDocument(ds *diagnostics, file string, data []byte) *Document {
 	}
 	r.refs = references{openapi: r, found: map[string]*yaml.Node{}}
 	r.refs.check()
-	r.models = schemas{openapi: r, built: map[*yaml.Node]*Schema{}}
+	r.models = schemas{openapi: r, built: map[*yaml.Node]*Schema{}, parts: map[*Schema]int{}}
 	r.known(root, "", rootFields)
 	r.info()
 	r.schemes()

@@ -121,11 +121,14 @@ func (p *Product) Plan(name string) (*Plan, bool) {
 
 // Operation returns what the API says of the operation; the zero Operation with that ID when it says nothing.
 func (a *API) Operation(id string) Operation {
-	i := slices.IndexFunc(a.Operations, func(o Operation) bool { return o.ID == id })
-	if i < 0 {
-		return Operation{ID: id}
+	if i := a.index(id); i >= 0 {
+		return a.Operations[i]
 	}
-	return a.Operations[i]
+	return Operation{ID: id}
+}
+
+func (a *API) index(id string) int {
+	return slices.IndexFunc(a.Operations, func(o Operation) bool { return o.ID == id })
 }
 
 // Exposed reports whether the gateway offers the operation.
@@ -157,8 +160,8 @@ type PlacedPolicy struct {
 // removes or has itself, then the operation's own.
 func (p *Parsed) Policies(api int, id string) []PlacedPolicy {
 	a := &p.APIs[api]
-	o, at := Operation{ID: id}, -1
-	if at = slices.IndexFunc(a.Operations, func(o Operation) bool { return o.ID == id }); at >= 0 {
+	o, at := Operation{ID: id}, a.index(id)
+	if at >= 0 {
 		o = a.Operations[at]
 	}
 	var out []PlacedPolicy

@@ -35,6 +35,21 @@ func (s *schemas) of(n *yaml.Node, at string) *Schema {
 	return out
 }
 
+// besides gives a schema that is named by a reference the description that stands beside the reference.
+func (s *schemas) besides(n *yaml.Node, m *Schema) *Schema {
+	if ref, _ := get(n, "$ref"); ref == nil || s.minor == "3.0" {
+		return m
+	}
+	d, _ := get(n, "description")
+	if d == nil || d.Kind != yaml.ScalarNode || d.Value == m.Description {
+		return m
+	}
+	own := *m
+	own.Description = d.Value
+	s.parts[&own] = s.parts[m]
+	return &own
+}
+
 // build returns the schema, and the least index in the stack of a schema at which it was cut: below len(stack) when what
 // it holds depends on where it stands.
 func (s *schemas) build(n *yaml.Node, at string) (*Schema, int) {
@@ -65,9 +80,6 @@ func (s *schemas) build(n *yaml.Node, at string) (*Schema, int) {
 	s.stack = append(s.stack, t)
 	out, cut := s.fields(t, at)
 	s.stack = s.stack[:free]
-	if s.parts == nil {
-		s.parts = map[*Schema]int{}
-	}
 	s.parts[out] = s.size(out)
 	if s.parts[out] > maxParts { // too much for a page: its name must do
 		out = &Schema{Type: out.Type, Description: out.Description, Recursive: cmp.Or(name, "more")}
@@ -115,7 +127,7 @@ func (s *schemas) fields(n *yaml.Node, at string) (*Schema, int) {
 			name := props.Content[i].Value
 			child, c := s.build(props.Content[i+1], at+"/properties/"+escape(name))
 			cut = min(cut, c)
-			out.put(Property{Name: name, Required: required[name], Schema: child})
+			out.put(Property{Name: name, Required: required[name], Schema: s.besides(props.Content[i+1], child)})
 		}
 	}
 	if items, _ := get(n, "items"); items != nil && items.Kind != yaml.SequenceNode {

@@ -1,0 +1,168 @@
+package manifest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+func (c *check) apis() {
+	first := map[string]string{}
+	upstreams := make([]string, len(c.Upstreams))
+	for i, u := range c.Upstreams {
+		upstreams[i] = u.Name
+	}
+	if len(c.APIs) == 0 {
+		c.missing("/gatehouse", "no API is declared: there is nothing to offer")
+	}
+	for i := range c.APIs {
+		a, at := &c.APIs[i], pointer("apis", i)
+		c.named(at, "API", a.Name, nameForm, first)
+		c.words(at+"/title", a.Title, maxTitle)
+		c.document(a, at)
+		switch {
+		case a.Path == "":
+			c.missing(at, "the API needs a path, such as \"path: /%s/v1\"", a.Name)
+		default:
+			if err := checkPath(a.Path); err != nil {
+				c.bad(at+"/path", "%s", err)
+			}
+		}
+		if a.UpstreamPath != "" {
+			if err := checkPath(a.UpstreamPath); err != nil || a.UpstreamPath == "/" {
+				c.bad(at+"/upstream_path", "%q is not a path to stand before others: leave it out, or write it like /internal/v2", clip(a.UpstreamPath))
+			}
+		}
+		for k, h := range a.Hosts {
+			if err := checkHost(h); err != nil {
+				c.bad(fmt.Sprintf("%s/hosts/%d", at, k), "%s", err)
+			} else if slices.Contains(a.Hosts[:k], h) {
+				c.bad(fmt.Sprintf("%s/hosts/%d", at, k), "%s stands twice", h)
+			}
+		}
+		switch {
+		case a.Upstream == "":
+			c.missing(at, "the API needs an upstream")
+		case !slices.Contains(upstreams, a.Upstream):
+			c.missing(at+"/upstream", "there is no upstream %q%s", clip(a.Upstream), meant(a.Upstream, upstreams))
+		}
+		c.operations(i, a, at)
+	}
+	c.routes()
+}
+
+func (c *check) document(a *API, at string) {
+	switch err := checkFileName(a.OpenAPI); {
+	case a.OpenAPI == "":
+		c.missing(at, "the API needs its document, such as \"openapi: openapi.yaml\"")
+	case err != nil:
+		c.bad(at+"/openapi", "%s", err)
+	default:
+		if _, ok := c.b[a.OpenAPI]; !ok {
+			c.bad(at+"/openapi", "there is no file %s in the manifest's folder", clip(a.OpenAPI))
+		}
+	}
+	if d := c.Documents[a.Name]; d != nil && a.Title == "" {
+		a.Title = d.Title
+	}
+	if a.Title == "" {
+		a.Title = a.Name
+	}
+}
+
+func (c *check) operations(i int, a *API, at string) {
+	doc := c.Documents[a.Name]
+	first := map[string]bool{}
+	for k, o := range a.Operations {
+		below := fmt.Sprintf("%s/operations/%d", at, k)
+		switch {
+		case o.ID == "":
+			c.missing(below, "the operation needs the id that the document gives it")
+		case first[o.ID]:
+			c.bad(below+"/id", "%s stands twice", clip(o.ID))
+		case doc != nil && !doc.has(o.ID):
+			c.bad(below+"/id", "the document has no operation %q%s", clip(o.ID), meant(o.ID, doc.ids()))
+		}
+		first[o.ID] = true
+		for n, s := range o.Scopes {
+			c.scope(fmt.Sprintf("%s/scopes/%d", below, n), s)
+		}
+		for n, kind := range o.Remove {
+			if !slices.ContainsFunc(a.Policies, func(p Policy) bool { return p.Kind == kind }) {
+				c.missing(fmt.Sprintf("%s/remove/%d", below, n), "the API has no policy %s", clip(kind))
+			}
+		}
+	}
+	if doc == nil {
+		return
+	}
+	for _, op := range doc.Operations {
+		if !a.Operation(op.ID).Exposed() {
+			continue
+		}
+		open := slices.ContainsFunc(c.Policies(i, op.ID), func(l PlacedPolicy) bool { return l.Kind == "anonymous" })
+		where := at
+		if k := a.index(op.ID); k >= 0 {
+			where = fmt.Sprintf("%s/operations/%d", at, k)
+		}
+		switch {
+		case open && !op.Open:
+			c.warn(where, "%s is open to anybody here (anonymous), but the document says that it needs authentication (%s line %d)", op.ID, a.OpenAPI, op.Line)
+		case !open && op.Open:
+			c.warn(where, "the document says that %s needs no authentication (%s line %d), but the manifest does not say anonymous: partners need a key for it", op.ID, a.OpenAPI, op.Line)
+		}
+	}
+}
+
+// routes finds operations that would answer at the same method and path.
+func (c *check) routes() {
+	type where struct {
+		api int
+		op  *DocOperation
+	}
+	first := map[string][]where{}
+	for i := range c.APIs {
+		a := &c.APIs[i]
+		doc := c.Documents[a.Name]
+		if doc == nil || checkPath(a.Path) != nil {
+			continue
+		}
+		for k := range doc.Operations {
+			op := &doc.Operations[k]
+			if !a.Operation(op.ID).Exposed() {
+				continue
+			}
+			route := op.Method + " " + a.FullPath(bare(op.Path))
+			for _, w := range first[route] {
+				other := &c.APIs[w.api]
+				if w.api != i && sameHosts(a.Hosts, other.Hosts) {
+					c.bad(pointer("apis", i, "path"), "%s %s of the API %s is also %s %s of the API %s", op.Method, a.FullPath(op.Path), a.Name, w.op.Method, other.FullPath(w.op.Path), other.Name)
+				}
+			}
+			first[route] = append(first[route], where{i, op})
+		}
+	}
+}
+
+// bare is a path template without the names of its parameters.
+func bare(template string) string {
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(template, '{')
+		k := strings.IndexByte(template, '}')
+		if i < 0 || k < i {
+			b.WriteString(template)
+			return b.String()
+		}
+		b.WriteString(template[:i] + "{}")
+		template = template[k+1:]
+	}
+}
+
+// sameHosts reports whether one request could be for both. An API for named hosts goes before one for all.
+func sameHosts(a, b []string) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return len(a) == len(b)
+	}
+	return slices.ContainsFunc(a, func(h string) bool { return slices.Contains(b, h) })
+}
