@@ -57,7 +57,9 @@ func (c *Control) SuspendOrganization(ctx context.Context, a identity.Actor, i i
 	var f form
 	reason = f.text("/reason", reason, longestReason)
 	return c.turnOrganization(ctx, a, "SuspendOrganization", "suspended", i, version, reason, &f,
-		func(_ *write, o organization.Organization) (organization.Organization, error) { return o.Suspend(reason) })
+		func(_ *write, o organization.Organization) (organization.Organization, error) {
+			return o.Suspend(reason)
+		})
 }
 
 // ResumeOrganization ends a suspension. Operator or admin.
@@ -65,7 +67,9 @@ func (c *Control) ResumeOrganization(ctx context.Context, a identity.Actor, i id
 	var f form
 	reason = f.text("/reason", reason, longestReason)
 	return c.turnOrganization(ctx, a, "ResumeOrganization", "resumed", i, version, reason, &f,
-		func(_ *write, o organization.Organization) (organization.Organization, error) { return o.Resume(reason) })
+		func(_ *write, o organization.Organization) (organization.Organization, error) {
+			return o.Resume(reason)
+		})
 }
 
 // turnOrganization brings an organization into another state and tells its owners.

@@ -69,3 +69,18 @@ func collect[T any](p Page, kind id.Kind, key func(T) id.ID, keep func(T) bool, 
 	out.Next = string(after)
 	return out, nil
 }
+
+// all reads a whole list that is ordered by ID: what one application has, which is bounded.
+func all[T any](key func(T) id.ID, rows func(after id.ID, limit int) ([]T, error)) ([]T, error) {
+	var out []T
+	for after := id.ID(""); ; after = key(out[len(out)-1]) {
+		batch, err := rows(after, pageMost)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, batch...)
+		if len(batch) < pageMost {
+			return out, nil
+		}
+	}
+}

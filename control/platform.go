@@ -2,48 +2,22 @@ package control
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
 	"time"
 
 	"gatehouse/audit"
 	"gatehouse/env"
+	"gatehouse/fault"
 	"gatehouse/feed"
 	"gatehouse/id"
 	"gatehouse/identity"
-	"gatehouse/manifest"
 )
-
-// Check parses and compiles a manifest for every environment it names, and changes nothing.
-func (c *Control) Check(ctx context.Context, a identity.Actor, b manifest.Bundle) ([]manifest.Diagnostic, error) {
-	panic("control: to be written")
-}
-
-// Published is what a publish did.
-type Published struct {
-	Revision    env.Revision          `json:"revision"`
-	Unchanged   bool                  `json:"unchanged"`             // the newest revision has the same digest: no new one was made
-	Diagnostics []manifest.Diagnostic `json:"diagnostics,omitempty"` // warnings
-}
-
-// Publish makes a revision of the environment. A manifest with an error is refused whole: fault.Invalid whose Fields are
-// the diagnostics, and the running revision goes on. Operator, admin, Host or System.
-func (c *Control) Publish(ctx context.Context, a identity.Actor, environment string, b manifest.Bundle, note string) (Published, error) {
-	panic("control: to be written")
-}
-
-// EnsureEnvironments adds those that are missing, in that order. Host or System, at start.
-func (c *Control) EnsureEnvironments(ctx context.Context, a identity.Actor, names []string) error {
-	panic("control: to be written")
-}
-
-// Revisions lists an environment's, newest first. Staff.
-func (c *Control) Revisions(ctx context.Context, a identity.Actor, environment string, p Page) (List[env.Revision], error) {
-	panic("control: to be written")
-}
-
-// Revision returns one; number 0 is the newest. Staff.
-func (c *Control) Revision(ctx context.Context, a identity.Actor, environment string, number int64) (env.Revision, manifest.Bundle, error) {
-	panic("control: to be written")
-}
 
 // EnvironmentStatus is how an environment stands.
 type EnvironmentStatus struct {
@@ -55,7 +29,28 @@ type EnvironmentStatus struct {
 
 // Environments lists all. Anybody signed in; Gateways for staff only.
 func (c *Control) Environments(ctx context.Context, a identity.Actor) ([]EnvironmentStatus, error) {
-	panic("control: to be written")
+	out := []EnvironmentStatus{}
+	err := c.view(ctx, a, "Environments", func(r read) error {
+		envs, err := r.tx.Environments(ctx)
+		if err != nil {
+			return err
+		}
+		for _, e := range envs {
+			s := EnvironmentStatus{Environment: e}
+			if s.Head, err = r.tx.Head(ctx, e.Name); err != nil {
+				return err
+			}
+			if s.URL, err = c.addressIn(ctx, r.tx, e.Name); err != nil {
+				return err
+			}
+			if !ofPartner(a) {
+				s.Gateways = c.source.receipts(e.Name)
+			}
+			out = append(out, s)
+		}
+		return nil
+	})
+	return out, err
 }
 
 // InForce says where one change is in force.
@@ -73,27 +68,159 @@ type InForce struct {
 // InForce tells for the newest change of an object (a credential, a grant, an organization, an application) in which
 // environments and on how many gateways it is in force.
 func (c *Control) InForce(ctx context.Context, a identity.Actor, object id.ID) ([]InForce, error) {
-	panic("control: to be written")
+	out := []InForce{}
+	err := c.view(ctx, a, "InForce", func(r read) error {
+		kind, environment, version, err := r.fed(object)
+		if err != nil {
+			return err
+		}
+		envs, err := r.tx.Environments(ctx)
+		if err != nil {
+			return err
+		}
+		for _, e := range envs {
+			if environment != "" && e.Name != environment {
+				continue
+			}
+			entry, err := r.tx.EntryOf(ctx, e.Name, kind, string(object))
+			if err != nil && !errors.Is(err, fault.NotFound) {
+				return err
+			}
+			if err != nil || entry.Version < version { // the newest change has no number yet
+				entry = feed.Entry{Committed: r.now}
+			}
+			out = append(out, c.source.inForce(e.Name, entry.Seq, entry.Committed))
+		}
+		return nil
+	})
+	return out, err
 }
 
-// Audit lists entries, newest first; members see their organization's only. After is the Seq of the last one seen.
+// fed returns what the feed says an object is, where it is told, and in which version it stands.
+func (r read) fed(object id.ID) (k feed.Kind, environment string, version int64, err error) {
+	switch {
+	case object.Is(id.Credential):
+		o, err := r.credential(object)
+		return feed.KindCredential, o.Environment, o.Version, err
+	case object.Is(id.Grant):
+		o, err := r.grant(object)
+		return feed.KindGrant, o.Environment, o.Version, err
+	case object.Is(id.Organization):
+		o, err := r.organization(object)
+		return feed.KindOrganization, "", o.Version, err
+	case object.Is(id.Application):
+		o, err := r.application(object)
+		return feed.KindApplication, "", o.Version, err
+	}
+	return "", "", 0, missing("object that gateways are told of")
+}
+
+// Audit lists entries, newest first; members see their organization's only, without personal values. After is the Next of
+// the page before.
 func (c *Control) Audit(ctx context.Context, a identity.Actor, f audit.Filter, p Page) (List[audit.Entry], error) {
-	panic("control: to be written")
+	out := List[audit.Entry]{Items: []audit.Entry{}}
+	err := c.view(ctx, a, "Audit", func(r read) (err error) {
+		if f.Organization, err = r.organizationOr(f.Organization); err != nil {
+			return err
+		}
+		if f.Application != "" {
+			if _, err := r.application(f.Application); err != nil {
+				return err
+			}
+		}
+		if f.Before == 0 {
+			if f.Before, err = number(p.After); err != nil {
+				return err
+			}
+		}
+		es, err := r.tx.AuditEntries(ctx, f, p.limit()+1)
+		if err != nil {
+			return err
+		}
+		if len(es) > p.limit() {
+			es = es[:p.limit()]
+			next := es[len(es)-1].Seq
+			if next < 0 { // not sealed yet: the next page begins with the newest sealed one
+				next = math.MaxInt64
+			}
+			out.Next = strconv.FormatInt(next, 10)
+		}
+		for _, e := range es {
+			if ofPartner(a) {
+				e.Personal = nil
+			}
+			out.Items = append(out.Items, e)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// number reads the key of a list that pages by number; "" is 0.
+func number(after string) (int64, error) {
+	if after == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(after, 10, 64)
+	if err != nil || n < 1 {
+		return 0, fault.Bad("/after", "is not where a page of this list ended")
+	}
+	return n, nil
 }
 
 // VerifyAudit checks the whole log against its newest checkpoint, and against an older one that the caller kept, if not
 // "". Staff or Host.
 func (c *Control) VerifyAudit(ctx context.Context, a identity.Actor, checkpoint string) (audit.Report, error) {
-	panic("control: to be written")
+	var out audit.Report
+	err := c.view(ctx, a, "VerifyAudit", func(r read) (err error) {
+		return fault.New(fault.Unavailable, "verification is being built") // until audit.Verify is there
+	})
+	return out, err
 }
 
 // Checkpoint returns the newest signed checkpoint and the verifier key. Anybody signed in.
 func (c *Control) Checkpoint(ctx context.Context, a identity.Actor) (note, verifier string, err error) {
-	panic("control: to be written")
+	err = c.view(ctx, a, "Checkpoint", func(r read) (err error) {
+		note, err = r.tx.Checkpoint(ctx)
+		return err
+	})
+	return note, c.Keys.Verifier(), err
 }
 
-// Backup writes a verified copy of the store to a fresh file in the data directory's backup folder and returns its path.
-// Host or admin.
-func (c *Control) Backup(ctx context.Context, a identity.Actor, file string) error {
-	panic("control: to be written")
+// backupName is a plain file name: no folder, nothing hidden.
+var backupName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+// Backup writes a verified copy of the store to a fresh file in the folder for backups, and returns its path. file is a
+// name without a folder; "" takes one made from the time. Host or admin.
+func (c *Control) Backup(ctx context.Context, a identity.Actor, file string) (string, error) {
+	if err := allow(a, "Backup"); err != nil {
+		return "", err
+	}
+	if file == "" {
+		file = "gatehouse-" + c.now().Format("20060102T150405.000000Z") + ".db"
+	}
+	if !backupName.MatchString(file) {
+		return "", fault.Bad("/file", "must be a file name of letters, digits, dots, hyphens and underscores, without a folder")
+	}
+	if c.Backups == "" {
+		return "", fault.New(fault.Unavailable, "no folder for backups is configured")
+	}
+	if err := os.MkdirAll(c.Backups, 0o700); err != nil {
+		return "", fault.New(fault.Unavailable, "the folder for backups cannot be made").Because(err)
+	}
+	path := filepath.Join(c.Backups, file)
+	if _, err := os.Lstat(path); err == nil {
+		return "", fault.Of(fault.Conflict, "backup-exists", "there is a backup of the name %s already", file)
+	}
+	// First: that somebody takes a copy of everything is known even if the copy fails.
+	err := c.update(ctx, a, "Backup", func(w *write) error {
+		return w.audit(change{action: "backup.create", reason: file}, nil, nil)
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := c.Store.Backup(ctx, path); err != nil {
+		return "", fmt.Errorf("backup to %s: %w", file, err)
+	}
+	return path, nil
 }

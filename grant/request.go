@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -74,13 +75,17 @@ func (r Request) Stage() int {
 	return len(r.Stages)
 }
 
-// Allowed is what the next decision may allow at most: the scopes, and the end.
+// ByPlan stands for the approver in the decision of a plan that approves by itself.
+const ByPlan id.ID = "plan"
+
+// Allowed is what the next decision may allow at most: the scopes, and the end. The time runs from the last decision, so
+// an end that an earlier approver did not set bounds nobody.
 func (r Request) Allowed(now time.Time) (scopes []string, until time.Time) {
 	scopes, until = r.Scopes, now.Add(r.Duration)
 	for _, d := range r.Decisions {
 		if d.Approve {
 			scopes = d.Scopes
-			if d.Until.Before(until) {
+			if !d.Until.IsZero() && d.Until.Before(until) {
 				until = d.Until
 			}
 		}
@@ -88,63 +93,119 @@ func (r Request) Allowed(now time.Time) (scopes []string, until time.Time) {
 	return scopes, until
 }
 
-// Decide records one decision; it is pure. Separation of duties: nobody decides on their own request, and nobody
-// twice on the same one. An approver may approve less than was asked, never more. done is true when the last stage
-// is through or the request was refused.
-func (r Request) Decide(d Decision, roles []string, now time.Time) (_ Request, done bool, _ error) {
+// MayDecide says whether that person may take the next decision: nil, or why not. Separation of duties: nobody decides on
+// their own request, and nobody twice on the same one.
+func (r Request) MayDecide(by id.ID, roles []string) error {
 	if r.State != Open {
-		return r, false, fault.Of(fault.Conflict, "already-decided", "request %s is already %s", r.ID, r.State)
+		return fault.Of(fault.Conflict, "already-decided", "request %s is already %s", r.ID, r.State)
 	}
-	if d.By == r.By {
-		return r, false, fault.Of(fault.Forbidden, "own-request", "nobody decides on their own request")
+	if by == "" || by == ByPlan {
+		return fault.Of(fault.Forbidden, "in-person", "people decide on requests")
+	}
+	if by == r.By {
+		return fault.Of(fault.Forbidden, "own-request", "nobody decides on their own request")
 	}
 	for _, e := range r.Decisions {
-		if e.By == d.By {
-			return r, false, fault.Of(fault.Forbidden, "decided-before", "you have already decided on this request: another person must take the next decision")
+		if e.By == by {
+			return fault.Of(fault.Forbidden, "decided-before", "you have already decided on this request: another person must take the next decision")
 		}
 	}
+	at := r.Stage()
+	if at >= len(r.Stages) {
+		return fault.New(fault.Conflict, "request %s waits for no decision", r.ID)
+	}
+	if need := r.Stages[at].Role; !slices.Contains(roles, need) {
+		return fault.Of(fault.Forbidden, "role-missing", "stage %q is decided by people with the role %s", r.Stages[at].Name, need)
+	}
+	return nil
+}
+
+// Decide records one decision; it is pure. Who may decide is as MayDecide says. An approver may approve less than was
+// asked, never more. done is true when the last stage is through or the request was refused. On an error r is as it was.
+func (r Request) Decide(d Decision, roles []string, now time.Time) (_ Request, done bool, _ error) {
+	if err := r.MayDecide(d.By, roles); err != nil {
+		return r, false, err
+	}
 	d.Stage, d.At = r.Stage(), now
-	if d.Stage >= len(r.Stages) {
-		return r, false, fault.New(fault.Conflict, "request %s waits for no decision", r.ID)
-	}
-	if need := r.Stages[d.Stage].Role; !slices.Contains(roles, need) {
-		return r, false, fault.Of(fault.Forbidden, "role-missing", "stage %q is decided by people with the role %s", r.Stages[d.Stage].Name, need)
-	}
-	r.Decisions = append(slices.Clip(r.Decisions), d)
+	fresh := r
 	if !d.Approve {
 		if d.Reason == "" {
 			return r, false, fault.Bad("/reason", "say why: the partner sees it")
 		}
-		r.State = Refused
-		return r, true, nil
+		d.Scopes, d.Until = nil, time.Time{}
+		fresh.Decisions = append(slices.Clip(r.Decisions), d)
+		fresh.State = Refused
+		return fresh, true, nil
 	}
-	scopes, until := Request.Allowed(Request{Scopes: r.Scopes, Duration: r.Duration, Decisions: r.Decisions[:len(r.Decisions)-1]}, now)
-	last := &r.Decisions[len(r.Decisions)-1]
-	if last.Scopes == nil {
-		last.Scopes = scopes
+	scopes, until := r.Allowed(now)
+	given := d.Scopes != nil
+	if !given {
+		d.Scopes = slices.Clone(scopes)
 	}
-	if last.Until.IsZero() {
-		last.Until = until
+	var wrong []fault.Field
+	bad := func(pointer, format string, args ...any) {
+		wrong = append(wrong, fault.Field{Pointer: pointer, Text: fmt.Sprintf(format, args...)})
 	}
-	if len(last.Scopes) == 0 {
-		return r, false, fault.Bad("/scopes", "approve at least one scope, or refuse")
+	if given && len(d.Scopes) == 0 && len(scopes) > 0 {
+		bad("/scopes", "approve at least one scope, or refuse")
 	}
-	for _, s := range last.Scopes {
-		if !slices.Contains(scopes, s) {
-			return r, false, fault.Bad("/scopes", "%s was not asked for: growing a grant is a new request", s)
+	for i, s := range d.Scopes {
+		switch {
+		case !slices.Contains(scopes, s):
+			bad(fmt.Sprintf("/scopes/%d", i), "%s was not asked for: growing a grant is a new request", s)
+		case slices.Contains(d.Scopes[:i], s):
+			bad(fmt.Sprintf("/scopes/%d", i), "%s stands twice", s)
 		}
 	}
-	if last.Until.After(until) {
-		return r, false, fault.Bad("/until", "is after %s, the latest end that this request allows", until.UTC().Format(time.RFC3339))
+	switch {
+	case d.Until.After(until):
+		bad("/until", "is after %s, the latest end that this request allows", until.UTC().Format(time.RFC3339))
+	case !d.Until.IsZero() && !d.Until.After(now), d.Until.IsZero() && !until.After(now):
+		bad("/until", "must be in the future")
 	}
-	if !last.Until.After(now) {
-		return r, false, fault.Bad("/until", "must be in the future")
+	if wrong != nil {
+		return r, false, fault.BadFields(wrong)
 	}
-	if r.Stage() < len(r.Stages) {
-		return r, false, nil
+	fresh.Decisions = append(slices.Clip(r.Decisions), d)
+	if fresh.Stage() < len(fresh.Stages) {
+		return fresh, false, nil
 	}
+	if last := &fresh.Decisions[len(fresh.Decisions)-1]; last.Until.IsZero() {
+		last.Until = until
+	}
+	fresh.State = Approved
+	return fresh, true, nil
+}
+
+// Automatic is the decision of a plan that approves by itself: all that was asked for.
+func (r Request) Automatic(now time.Time) (Request, error) {
+	switch {
+	case r.State != Open:
+		return r, fault.Of(fault.Conflict, "already-decided", "request %s is already %s", r.ID, r.State)
+	case len(r.Stages) > 0:
+		return r, fault.New(fault.Conflict, "request %s waits for people", r.ID)
+	}
+	r.Decisions = append(slices.Clip(r.Decisions), Decision{By: ByPlan, At: now, Approve: true,
+		Scopes: slices.Clone(r.Scopes), Until: now.Add(r.Duration), Reason: "the plan approves by itself"})
 	r.State = Approved
-	return r, true, nil
+	return r, nil
+}
+
+// Granted is the grant that an approved request becomes.
+func (r Request) Granted(i id.ID, now time.Time) (Grant, error) {
+	if r.State != Approved || len(r.Decisions) == 0 || r.Grant != "" {
+		return Grant{}, fault.New(fault.Conflict, "request %s is not one that becomes a grant", r.ID)
+	}
+	last := r.Decisions[len(r.Decisions)-1]
+	g := Grant{ID: i, Request: r.ID, Organization: r.Organization, Application: r.Application, Environment: r.Environment,
+		Product: r.Product, Plan: r.Plan, Scopes: slices.Clone(last.Scopes), Purpose: r.Purpose,
+		From: now, Until: last.Until, State: Active}
+	for _, d := range r.Decisions {
+		if d.Approve && d.By != ByPlan {
+			g.ApprovedBy = append(g.ApprovedBy, d.By)
+		}
+	}
+	return g, nil
 }
 
 // Withdraw takes the request back.
