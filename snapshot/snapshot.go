@@ -5,29 +5,12 @@ package snapshot
 import (
 	"time"
 
+	"gatehouse/fault"
 	"gatehouse/feed"
-	"gatehouse/id"
 	"gatehouse/manifest"
 	"gatehouse/policy"
-	"gatehouse/ratelimit"
-	"gatehouse/wire"
+	"gatehouse/secret"
 )
-
-// Routes is one revision, compiled for one environment. It is immutable, owns no goroutine and no file: to drop it is to
-// forget it.
-type Routes struct {
-	Environment string
-	Revision    int64
-	Digest      string
-	// to be furnished
-}
-
-// Route is a compiled route.
-type Route struct {
-	policy.RouteInfo
-	Closed error // a route that could not be built answers 503; it is never left out
-	// to be furnished
-}
 
 // View is one consistent pair. A request loads it once.
 type View struct {
@@ -35,42 +18,84 @@ type View struct {
 	*Access
 }
 
-// Access is the index of credentials and grants of one environment. Changes are applied one by one by one writer; readers
-// take no lock.
-type Access struct{}
-
-// NewAccess returns an empty index.
-func NewAccess(environment string) *Access { return &Access{} }
-
-// Apply brings one entry of the feed into the index. Entries of kind revision are not for it and change nothing.
-func (a *Access) Apply(e feed.Entry) error { panic("snapshot: to be written") }
-
-// Compile is pure: no clock, no network, no files. It reports everything that is wrong at once. A route whose policies
-// cannot be built on this gateway (a secret is missing) is closed with a warning; what is wrong with the manifest itself is
-// an error.
-func Compile(p *manifest.Parsed, environment string, revision int64, kinds []policy.Kind, d policy.Deps) (*Routes, []manifest.Diagnostic) {
-	panic("snapshot: to be written")
+// Routes is one revision, compiled for one environment. It is immutable, owns no goroutine and no file: to drop it is to
+// forget it.
+type Routes struct {
+	Environment string
+	Revision    int64
+	Digest      string      // of the bundle; "" when it was compiled from elsewhere
+	Upstreams   []*Upstream // by name
+	All         []*Route    // by API, path and method
+	tree        router
+	plans       map[policy.Terms]*policy.PlanInfo
 }
 
-// Match finds the route for a request head.
-func (r *Routes) Match(h *wire.Head) (*Route, bool) { panic("snapshot: to be written") }
+// Plan is what the revision says of a plan; nil when it does not offer it in this environment.
+func (r *Routes) Plan(t *policy.Terms) *policy.PlanInfo { return r.plans[*t] }
 
-// Reachable is one operation that an application can call right now, and by what right.
-type Reachable struct {
-	Environment string             `json:"environment"`
-	API         string             `json:"api"`
-	Operation   string             `json:"operation"`
-	Method      string             `json:"method"`
-	Path        string             `json:"path"`            // as it is called at the gateway
-	Grant       id.ID              `json:"grant,omitempty"` // "" for an operation that is open to anybody
-	Product     string             `json:"product,omitempty"`
-	Plan        string             `json:"plan,omitempty"`
-	Scopes      []string           `json:"scopes,omitempty"` // that the operation needs
-	Until       time.Time          `json:"until,omitzero"`
-	Windows     []ratelimit.Window `json:"windows,omitempty"`
-	Credentials []id.ID            `json:"credentials,omitempty"` // live ones with which it can be called
-	Closed      string             `json:"closed,omitempty"`      // why the route answers 503 although the grant holds
+// Route is a compiled route: its policies in the order of their phases, split by side.
+type Route struct {
+	policy.RouteInfo
+	Request   []func(*policy.Exchange) error
+	Rules     []string // the kind of each of Request
+	Response  []func(*policy.Exchange)
+	Preflight func(*policy.Exchange) error // nil: the route takes no part in CORS
+	Upstream  *Upstream
+	Closed    error // a route that could not be built answers 503; it is never left out
+
+	authenticate string // the kinds that decide who may call
+	authorize    string
+	cut          int    // bytes of the path that stand for the API at the gateway
+	prefix       string // what stands there at the upstream
 }
 
-// Reach is what the application can call at that time: the same look-ups that a request goes through, for every route.
-func (v *View) Reach(application id.ID, now time.Time) []Reachable { panic("snapshot: to be written") }
+// UpstreamPath appends the path at the upstream for a path that this route matched.
+func (r *Route) UpstreamPath(dst []byte, path []byte) []byte {
+	dst = append(dst, r.prefix...)
+	return append(dst, path[r.cut:]...)
+}
+
+// Upstream is a service behind the gateway, as one environment reaches it.
+type Upstream struct {
+	Name                 string
+	Targets              []Target // taken in turn
+	Connect, Read, Total time.Duration
+	Present              []Present // fields that prove to it that the gateway asks
+}
+
+// Target is one address of an upstream.
+type Target struct {
+	Scheme string // http or https
+	Host   string // with its port
+}
+
+// Present is a field with a secret for an upstream.
+type Present struct {
+	Header string
+	Value  secret.Value
+}
+
+// Open compiles a revision as the feed carries it.
+func Open(r feed.Revision, environment string, kinds []policy.Kind, d policy.Deps) (*Routes, []manifest.Diagnostic) {
+	b, err := manifest.Decode(r.Bundle)
+	if err != nil {
+		return nil, []manifest.Diagnostic{{Text: err.Error()}}
+	}
+	if got := b.Digest(); got != r.Digest {
+		return nil, []manifest.Diagnostic{{Text: "the digest of the bundle is " + got + ", not " + r.Digest + " as the feed says"}}
+	}
+	p, ds := manifest.Parse(b)
+	if manifest.Fatal(ds) {
+		return nil, ds
+	}
+	routes, more := Compile(p, environment, r.Number, kinds, d)
+	if routes != nil {
+		routes.Digest = r.Digest
+	}
+	return routes, append(ds, more...)
+}
+
+// closed is the fault of a route that could not be built here.
+func closed(why string) error {
+	return fault.Of(fault.Unavailable, "route-closed", "this operation is closed on this gateway for now").Because(fault.New(fault.Unavailable, "%s", why))
+}

@@ -1,0 +1,370 @@
+package snapshot
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/manifest"
+	"gatehouse/policy"
+	"gatehouse/ratelimit"
+)
+
+// Compile is pure: no clock, no network, no files. It reports everything that is wrong at once. A route whose policies
+// cannot be built on this gateway (a secret is missing) is closed with a warning; what is wrong with the manifest itself is
+// an error, and then there are no Routes.
+func Compile(p *manifest.Parsed, environment string, revision int64, kinds []policy.Kind, d policy.Deps) (*Routes, []manifest.Diagnostic) {
+	c := &compiler{
+		p: p, d: d, kinds: map[string]policy.Kind{}, seen: map[manifest.Diagnostic]bool{},
+		out:       &Routes{Environment: environment, Revision: revision, plans: map[policy.Terms]*policy.PlanInfo{}},
+		upstreams: map[string]upstream{}, products: map[operation][]string{},
+	}
+	for _, k := range kinds {
+		if _, twice := c.kinds[k.Name]; twice {
+			c.report(p.At("", "this build has two policies of the name %s", k.Name))
+		}
+		c.kinds[k.Name] = k
+	}
+	if !slices.ContainsFunc(p.Environments, func(e manifest.Environment) bool { return e.Name == environment }) {
+		c.report(p.At("/environments", "there is no environment %q", environment))
+	}
+	c.readUpstreams()
+	c.readProducts()
+	for i := range p.APIs {
+		c.api(i)
+	}
+	if manifest.Fatal(c.ds) {
+		return nil, c.ds
+	}
+	slices.SortStableFunc(c.out.All, func(a, b *Route) int {
+		return cmp.Or(strings.Compare(a.API, b.API), strings.Compare(a.Path, b.Path), strings.Compare(a.Method, b.Method))
+	})
+	return c.out, c.ds
+}
+
+type compiler struct {
+	p         *manifest.Parsed
+	d         policy.Deps
+	kinds     map[string]policy.Kind
+	out       *Routes
+	upstreams map[string]upstream
+	products  map[operation][]string
+	ds        []manifest.Diagnostic
+	seen      map[manifest.Diagnostic]bool // a policy of an API is built for each of its operations
+}
+
+type operation struct{ api, id string }
+
+// upstream is one that was read, and why it cannot be asked from here.
+type upstream struct {
+	*Upstream
+	closed error
+}
+
+func (c *compiler) report(d manifest.Diagnostic) {
+	if !c.seen[d] {
+		c.seen[d] = true
+		c.ds = append(c.ds, d)
+	}
+}
+
+func (c *compiler) readUpstreams() {
+	for i, m := range c.p.Upstreams {
+		at := fmt.Sprintf("/upstreams/%d", i)
+		u := &Upstream{Name: m.Name, Connect: span(m.Timeouts.Connect, 2*time.Second),
+			Read: span(m.Timeouts.Read, 10*time.Second), Total: span(m.Timeouts.Total, 30*time.Second)}
+		targets, where := m.Targets, at+"/targets"
+		if o, ok := m.Environments[c.out.Environment]; ok && len(o.Targets) > 0 {
+			targets, where = o.Targets, at+"/environments/"+c.out.Environment+"/targets"
+		}
+		if len(targets) == 0 {
+			c.report(c.p.At(at, "the upstream %s has no targets in %s", m.Name, c.out.Environment))
+		}
+		for j, t := range targets {
+			if target, err := parseTarget(t); err != nil {
+				c.report(c.p.At(where+"/"+strconv.Itoa(j), "%v", err))
+			} else {
+				u.Targets = append(u.Targets, target)
+			}
+		}
+		read := upstream{Upstream: u}
+		for j, f := range m.Present {
+			if why := policy.CheckField(f.Header); why != "" {
+				c.report(c.p.At(fmt.Sprintf("%s/present/%d/header", at, j), "%s", why))
+			}
+			v, ok := c.d.Secret(f.Secret)
+			if ok && (v.Empty() || policy.CheckValue(v.Reveal()) != "") {
+				ok = false // an empty secret proves nothing, and one that no field can carry never arrives
+			}
+			if !ok {
+				c.report(c.p.Warn(fmt.Sprintf("%s/present/%d/secret", at, j),
+					"this gateway has no usable secret %q: the routes of upstream %s are closed", f.Secret, m.Name))
+				read.closed = closed(fmt.Sprintf("secret %q of upstream %s is missing", f.Secret, m.Name))
+			}
+			u.Present = append(u.Present, Present{f.Header, v})
+		}
+		c.upstreams[m.Name] = read
+		c.out.Upstreams = append(c.out.Upstreams, u)
+	}
+	slices.SortFunc(c.out.Upstreams, func(a, b *Upstream) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func span(d manifest.Duration, otherwise time.Duration) time.Duration {
+	if d <= 0 {
+		return otherwise
+	}
+	return time.Duration(d)
+}
+
+func parseTarget(s string) (Target, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "" || u.User != nil ||
+		u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
+		return Target{}, fmt.Errorf("%q is not a target: write it like http://10.0.0.5:8080, without a path", s)
+	}
+	host := u.Host
+	if u.Port() == "" {
+		host += map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+	}
+	return Target{u.Scheme, host}, nil
+}
+
+// readProducts notes which products offer an operation here, and the plans on which they do.
+func (c *compiler) readProducts() {
+	for i, m := range c.p.Products {
+		if len(m.Environments) > 0 && !slices.Contains(m.Environments, c.out.Environment) {
+			continue
+		}
+		for _, o := range m.Operations {
+			for _, id := range c.offered(o) {
+				key := operation{o.API, id}
+				if !slices.Contains(c.products[key], m.Name) {
+					c.products[key] = append(c.products[key], m.Name)
+				}
+			}
+		}
+		for j, l := range m.Plans {
+			if len(l.Environments) > 0 && !slices.Contains(l.Environments, c.out.Environment) {
+				continue
+			}
+			plan := &policy.PlanInfo{Product: m.Name, Plan: l.Name, Credentials: l.Credentials}
+			at := fmt.Sprintf("/products/%d/plans/%d/limits", i, j)
+			if len(l.Limits) > ratelimit.MaxWindows {
+				c.report(c.p.At(at, "has more than %d limits", ratelimit.MaxWindows))
+			}
+			for k, w := range l.Limits {
+				window := ratelimit.Window{Name: w.Name, Requests: w.Requests, Per: time.Duration(w.Per), Burst: w.Burst}
+				if err := window.Validate(); err != nil {
+					c.report(c.p.At(fmt.Sprintf("%s/%d", at, k), "%v", err))
+				}
+				if slices.ContainsFunc(plan.Windows, func(o ratelimit.Window) bool { return o.Name == w.Name }) {
+					c.report(c.p.At(fmt.Sprintf("%s/%d", at, k), "two limits of the plan have the name %q", w.Name))
+				}
+				plan.Windows = append(plan.Windows, window)
+			}
+			c.out.plans[policy.Terms{Product: m.Name, Plan: l.Name}] = plan
+		}
+	}
+}
+
+// offered is the operations that a product takes from an API.
+func (c *compiler) offered(o manifest.ProductAPI) []string {
+	if len(o.IDs) > 0 {
+		return o.IDs
+	}
+	var ids []string
+	if api, ok := c.p.API(o.API); ok && c.p.Documents[o.API] != nil {
+		for _, op := range c.p.Documents[o.API].Operations {
+			if api.Operation(op.ID).Exposed() {
+				ids = append(ids, op.ID)
+			}
+		}
+	}
+	return ids
+}
+
+func (c *compiler) api(i int) {
+	a := &c.p.APIs[i]
+	at := fmt.Sprintf("/apis/%d", i)
+	doc := c.p.Documents[a.Name]
+	if doc == nil {
+		c.report(c.p.At(at+"/openapi", "the document of API %s could not be read", a.Name))
+		return
+	}
+	u, ok := c.upstreams[a.Upstream]
+	if !ok {
+		c.report(c.p.At(at+"/upstream", "there is no upstream %q", a.Upstream))
+		u.Upstream = &Upstream{Name: a.Upstream}
+	}
+	var unoffered []string
+	for _, op := range doc.Operations {
+		if !a.Operation(op.ID).Exposed() {
+			if _, err := c.out.tree.add(a.Hosts, a.FullPath(op.Path), nil); err != nil {
+				c.report(c.p.At(at, "%v", err))
+			}
+			continue
+		}
+		r := c.route(i, a, &op, u)
+		if r.authorize == "grant" && len(r.Products) == 0 {
+			unoffered = append(unoffered, op.ID)
+		}
+	}
+	if n := len(unoffered); n > 0 {
+		c.report(c.p.Warn(at, "no product offers %s in %s: nobody can be granted %s", few(unoffered), c.out.Environment,
+			map[bool]string{true: "it", false: "them"}[n == 1]))
+	}
+}
+
+// few names up to four of a list.
+func few(names []string) string {
+	if len(names) <= 4 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more operations", strings.Join(names[:3], ", "), len(names)-3)
+}
+
+func (c *compiler) route(i int, a *manifest.API, op *manifest.DocOperation, u upstream) *Route {
+	at := fmt.Sprintf("/apis/%d", i)
+	r := &Route{
+		RouteInfo: policy.RouteInfo{
+			Environment: c.out.Environment, API: a.Name, Operation: op.ID, Route: a.Name + " " + op.ID,
+			Method: op.Method, Path: a.FullPath(op.Path), Scopes: a.Needs(*op), Products: slices.Sorted(slices.Values(c.products[operation{a.Name, op.ID}])),
+		},
+		Upstream: u.Upstream, Closed: u.closed, prefix: strings.TrimSuffix(a.UpstreamPath, "/"),
+	}
+	if a.Path != "/" {
+		r.cut = len(normal(a.Path))
+	}
+	c.policies(r, i)
+	other, err := c.out.tree.add(a.Hosts, r.Path, r)
+	switch {
+	case err != nil:
+		c.report(c.p.At(at, "operation %s: %v", op.ID, err))
+	case other != nil:
+		c.report(c.p.At(at, "%s %s of API %s is also %s of API %s", r.Method, r.Path, r.API, other.Operation, other.API))
+	}
+	c.out.All = append(c.out.All, r)
+	return r
+}
+
+// placed is a policy that was built.
+type placed struct {
+	policy.Policy
+	kind policy.Kind
+}
+
+// policies builds the route's policies, puts them into the order of their phases and splits them by side.
+func (c *compiler) policies(r *Route, api int) {
+	list := c.p.Policies(api, r.Operation)
+	site := policy.Site{Route: &r.RouteInfo}
+	for _, l := range list {
+		site.Kinds = append(site.Kinds, l.Kind)
+	}
+	var built []placed
+	count := map[string]int{} // of each kind so far, in the list in which it is written
+	for _, l := range list {
+		k, ok := c.kinds[l.Kind]
+		if !ok {
+			c.report(c.p.At(l.Pointer, "there is no policy %q: this build has %s", l.Kind, strings.Join(c.kindNames(), ", ")))
+			continue
+		}
+		owner := r.API
+		if strings.Contains(l.Pointer, "/operations/") {
+			owner = r.Route
+		}
+		site.Scope = owner + " " + l.Kind + " " + strconv.Itoa(count[l.Kind])
+		if count[l.Kind]++; count[l.Kind] > 1 && k.Phase != policy.Limit && k.Phase != policy.Rewrite && k.Phase != policy.Respond {
+			c.report(c.p.At(l.Pointer, "operation %s has the policy %s twice", r.Operation, l.Kind))
+		}
+		b, err := k.Build(l.Config, site, c.d)
+		if err != nil {
+			c.refuse(r, l, err)
+			continue
+		}
+		built = append(built, placed{b, k})
+	}
+	c.identity(r, fmt.Sprintf("/apis/%d", api), list)
+	slices.SortStableFunc(built, func(a, b placed) int { return int(a.kind.Phase) - int(b.kind.Phase) })
+	for _, b := range built {
+		if b.Request != nil {
+			r.Request, r.Rules = append(r.Request, b.Request), append(r.Rules, b.kind.Name)
+		}
+		if b.Response != nil {
+			r.Response = append(r.Response, b.Response)
+		}
+		if b.Preflight != nil {
+			r.Preflight = b.Preflight
+		}
+	}
+}
+
+func (c *compiler) kindNames() (names []string) {
+	for n := range c.kinds {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// refuse reports what is wrong with a policy's settings. A policy that only this gateway cannot build closes the route.
+func (c *compiler) refuse(r *Route, l manifest.PlacedPolicy, err error) {
+	at := l.Pointer + "/" + l.Kind
+	f := fault.As(err)
+	switch {
+	case errors.Is(err, fault.Unavailable):
+		c.report(c.p.Warn(at, "%s: routes with this policy are closed here", f.Public))
+		r.Closed = closed(l.Kind + ": " + f.Public)
+	case len(f.Fields) > 0:
+		for _, field := range f.Fields {
+			c.report(c.p.At(at+field.Pointer, "%s", field.Text))
+		}
+	default:
+		c.report(c.p.At(at, "%s", f.Public))
+	}
+}
+
+// identity asks that a route says who may call it: exactly one policy that authenticates, and, unless that is anonymous,
+// exactly one that authorizes.
+func (c *compiler) identity(r *Route, at string, list []manifest.PlacedPolicy) {
+	for _, l := range list {
+		switch k, ok := c.kinds[l.Kind]; {
+		case !ok:
+			return // reported; what it would have been is not known
+		case k.Phase == policy.Authenticate && r.authenticate != "" && r.authenticate != l.Kind:
+			c.report(c.p.At(l.Pointer, "operation %s authenticates by %s and by %s: give one of them", r.Operation, r.authenticate, l.Kind))
+		case k.Phase == policy.Authenticate:
+			r.authenticate = l.Kind
+		case k.Phase == policy.Authorize && r.authorize != "" && r.authorize != l.Kind:
+			c.report(c.p.At(l.Pointer, "operation %s authorizes by %s and by %s: give one of them", r.Operation, r.authorize, l.Kind))
+		case k.Phase == policy.Authorize:
+			r.authorize = l.Kind
+		}
+	}
+	switch {
+	case r.authenticate == "":
+		c.report(c.p.At(at, "operation %s has no policy that authenticates: add one such as api_key, or anonymous to open it to anybody", r.Operation))
+	case r.authenticate == policy.Anybody && r.authorize != "":
+		c.report(c.p.At(at, "operation %s is anonymous and has the policy %s, which would refuse everybody", r.Operation, r.authorize))
+	case r.authenticate != policy.Anybody && r.authorize == "":
+		c.report(c.p.At(at, "operation %s authenticates but nothing authorizes: add grant, or no_grant with a reason", r.Operation))
+	}
+}
+
+// normal is a path in the form in which paths are routed; where it has none, the manifest is refused elsewhere.
+func normal(path string) string {
+	segments, err := parseTemplate(path)
+	if err != nil {
+		return path
+	}
+	var b strings.Builder
+	for _, s := range segments {
+		b.WriteString("/" + s[0])
+	}
+	return b.String()
+}
