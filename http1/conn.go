@@ -1,0 +1,309 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// A conn is a client's connection. One goroutine serves it.
+//
+// On plain TCP it waits inside of one RawConn.Read: what arrives while a request is served is remembered by the poller
+// there, so no read has to be tried before waiting. After a read that filled its space another one is tried, and an
+// end of the stream that came together with the last bytes is found when the connection goes from warm to cold.
+type conn struct {
+	s       *Server
+	nc      net.Conn
+	raw     syscall.RawConn // nil where reads are not the operating system's own
+	step    func(fd uintptr) bool
+	peer    netip.AddrPort
+	reading alarm
+	writing alarm
+	e       *Exchange // nil while the connection is cold
+	halted  atomic.Bool
+	phase   atomic.Int32
+	since   time.Time // when the phase began
+	one     [1]byte
+	inStep  bool // RawConn.Read holds the connection's read side
+	ended   bool // the peer has ended its side
+	over    bool // no further request is read
+	linger  bool // the peer may still be sending: let it read the answer before the close
+}
+
+// Phases of a connection.
+const (
+	inHead = iota // a request is expected, or has begun to arrive, or is served
+	inBody        // a small body is awaited before its request is served
+	isWarm        // between requests, not for long
+	isCold        // between requests, without buffers
+)
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{s: s, nc: nc, since: time.Now()}
+	c.reading.set, c.writing.set = nc.SetReadDeadline, nc.SetWriteDeadline
+	if t, ok := nc.(*net.TCPConn); ok {
+		if raw, err := t.SyscallConn(); err == nil {
+			c.raw, c.step = raw, c.stepRaw
+		}
+	}
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		c.peer = a.AddrPort()
+	}
+	return c
+}
+
+// serve is the life of a connection.
+func (c *conn) serve() {
+	defer c.end()
+	defer func() {
+		if v := recover(); v != nil {
+			slog.Error("http1: a handler panicked", "value", v, "stack", string(debug.Stack()))
+		}
+	}()
+	for c.advance(); !c.over; c.advance() {
+		err := c.wait()
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			c.late(time.Now())
+		default:
+			c.cut()
+		}
+	}
+}
+
+// advance serves what is in the buffer as far as it goes.
+func (c *conn) advance() {
+	for !c.over {
+		e := c.e
+		if e == nil || e.src.w == 0 {
+			return
+		}
+		if !e.parsed {
+			if c.phase.Load() != inHead {
+				c.enter(inHead, e.Now)
+			}
+			n, r := e.head.request(e.src.buf[:e.src.w], c.s.scheme, &e.Request)
+			switch {
+			case r != Fine:
+				c.refuse(r)
+				return
+			case n == 0 && e.src.w < len(e.src.buf):
+				return
+			case n == 0:
+				e.src.grow()
+				e.restart()
+				continue
+			}
+			e.begin(n)
+		}
+		waiting, socket := e.incomplete()
+		if waiting && c.phase.Load() != inBody {
+			c.enter(inBody, e.Now)
+		}
+		if waiting || socket && c.inStep {
+			return
+		}
+		c.exchange()
+	}
+}
+
+// exchange serves one request.
+func (c *conn) exchange() {
+	e := c.e
+	c.s.Handler(e)
+	if e.state == unanswered {
+		c.over = true
+		slog.Error("http1: a handler did not answer")
+	}
+	if e.state != answered || e.sending != nil || !e.drain() || e.closing {
+		c.over = true
+		c.linger = !e.body.over || e.src.unread() > 0 || !e.head.close && !e.head.old
+	}
+	if c.over {
+		return
+	}
+	e.src.settle()
+	e.restart()
+	c.enter(isWarm, time.Now())
+}
+
+// enter begins a phase.
+func (c *conn) enter(phase int32, now time.Time) {
+	c.since = now
+	c.phase.Store(phase)
+}
+
+// wait returns when advance may find something new, or with an error.
+func (c *conn) wait() error {
+	c.prepare(time.Now())
+	if c.s.draining.Load() && c.phase.Load() == isCold {
+		return io.EOF
+	}
+	if c.raw != nil {
+		c.inStep = true
+		err := c.raw.Read(c.step)
+		c.inStep = false
+		if err == nil && c.ended && !c.over {
+			return io.EOF
+		}
+		return err
+	}
+	if c.e == nil { // a cold one waits with a single byte of memory
+		n, err := c.nc.Read(c.one[:])
+		if n > 0 {
+			e := c.take()
+			e.Now = time.Now()
+			e.src.w = copy(e.src.buf, c.one[:])
+			return nil
+		}
+		return err
+	}
+	s := &c.e.src
+	n, err := c.nc.Read(s.buf[s.w:])
+	if n > 0 {
+		s.w += n
+		c.e.Now = time.Now()
+		return nil
+	}
+	return err
+}
+
+// stepRaw is called by RawConn.Read: first at once, then whenever bytes may have come. It returns true to leave.
+func (c *conn) stepRaw(fd uintptr) bool {
+	for {
+		e := c.e
+		if e == nil {
+			e = c.take()
+		}
+		space := e.src.buf[e.src.w:]
+		n, err := readNow(fd, space)
+		switch {
+		case err == errNothing:
+			if c.phase.Load() == isCold {
+				c.give()
+			}
+			return false
+		case err != nil || n == 0:
+			c.ended = true
+			return true
+		}
+		e.src.w += n
+		e.Now = time.Now()
+		c.advance()
+		if c.over || e.parsed && !waits(e) {
+			return true
+		}
+		if n < len(space) { // that was all there was
+			c.prepare(e.Now)
+			return false
+		}
+	}
+}
+
+func waits(e *Exchange) bool {
+	w, _ := e.incomplete()
+	return w
+}
+
+// prepare arms the deadline of the phase.
+func (c *conn) prepare(now time.Time) {
+	l := &c.s.limits
+	phase := c.phase.Load()
+	if c.s.draining.Load() && (phase == isWarm || phase == inHead && c.empty()) {
+		c.reading.arm(now, drainGrace-now.Sub(c.since))
+		return
+	}
+	switch phase {
+	case inHead:
+		c.reading.arm(now, l.Head-now.Sub(c.since))
+	case inBody:
+		c.reading.arm(now, l.Body)
+	case isWarm:
+		c.reading.arm(now, warm)
+	case isCold:
+		c.reading.arm(now, l.Idle-now.Sub(c.since))
+	}
+}
+
+// late is called when a deadline has passed, which Shutdown brings about too.
+func (c *conn) late(now time.Time) {
+	c.reading.forget()
+	spent := now.Sub(c.since)
+	switch c.phase.Load() {
+	case inHead:
+		switch {
+		case c.empty() && c.s.draining.Load():
+			c.over = spent >= drainGrace
+		case spent < c.s.limits.Head:
+		case c.empty():
+			c.over = true
+		default:
+			c.refuse(SlowHead)
+		}
+	case inBody:
+		if spent >= c.s.limits.Body {
+			c.refuse(SlowBody)
+		}
+	case isWarm:
+		switch {
+		case c.s.draining.Load():
+			c.over = spent >= drainGrace
+		case spent >= warm:
+			c.give()
+			c.phase.Store(isCold)
+		}
+	case isCold:
+		c.over = c.s.draining.Load() || spent >= c.s.limits.Idle
+	}
+}
+
+// cut ends the connection when the peer has ended its side: within a message that is worth an answer.
+func (c *conn) cut() {
+	if c.empty() {
+		c.over = true
+		return
+	}
+	c.refuse(CutShort)
+}
+
+// empty reports whether nothing of a request has arrived, the empty line before it apart.
+func (c *conn) empty() bool {
+	return c.e == nil || c.e.src.w == 0 || !c.e.head.begun && c.e.src.w == c.e.head.pos
+}
+
+// take gets the memory that a request needs.
+func (c *conn) take() *Exchange {
+	e, ok := c.s.bufs.exchanges.Get().(*Exchange)
+	if !ok {
+		e = new(Exchange)
+		e.tellGo = e.goOn
+	}
+	e.c, e.Peer = c, c.peer
+	s := &e.src
+	s.nc, s.bufs, s.alarm, s.halted = c.nc, c.s.bufs, &c.reading, &c.halted
+	s.buf = c.s.bufs.get(headSize)
+	e.restart()
+	c.e = e
+	return e
+}
+
+// give gives it back.
+func (c *conn) give() {
+	e := c.e
+	if e == nil {
+		return
+	}
+	e.src.release()
+	e.restart()
+	e.c, e.src.nc, e.src.alarm, e.src.halted = nil, nil, nil, nil
+	c.e = nil
+	c.s.bufs.exchanges.Put(e)
+}

@@ -1,0 +1,360 @@
+package http1
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"time"
+
+	"gatehouse/wire"
+)
+
+// An Exchange is one request and its answer on a client's connection. It is valid until the Handler returns, and so are
+// the Views of its Request. Its methods are for the goroutine of the Handler.
+type Exchange struct {
+	Request wire.Message
+	Now     time.Time      // when the head was complete
+	Peer    netip.AddrPort // who sent it
+	Upgrade wire.View      // "websocket" when the client asks to change to it; nil otherwise
+
+	c       *conn
+	src     source
+	head    head
+	body    body
+	state   uint8
+	refused Reason
+	closing bool  // the connection ends after this exchange
+	expects bool  // the client waits for 100 Continue
+	parsed  bool  // the head is complete
+	sending *Call // an upstream that still takes the body from another goroutine
+	sent    int64
+	tellGo  func() error
+}
+
+// How far the answer is.
+const (
+	unanswered = iota
+	answering  // part of it has been written
+	answered
+)
+
+// Errors of Respond.
+var (
+	// ErrClientGone is wrapped by what Respond returns when the client could not be written to.
+	ErrClientGone = errors.New("http1: the client is gone")
+	// ErrAnswered is returned when the exchange has its answer already.
+	ErrAnswered = errors.New("http1: the exchange is answered")
+	// ErrLength is returned when the content is shorter than its Length.
+	ErrLength = errors.New("http1: the content is shorter than its length")
+)
+
+// LimitBody makes reading the request's body fail with BodyTooLarge beyond n bytes. When the length is known to be
+// more, it reports false at once.
+func (e *Exchange) LimitBody(n int64) bool {
+	e.body.limit = n
+	return e.Request.Length <= n
+}
+
+// Close ends the connection after this exchange, and says so to the client when the answer has not begun.
+func (e *Exchange) Close() { e.closing = true }
+
+// Started reports whether part of the answer was written: Respond cannot be called again.
+func (e *Exchange) Started() bool { return e.state != unanswered }
+
+// Sent is how many bytes were written to the client, heads included.
+func (e *Exchange) Sent() int64 { return e.sent }
+
+// Received is how many bytes of the request's content were read.
+func (e *Exchange) Received() int64 { return e.body.total }
+
+// Refused is why the request's body was refused after the Handler began; Fine when it was not.
+func (e *Exchange) Refused() Reason {
+	if r, ok := e.body.err.(Reason); ok {
+		return r
+	}
+	return e.refused
+}
+
+// Interim sends an interim answer (1xx) at once, and so before Respond. It is nothing to a client of HTTP/1.0.
+func (e *Exchange) Interim(h *wire.Head) error {
+	if e.state != unanswered {
+		return ErrAnswered
+	}
+	if e.head.old {
+		return nil
+	}
+	if h.Status == 100 {
+		e.expects, e.body.wanted = false, nil
+	}
+	buf := e.src.bufs.get(pageSize)
+	defer e.src.bufs.put(buf)
+	b, ok := appendResponse(buf[:0], h, framing{length: -1})
+	if !ok || h.Status == 101 || h.Status > 199 {
+		return ErrUnsendable
+	}
+	return e.write(b)
+}
+
+// goOn tells the client to send the body that it holds back.
+func (e *Exchange) goOn() error {
+	if !e.expects || e.state != unanswered {
+		return nil
+	}
+	e.expects = false
+	return e.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+}
+
+func (e *Exchange) write(b []byte) error {
+	c := e.c
+	for {
+		c.writing.arm(time.Now(), c.s.limits.Write)
+		n, err := c.nc.Write(b)
+		e.sent += int64(n)
+		if err == nil {
+			return nil
+		}
+		c.writing.forget()
+		if b = b[n:]; n > 0 && errors.Is(err, os.ErrDeadlineExceeded) && !c.s.cutting.Load() { // slow, but it goes on
+			continue
+		}
+		c.over = true
+		return fmt.Errorf("%w: %w", ErrClientGone, err)
+	}
+}
+
+// Respond sends the answer: head and content together where the content is at hand, and otherwise each part as it
+// comes. When the content cannot be read and nothing was sent yet, the error is that of reading and Started is still
+// false, so that another answer can be given. When something was sent, the connection ends so that the client notices.
+func (e *Exchange) Respond(m *wire.Message) error {
+	if e.state != unanswered {
+		return ErrAnswered
+	}
+	if m.Status == 101 {
+		return e.tunnel(m)
+	}
+	content := m.Body
+	f := framing{length: m.Length}
+	switch {
+	case m.Status < 200:
+		return ErrUnsendable
+	case m.Status == 204:
+		content, f.length = nil, -1
+	case m.Status == 304:
+		content = nil
+		if f.length == 0 {
+			f.length = -1
+		}
+	case string(e.Request.Method) == "HEAD":
+		content = nil
+	case content == nil && m.Length > 0:
+		return ErrLength
+	case content == nil:
+		f.length = 0
+	case m.Length < 0:
+		f.chunked = !e.head.old
+		e.closing = e.closing || e.head.old
+	}
+	if e.expects || e.unreadTooMuch() || e.c.s.draining.Load() {
+		e.closing = true
+	}
+	f.close = e.closing
+	f.date = e.c.s.date(e.Now)
+
+	buf := e.src.bufs.get(pageSize)
+	defer func() { e.src.bufs.put(buf) }()
+	b, ok := appendResponse(buf[:0], &m.Head, f)
+	if !ok {
+		return ErrUnsendable
+	}
+	if content == nil {
+		return e.last(b)
+	}
+	left := f.length
+	if left == 0 {
+		return e.last(b)
+	}
+	if cap(b) < len(b)+headSize || left > pageSize { // a large head, or much to carry
+		bulk := e.src.bufs.get(max(bulkSize, len(b)+headSize))
+		b = append(bulk[:0], b...)
+		e.src.bufs.put(buf)
+		buf = bulk
+	}
+	return e.carry(b, content, left, f.chunked, m)
+}
+
+// carry sends b and then the content.
+func (e *Exchange) carry(b []byte, content io.Reader, left int64, chunked bool, m *wire.Message) error {
+	room, end := 0, 0
+	if chunked {
+		room, end = chunkRoom, chunkEnd
+	}
+	for {
+		if len(b) > 0 && (!ready(content) || cap(b)-len(b) < room+end+headSize/4) {
+			if err := e.part(b); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
+		space := b[len(b)+room : cap(b)-end]
+		if left >= 0 {
+			space = space[:min(int64(len(space)), left)]
+		}
+		n, err := content.Read(space)
+		if n > 0 {
+			if chunked {
+				b = appendChunk(b, n)
+			} else {
+				b = b[:len(b)+n]
+			}
+			if left >= 0 {
+				if left -= int64(n); left == 0 {
+					return e.last(b)
+				}
+			}
+		}
+		switch {
+		case err == io.EOF && left > 0:
+			err = ErrLength
+		case err == io.EOF && chunked && cap(b)-len(b) < maxTrailer:
+			if err := e.part(b); err != nil {
+				return err
+			}
+			return e.last(appendTrailer(b[:0], m.Trailer))
+		case err == io.EOF && chunked:
+			return e.last(appendTrailer(b, m.Trailer))
+		case err == io.EOF:
+			return e.last(b)
+		case err == nil:
+			continue
+		}
+		if e.state == answering { // what is missing must not look like an end
+			if len(b) > 0 {
+				_ = e.write(b) // what came is the client's, and the connection is over anyway
+			}
+			e.c.over = true
+		}
+		return err
+	}
+}
+
+func (e *Exchange) part(b []byte) error {
+	e.state = answering
+	return e.write(b)
+}
+
+func (e *Exchange) last(b []byte) error {
+	e.state = answered
+	if len(b) == 0 {
+		return nil
+	}
+	return e.write(b)
+}
+
+// ready reports whether content can be read without waiting for anybody.
+func ready(content io.Reader) bool {
+	switch c := content.(type) {
+	case interface{ Ready() bool }:
+		return c.Ready()
+	case interface{ Len() int }: // of bytes.Reader and its kin
+		return true
+	}
+	return false
+}
+
+// unreadTooMuch reports whether more is left of the request's body than is worth reading for the connection's sake.
+func (e *Exchange) unreadTooMuch() bool {
+	return e.sending == nil && !e.body.over && e.body.ends == byLength && e.body.left > maxDrain
+}
+
+// drain reads what is left of the request's body, and reports whether the next request's beginning is known then.
+func (e *Exchange) drain() bool {
+	if e.body.over || e.closing || e.c.over {
+		return e.body.whole()
+	}
+	buf := e.src.bufs.get(pageSize)
+	defer e.src.bufs.put(buf)
+	e.src.silence = lingerFor
+	for read := 0; read <= maxDrain; {
+		n, err := e.body.Read(buf)
+		if read += n; err != nil {
+			return err == io.EOF
+		}
+	}
+	return false
+}
+
+// restart makes e ready for the next head in its buffer.
+func (e *Exchange) restart() {
+	e.Request = wire.Message{Head: wire.Head{Fields: e.Request.Fields[:0]}, Trailer: e.Request.Trailer[:0]}
+	e.head.reset(false, e.c.s.Underscores)
+	e.body.none(&e.src)
+	e.Upgrade, e.state, e.refused = nil, unanswered, Fine
+	e.closing, e.expects, e.parsed = false, false, false
+	e.sending, e.sent = nil, 0
+}
+
+// begin sets up the exchange after a head of n bytes.
+func (e *Exchange) begin(n int) {
+	m, h, s := &e.Request, &e.head, &e.src
+	e.parsed = true
+	s.r, s.base = n, n
+	s.silence = e.c.s.limits.Body
+	e.closing = h.close || h.old
+	switch {
+	case h.chunked:
+		e.body.reset(s, byChunks, 0, &m.Trailer)
+		m.Body, m.Length = &e.body, -1
+	case h.length > 0:
+		e.body.reset(s, byLength, h.length, nil)
+		m.Body, m.Length = &e.body, h.length
+	}
+	if m.Body != nil && h.expect && !h.old && s.unread() == 0 {
+		e.expects, e.body.wanted = true, e.tellGo
+	}
+	if h.upgrading && !h.repeated && !h.old && m.Body == nil && string(m.Method) == "GET" && fold(h.upgrade, "websocket") {
+		e.Upgrade = h.upgrade
+	}
+}
+
+// incomplete tells whether the exchange waits for a small body that fits into the buffer with its head, or else has to
+// read from the connection.
+func (e *Exchange) incomplete() (waiting, socket bool) {
+	if e.Upgrade != nil || e.body.ends != byLength {
+		return false, true
+	}
+	missing := e.body.left - int64(e.src.unread())
+	switch {
+	case missing <= 0:
+		return false, false
+	case e.expects || missing > int64(len(e.src.buf)-e.src.w):
+		return false, true
+	}
+	return true, false
+}
+
+// Whole returns the request's content if it is no more than what one answer's buffer holds, waiting for it when it is
+// not there yet. It is then not read from Body any more. It reports false when the content is longer, or its length not
+// known.
+func (e *Exchange) Whole() (content []byte, ok bool, err error) {
+	b, s := &e.body, &e.src
+	switch {
+	case e.Request.Body == nil:
+		return nil, true, nil
+	case b.limit > 0 && b.left > b.limit:
+		return nil, false, b.fail(BodyTooLarge)
+	case b.ends != byLength || b.total > 0 || b.err != nil || b.left > pageSize || e.expects:
+		return nil, false, nil
+	}
+	for int64(s.unread()) < b.left {
+		if err := b.wait(); err != nil {
+			return nil, false, b.fail(peerGone(err, SlowBody))
+		}
+	}
+	n := int(b.left)
+	content = s.buf[s.r : s.r+n]
+	s.r, s.base = s.r+n, s.r+n
+	b.left, b.total, b.over = 0, int64(n), true
+	return content, true, nil
+}

@@ -1,0 +1,28 @@
+//go:build unix
+
+package http1
+
+import "syscall"
+
+// errNothing is what reading ends with when there is nothing to read yet.
+const errNothing = syscall.EAGAIN
+
+// readNow reads from a non-blocking descriptor.
+func readNow(fd uintptr, p []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), p)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
+// writeNow writes to one.
+func writeNow(fd uintptr, p []byte) (int, error) {
+	for {
+		n, err := syscall.Write(int(fd), p)
+		if err != syscall.EINTR {
+			return max(n, 0), err
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package http1
+
+import (
+	"io"
+	"time"
+)
+
+// overlap is how long a request's body may go on after the answer to it is complete, before both connections are given
+// up: its last bytes are often on their way just then.
+const overlap = 50 * time.Millisecond
+
+// A sender carries a request's body to an upstream while the answer may already come.
+type sender struct {
+	done  chan struct{}
+	err   error // reading the body ended with
+	whole bool  // everything was sent
+}
+
+// send begins to carry the request's body.
+func (c *Call) send(chunked bool) {
+	c.sender = &sender{done: make(chan struct{})}
+	if c.Exchange != nil {
+		c.Exchange.sending = c
+		c.Exchange.expects, c.Exchange.body.wanted = false, nil
+	}
+	go c.sender.run(c.link, c, chunked)
+}
+
+func (t *sender) run(l *link, c *Call, chunked bool) {
+	defer close(t.done)
+	m := c.Request
+	size, room := bulkSize, 0
+	if chunked {
+		size, room = pageSize, chunkRoom
+	}
+	buf := l.src.bufs.get(size)
+	defer l.src.bufs.put(buf)
+	left := m.Length
+	for {
+		space := buf[room : len(buf)-chunkEnd]
+		if !chunked {
+			space = space[:min(int64(len(space)), left)]
+		}
+		n, err := m.Body.Read(space)
+		b := buf[:n]
+		if chunked {
+			b = buf[:0]
+			if n > 0 {
+				b = appendChunk(b, n)
+			}
+			if err == io.EOF {
+				b = appendTrailer(b, m.Trailer)
+			}
+		}
+		if len(b) > 0 {
+			if l.write(b) != nil {
+				return // its answer, if any, tells more
+			}
+		}
+		left -= int64(n)
+		switch {
+		case !chunked && left == 0, chunked && err == io.EOF:
+			t.whole = true
+			return
+		case err == io.EOF:
+			err = ErrLength
+		}
+		if err != nil {
+			t.err = err
+			l.src.halt() // the answer to half a request is of no use
+			return
+		}
+	}
+}
+
+// stop ends the sender, and returns what the request's body was at fault with.
+func (c *Call) stop() error {
+	t := c.sender
+	if t == nil {
+		return nil
+	}
+	c.sender = nil
+	e := c.Exchange
+	wait := time.NewTimer(overlap)
+	select {
+	case <-t.done:
+	case <-wait.C:
+		if e != nil {
+			e.src.halt()
+		}
+		c.link.writing.forget()
+		_ = c.link.nc.SetWriteDeadline(time.Unix(1, 0))
+		<-t.done
+	}
+	wait.Stop()
+	if e != nil {
+		e.sending = nil
+		e.c.reading.forget()
+		if !e.c.s.cutting.Load() {
+			e.src.halted.Store(false)
+		}
+		if !t.whole {
+			e.closing = true
+		}
+	}
+	if !t.whole {
+		c.keep = false
+	}
+	if t.err == errHalted {
+		return nil
+	}
+	return t.err
+}
+
+// write sends b to the upstream.
+func (l *link) write(b []byte) error {
+	l.writing.arm(time.Now(), l.u.patience.Write)
+	_, err := l.nc.Write(b)
+	if err != nil {
+		l.writing.forget()
+	}
+	return err
+}

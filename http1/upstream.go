@@ -1,0 +1,288 @@
+package http1
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Patience is how long an upstream may take. Zero values stand for the defaults.
+type Patience struct {
+	Connect time.Duration // to connect; 3 s
+	Head    time.Duration // from the end of what is sent at once to the end of the answer's head; 30 s
+	Body    time.Duration // the longest silence within an answer's content; 60 s
+	Write   time.Duration // the longest that one write may wait; 30 s
+	Idle    time.Duration // how long an unused connection is kept; 55 s, below the 60 s after which many servers close it
+	Keep    int           // unused connections that are kept; 256
+}
+
+func (p Patience) withDefaults() Patience {
+	pick := func(d *time.Duration, other time.Duration) {
+		if *d <= 0 {
+			*d = other
+		}
+	}
+	pick(&p.Connect, 3*time.Second)
+	pick(&p.Head, 30*time.Second)
+	pick(&p.Body, 60*time.Second)
+	pick(&p.Write, 30*time.Second)
+	pick(&p.Idle, 55*time.Second)
+	if p.Keep <= 0 {
+		p.Keep = 256
+	}
+	return p
+}
+
+// An Upstream is one address, and the connections that are kept to it. Its fields are set before its first use.
+type Upstream struct {
+	Address  string                                      // host:port
+	Dial     func(ctx context.Context) (net.Conn, error) // nil: TCP to Address
+	Patience Patience
+	Buffers  *Buffers
+
+	once     sync.Once
+	patience Patience
+	bufs     *Buffers
+
+	mu     sync.Mutex
+	idle   []*link // the last used last
+	all    map[*link]struct{}
+	reaper *time.Timer // runs while there are idle ones
+	closed bool
+}
+
+// A link is one connection to an upstream. One exchange at a time uses it.
+type link struct {
+	u       *Upstream
+	nc      net.Conn
+	raw     syscall.RawConn
+	step    func(fd uintptr) bool
+	src     source
+	reading alarm
+	writing alarm
+	halted  atomic.Bool
+	used    bool // it has carried an exchange before
+	heard   bool // something was received in this exchange
+	since   time.Time
+
+	// Of one RawConn.Read.
+	out  []byte
+	sent bool
+	n    int
+	err  error
+	one  [1]byte
+}
+
+func (u *Upstream) prepare() {
+	u.once.Do(func() {
+		u.patience, u.bufs = u.Patience.withDefaults(), u.Buffers
+		if u.bufs == nil {
+			u.bufs = new(Buffers)
+		}
+		u.all = map[*link]struct{}{}
+	})
+}
+
+// kept returns the connection that was used last, or nil.
+func (u *Upstream) kept(now time.Time) *link {
+	u.mu.Lock()
+	n := len(u.idle)
+	if n == 0 {
+		u.mu.Unlock()
+		return nil
+	}
+	l := u.idle[n-1]
+	u.idle[n-1] = nil
+	u.idle = u.idle[:n-1]
+	u.mu.Unlock()
+	if now.Sub(l.since) > u.patience.Idle {
+		l.close()
+		return nil
+	}
+	return l
+}
+
+// keep takes a connection back whose last exchange is over without doubt.
+func (u *Upstream) keep(l *link) {
+	l.used, l.heard, l.since = true, false, time.Now()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed || len(u.idle) >= u.patience.Keep {
+		u.drop(l)
+		return
+	}
+	u.idle = append(u.idle, l)
+	if u.reaper == nil {
+		u.reaper = time.AfterFunc(u.patience.Idle, u.reap)
+	}
+}
+
+// reap closes what was not used for long.
+func (u *Upstream) reap() {
+	now := time.Now()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := 0
+	for n < len(u.idle) && now.Sub(u.idle[n].since) >= u.patience.Idle {
+		u.drop(u.idle[n])
+		n++
+	}
+	kept := copy(u.idle, u.idle[n:])
+	clear(u.idle[kept:])
+	u.idle = u.idle[:kept]
+	if u.closed || kept == 0 {
+		u.reaper = nil
+		return
+	}
+	u.reaper = time.AfterFunc(u.idle[0].since.Add(u.patience.Idle).Sub(now), u.reap)
+}
+
+// drop closes a connection while u is locked.
+func (u *Upstream) drop(l *link) {
+	delete(u.all, l)
+	_ = l.nc.Close()
+}
+
+func (u *Upstream) dial(ctx context.Context) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, u.patience.Connect)
+	defer cancel()
+	dial := u.Dial
+	if dial == nil {
+		dial = func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", u.Address) }
+	}
+	nc, err := dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &link{u: u, nc: nc}
+	l.reading.set, l.writing.set = nc.SetReadDeadline, nc.SetWriteDeadline
+	l.src.nc, l.src.bufs, l.src.alarm, l.src.halted = nc, u.bufs, &l.reading, &l.halted
+	if t, ok := nc.(*net.TCPConn); ok {
+		if raw, err := t.SyscallConn(); err == nil {
+			l.raw, l.step = raw, l.stepRaw
+		}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		_ = nc.Close()
+		return nil, net.ErrClosed
+	}
+	u.all[l] = struct{}{}
+	return l, nil
+}
+
+// Idle is how many unused connections are kept.
+func (u *Upstream) Idle() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.idle)
+}
+
+// Close closes all connections. Exchanges that use one fail.
+func (u *Upstream) Close() {
+	u.prepare()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	if u.reaper != nil {
+		u.reaper.Stop()
+		u.reaper = nil
+	}
+	for _, l := range u.idle {
+		u.drop(l)
+	}
+	u.idle = nil
+	for l := range u.all {
+		l.halted.Store(true)
+		_ = l.nc.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+func (l *link) close() {
+	l.src.release()
+	l.u.mu.Lock()
+	defer l.u.mu.Unlock()
+	l.u.drop(l)
+}
+
+// roundTrip writes out and waits for the first bytes of an answer, which it puts into the source. On plain TCP the
+// wait is armed before the write, so that no read is tried in vain; what is there before the write is not an answer.
+func (l *link) roundTrip(out []byte) error {
+	now := time.Now()
+	l.reading.arm(now, l.src.silence)
+	l.writing.arm(now, l.u.patience.Write)
+	if l.raw == nil {
+		if _, err := l.nc.Write(out); err != nil {
+			return err
+		}
+		return l.src.fill()
+	}
+	l.out, l.sent, l.n, l.err = out, false, 0, nil
+	err := l.raw.Read(l.step)
+	l.out = nil
+	if l.err != nil {
+		return l.err
+	}
+	l.src.w += l.n
+	if l.n > 0 {
+		return nil
+	}
+	if err != nil {
+		l.reading.forget()
+	}
+	return err
+}
+
+// stepRaw is called by RawConn.Read: first at once, then when bytes have come.
+func (l *link) stepRaw(fd uintptr) bool {
+	if l.sent {
+		l.n, l.err = readNow(fd, l.src.buf[l.src.w:])
+		switch {
+		case l.err == errNothing:
+			l.err = nil
+			return false
+		case l.err == nil && l.n == 0:
+			l.err = io.EOF
+		}
+		return true
+	}
+	if l.used {
+		if _, err := readNow(fd, l.one[:]); err != errNothing {
+			l.err = errStale
+			return true
+		}
+	}
+	l.sent = true
+	n, err := writeNow(fd, l.out)
+	if err == nil && n < len(l.out) || err == errNothing {
+		_, err = l.nc.Write(l.out[n:])
+	}
+	l.err = err
+	return err != nil
+}
+
+// stale reports whether a kept connection has ended, or has said something that nobody asked for.
+func (l *link) stale() bool {
+	if !l.used || l.raw == nil {
+		return false
+	}
+	silent := false
+	err := l.raw.Read(func(fd uintptr) bool {
+		_, err := readNow(fd, l.one[:])
+		silent = err == errNothing
+		return true
+	})
+	if errors.Is(err, os.ErrDeadlineExceeded) { // of the last exchange
+		l.reading.forget()
+		l.reading.arm(time.Now(), l.u.patience.Head)
+		return l.stale()
+	}
+	return err != nil || !silent
+}
