@@ -1,0 +1,371 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"errors"
+
+	"gatehouse/application"
+	"gatehouse/credential"
+	"gatehouse/fault"
+	"gatehouse/grant"
+	"gatehouse/id"
+	"gatehouse/organization"
+	"gatehouse/store"
+)
+
+func organizations() []promise {
+	ids := func(w *world, s organization.State, search string) []string {
+		w.Helper()
+		return paged(w, func(o organization.Organization) string { return string(o.ID) }, func(tx store.Tx, after string, limit int) ([]organization.Organization, error) {
+			return tx.Organizations(w.ctx(), s, search, id.ID(after), limit)
+		})
+	}
+	return []promise{
+		{"PutOrganizationVersions", func(w *world) {
+			o := w.organization("Zürcher Prüfstelle AG")
+			o.Website, o.Country, o.Register = "https://example.ch", "CH", "CHE-123"
+			versions(w, o, func(o *organization.Organization) *int64 { return &o.Version },
+				func(o *organization.Organization) {
+					o.Name, o.State, o.Reason, o.Verified, o.VerifiedBy = "X", organization.Verified, "seen", w.now, "per_1"
+				},
+				func(tx store.Tx, o organization.Organization) (organization.Organization, error) {
+					return tx.PutOrganization(w.ctx(), o)
+				},
+				func(tx store.Tx) (organization.Organization, error) { return tx.Organization(w.ctx(), o.ID) })
+		}},
+		{"PutOrganizationOneOfTwoAtOnce", func(w *world) {
+			o := w.put(w.organization("A"))
+			var wg sync.WaitGroup
+			var won, stale atomic.Int32
+			for range 10 {
+				wg.Go(func() {
+					err := w.s.Update(w.ctx(), func(tx store.Tx) error { _, err := tx.PutOrganization(w.ctx(), o); return err })
+					switch {
+					case err == nil:
+						won.Add(1)
+					case errors.Is(err, fault.Stale):
+						stale.Add(1)
+					default:
+						w.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			same(w, "winners and others", []int32{won.Load(), stale.Load()}, []int32{1, 9})
+		}},
+		{"OrganizationsByStateAndSearch", func(w *world) {
+			var every []string
+			by := map[string]string{}
+			for n, name := range []string{"Alpha Prüfung", "alphabet", "Beta_100%", "ΑΘΗΝΑ", "עברית", "日本語", "İstanbul"} {
+				o := w.organization(name)
+				if n%2 == 1 {
+					o.State = organization.Verified
+				}
+				o = w.put(o)
+				by[name] = string(o.ID)
+				every = append(every, by[name])
+			}
+			slices.Sort(every)
+			pick := func(names ...string) (out []string) {
+				for _, n := range names {
+					out = append(out, by[n])
+				}
+				slices.Sort(out)
+				return out
+			}
+			same(w, "all", ids(w, "", ""), every)
+			same(w, "verified", ids(w, organization.Verified, ""), pick("alphabet", "ΑΘΗΝΑ", "日本語"))
+			for search, want := range map[string][]string{
+				"ALPHA": pick("Alpha Prüfung", "alphabet"), "PRÜF": pick("Alpha Prüfung"), "pru\u0308f": pick("Alpha Prüfung"), "%": pick("Beta_100%"),
+				"_1": pick("Beta_100%"), "αθηνα": pick("ΑΘΗΝΑ"), "本": pick("日本語"), "עבר": pick("עברית"), "'": nil, "nobody": nil,
+				strings.Repeat("x", 100_000): nil,
+			} {
+				same(w, "search "+search[:min(len(search), 20)], ids(w, "", search), want)
+			}
+			same(w, "both", ids(w, organization.Verified, "alpha"), pick("alphabet"))
+		}},
+	}
+}
+
+func applications() []promise {
+	fresh := func(w *world, org id.ID, name string) application.Application {
+		return application.Application{ID: id.New(id.Application, w.now), Organization: org, Name: name, Purpose: "checks", Owner: "per_1",
+			State: application.Active, Created: w.now, CreatedBy: "per_1"}
+	}
+	put := func(w *world, a application.Application) error {
+		return w.s.Update(w.ctx(), func(tx store.Tx) error { _, err := tx.PutApplication(w.ctx(), a); return err })
+	}
+	return []promise{
+		{"PutApplicationVersions", func(w *world) {
+			a := fresh(w, "org_1", "Checkout")
+			versions(w, a, func(a *application.Application) *int64 { return &a.Version },
+				func(a *application.Application) {
+					a.Name, a.Purpose, a.Owner, a.State, a.Closed, a.Reason = "X", "Y", "per_2", application.Closed, w.now, "over"
+				},
+				func(tx store.Tx, a application.Application) (application.Application, error) {
+					return tx.PutApplication(w.ctx(), a)
+				},
+				func(tx store.Tx) (application.Application, error) { return tx.Application(w.ctx(), a.ID) })
+		}},
+		{"PutApplicationSameActiveNameIsConflict", func(w *world) {
+			a := fresh(w, "org_1", "Checkout")
+			if err := put(w, a); err != nil {
+				w.Fatal(err)
+			}
+			w.is(fault.Conflict, put(w, fresh(w, "org_1", "Checkout")))
+			if err := put(w, fresh(w, "org_2", "Checkout")); err != nil {
+				w.Errorf("in another organization: %v", err)
+			}
+			a.Version, a.State = 1, application.Closed
+			if err := put(w, a); err != nil {
+				w.Fatal(err)
+			}
+			if err := put(w, fresh(w, "org_1", "Checkout")); err != nil {
+				w.Errorf("once the first is closed: %v", err)
+			}
+			a.Version, a.State = 2, application.Active
+			w.is(fault.Conflict, put(w, a))
+		}},
+		{"ApplicationsByIDAfter", func(w *world) {
+			var mine, every []string
+			for n := range 6 {
+				a := fresh(w, id.ID(fmt.Sprint("org_", n%2)), fmt.Sprint("A", n))
+				if err := put(w, a); err != nil {
+					w.Fatal(err)
+				}
+				every = append(every, string(a.ID))
+				if n%2 == 1 {
+					mine = append(mine, string(a.ID))
+				}
+			}
+			slices.Sort(mine)
+			slices.Sort(every)
+			list := func(org id.ID) []string {
+				return paged(w, func(a application.Application) string { return string(a.ID) }, func(tx store.Tx, after string, limit int) ([]application.Application, error) {
+					return tx.Applications(w.ctx(), org, id.ID(after), limit)
+				})
+			}
+			same(w, "of one organization", list("org_1"), mine)
+			same(w, "all", list(""), every)
+		}},
+	}
+}
+
+func credentials() []promise {
+	fresh := func(w *world, org, app id.ID) credential.Credential {
+		return credential.Credential{ID: id.New(id.Credential, w.now), Organization: org, Application: app, Environment: "live",
+			Kind: credential.APIKey, Name: "key", PublicID: string(id.New(id.Credential, w.now)), Hash: w.hash(), Grants: []id.ID{"gr_1", "gr_2"},
+			State: credential.Active, Created: w.now, CreatedBy: "per_1", Expires: w.now.Add(time.Hour)}
+	}
+	put := func(w *world, c credential.Credential) error {
+		return w.s.Update(w.ctx(), func(tx store.Tx) error { _, err := tx.PutCredential(w.ctx(), c); return err })
+	}
+	return []promise{
+		{"PutCredentialVersions", func(w *world) {
+			c := fresh(w, "org_1", "app_1")
+			versions(w, c, func(c *credential.Credential) *int64 { return &c.Version },
+				func(c *credential.Credential) {
+					c.State, c.Revoked, c.Reason, c.RetireAt, c.Grants = credential.Revoked, w.now, "leaked", w.now, nil
+				},
+				func(tx store.Tx, c credential.Credential) (credential.Credential, error) {
+					return tx.PutCredential(w.ctx(), c)
+				},
+				func(tx store.Tx) (credential.Credential, error) { return tx.Credential(w.ctx(), c.ID) })
+		}},
+		{"PutCredentialPublicIDInUseIsConflict", func(w *world) {
+			a, b := fresh(w, "org_1", "app_1"), fresh(w, "org_1", "app_1")
+			b.PublicID = a.PublicID
+			if err := put(w, a); err != nil {
+				w.Fatal(err)
+			}
+			w.is(fault.Conflict, put(w, b))
+			got := read(w, func(tx store.Tx) (credential.Credential, error) { return tx.CredentialByPublicID(w.ctx(), a.PublicID) })
+			same(w, "the credential", got.ID, a.ID)
+			failing(w, fault.NotFound, func(tx store.Tx) (credential.Credential, error) {
+				return tx.CredentialByPublicID(w.ctx(), strings.ToUpper(a.PublicID))
+			})
+		}},
+		{"CredentialsByIDAfter", func(w *world) {
+			of := map[string][]string{}
+			for n := range 8 {
+				org, app := fmt.Sprint("org_", n%2), fmt.Sprint("app_", n%4)
+				c := fresh(w, id.ID(org), id.ID(app))
+				if err := put(w, c); err != nil {
+					w.Fatal(err)
+				}
+				for _, k := range []string{"", org, app} {
+					of[k] = append(of[k], string(c.ID))
+				}
+			}
+			for _, c := range []struct{ org, app, want string }{{"", "", ""}, {"org_1", "", "org_1"}, {"org_1", "app_3", "app_3"}, {"", "app_2", "app_2"}, {"org_0", "app_3", "none"}} {
+				slices.Sort(of[c.want])
+				got := paged(w, func(c credential.Credential) string { return string(c.ID) }, func(tx store.Tx, after string, limit int) ([]credential.Credential, error) {
+					return tx.Credentials(w.ctx(), id.ID(c.org), id.ID(c.app), id.ID(after), limit)
+				})
+				same(w, c.org+" "+c.app, got, of[c.want])
+			}
+		}},
+	}
+}
+
+func grants() []promise {
+	fresh := func(w *world, n int) grant.Grant {
+		return grant.Grant{ID: id.New(id.Grant, w.now), Request: "req_1", Organization: id.ID(fmt.Sprint("org_", n%2)), Application: id.ID(fmt.Sprint("app_", n%4)),
+			Environment: []string{"live", "test"}[n%2], Product: "verification", Plan: "gold", Scopes: []string{"read", "write"}, Purpose: "p",
+			ApprovedBy: []id.ID{"per_2", "per_1"}, From: w.now, Until: w.now.Add(time.Duration(n) * time.Hour), State: grant.Active}
+	}
+	return []promise{
+		{"PutGrantVersions", func(w *world) {
+			g := fresh(w, 1)
+			versions(w, g, func(g *grant.Grant) *int64 { return &g.Version },
+				func(g *grant.Grant) {
+					g.State, g.Reason, g.Ended, g.Scopes, g.ApprovedBy, g.Plan = grant.Ended, "over", w.now, []string{}, nil, "silver"
+				},
+				func(tx store.Tx, g grant.Grant) (grant.Grant, error) { return tx.PutGrant(w.ctx(), g) },
+				func(tx store.Tx) (grant.Grant, error) { return tx.Grant(w.ctx(), g.ID) })
+		}},
+		{"GrantsByFilter", func(w *world) {
+			var every []grant.Grant
+			for n := range 12 {
+				g := fresh(w, n)
+				if n%3 == 0 {
+					g.State = grant.Suspended
+				}
+				every = append(every, written(w, func(tx store.Tx) (grant.Grant, error) { return tx.PutGrant(w.ctx(), g) }))
+			}
+			ending := w.now.Add(5 * time.Hour)
+			for name, c := range map[string]struct {
+				f    grant.Filter
+				want func(g grant.Grant) bool
+			}{
+				"all":          {grant.Filter{}, func(grant.Grant) bool { return true }},
+				"organization": {grant.Filter{Organization: "org_1"}, func(g grant.Grant) bool { return g.Organization == "org_1" }},
+				"application":  {grant.Filter{Application: "app_3"}, func(g grant.Grant) bool { return g.Application == "app_3" }},
+				"environment":  {grant.Filter{Environment: "test"}, func(g grant.Grant) bool { return g.Environment == "test" }},
+				"state":        {grant.Filter{State: "suspended"}, func(g grant.Grant) bool { return g.State == grant.Suspended }},
+				"ending":       {grant.Filter{Ending: ending}, func(g grant.Grant) bool { return g.State == grant.Active && g.Until.Before(ending) }},
+				"several": {grant.Filter{Organization: "org_1", Environment: "test", State: "active", Ending: ending},
+					func(g grant.Grant) bool {
+						return g.Organization == "org_1" && g.State == grant.Active && g.Until.Before(ending)
+					}},
+				"none": {grant.Filter{Organization: "org_0", Environment: "test"}, func(grant.Grant) bool { return false }},
+			} {
+				var want []string
+				for _, g := range every {
+					if c.want(g) {
+						want = append(want, string(g.ID))
+					}
+				}
+				slices.Sort(want)
+				got := paged(w, func(g grant.Grant) string { return string(g.ID) }, func(tx store.Tx, after string, limit int) ([]grant.Grant, error) {
+					return tx.Grants(w.ctx(), c.f, id.ID(after), limit)
+				})
+				same(w, name, got, want)
+			}
+		}},
+	}
+}
+
+func requests() []promise {
+	fresh := func(w *world, n int) grant.Request {
+		return grant.Request{ID: id.New(id.Request, w.now), Organization: id.ID(fmt.Sprint("org_", n%2)), Application: id.ID(fmt.Sprint("app_", n%4)),
+			Environment: "live", Product: "verification", Plan: "gold", Scopes: []string{"read"}, Purpose: "p", Duration: 90*24*time.Hour + time.Microsecond,
+			By: "per_1", Created: w.now, State: grant.Open, Stages: []grant.Stage{{Name: "security", Role: "approver", Count: 2}}}
+	}
+	return []promise{
+		{"PutRequestVersions", func(w *world) {
+			r := fresh(w, 1)
+			versions(w, r, func(r *grant.Request) *int64 { return &r.Version },
+				func(r *grant.Request) {
+					r.State, r.Grant = grant.Approved, "gr_1"
+					r.Decisions = []grant.Decision{{By: "per_2", At: w.now, Approve: true, Scopes: []string{"read"}, Until: w.now.Add(time.Hour)}, {Stage: 1, By: "per_3", At: w.now, Reason: "no „reason“ <&>"}}
+				},
+				func(tx store.Tx, r grant.Request) (grant.Request, error) { return tx.PutRequest(w.ctx(), r) },
+				func(tx store.Tx) (grant.Request, error) { return tx.Request(w.ctx(), r.ID) })
+		}},
+		{"PutRequestOfTwoApproversOneDecides", func(w *world) {
+			r := written(w, func(tx store.Tx) (grant.Request, error) { return tx.PutRequest(w.ctx(), fresh(w, 1)) })
+			var wg sync.WaitGroup
+			var won atomic.Int32
+			for n := range 2 {
+				wg.Go(func() {
+					mine := r
+					mine.Decisions = []grant.Decision{{By: id.ID(fmt.Sprint("per_", n)), At: w.now}}
+					err := w.s.Update(w.ctx(), func(tx store.Tx) error { _, err := tx.PutRequest(w.ctx(), mine); return err })
+					if err == nil {
+						won.Add(1)
+					} else {
+						w.is(fault.Stale, err)
+					}
+				})
+			}
+			wg.Wait()
+			same(w, "who decided", won.Load(), 1)
+			got := read(w, func(tx store.Tx) (grant.Request, error) { return tx.Request(w.ctx(), r.ID) })
+			same(w, "decisions", len(got.Decisions), 1)
+		}},
+		{"RequestsByFilter", func(w *world) {
+			of := map[string][]string{}
+			for n := range 8 {
+				r := fresh(w, n)
+				if n > 4 {
+					r.State = grant.Refused
+				}
+				r = written(w, func(tx store.Tx) (grant.Request, error) { return tx.PutRequest(w.ctx(), r) })
+				for _, k := range []string{"", string(r.Organization), string(r.Application), string(r.State)} {
+					of[k] = append(of[k], string(r.ID))
+				}
+			}
+			for k, f := range map[string]grant.Filter{"": {}, "org_1": {Organization: "org_1"}, "app_2": {Application: "app_2"}, "open": {State: "open"}, "none": {Environment: "test"}} {
+				slices.Sort(of[k])
+				got := paged(w, func(r grant.Request) string { return string(r.ID) }, func(tx store.Tx, after string, limit int) ([]grant.Request, error) {
+					return tx.Requests(w.ctx(), f, id.ID(after), limit)
+				})
+				same(w, "filter "+k, got, of[k])
+			}
+		}},
+	}
+}
+
+// texts tests that what goes in comes out: in any script, however long; and that what no database keeps is refused.
+func texts() []promise {
+	return []promise{
+		{"NamesInAnyScript", func(w *world) {
+			for _, name := range []string{"Ærøskøbing", "العربية", "עברית", "한국어", "日本語", "ไทย", "Ελληνικά", "👩🏽‍🚀", "e\u0301", "a\tb\nc", "'; DROP TABLE people; --", "\ufeff", "\u202e", "  "} {
+				o := w.put(w.organization(name))
+				got := read(w, func(tx store.Tx) (organization.Organization, error) { return tx.Organization(w.ctx(), o.ID) })
+				same(w, "the name", got.Name, name)
+			}
+		}},
+		{"VeryLongValues", func(w *world) {
+			o := w.organization("A")
+			o.Reason = strings.Repeat("lang €", 1<<18)
+			o = w.put(o)
+			got := read(w, func(tx store.Tx) (organization.Organization, error) { return tx.Organization(w.ctx(), o.ID) })
+			if got.Reason != o.Reason || len(got.Reason) < 2<<20 {
+				w.Errorf("%d bytes became %d", len(o.Reason), len(got.Reason))
+			}
+		}},
+		{"NoZeroBytesNorBrokenUTF8", func(w *world) {
+			for _, name := range []string{"a\x00b", "\xff", "a\xc3(", "\xed\xa0\x80"} {
+				o := w.organization(name)
+				w.refused(fault.Invalid, func(tx store.Tx) error { _, err := tx.PutOrganization(w.ctx(), o); return err })
+			}
+		}},
+		{"TimesInMicrosecondsUTC", func(w *world) {
+			o := w.organization("A")
+			o.Created = time.Date(2026, 10, 25, 2, 30, 0, 123456789, time.FixedZone("CEST", 7200))
+			got := w.put(o)
+			want := time.Date(2026, 10, 25, 0, 30, 0, 123456000, time.UTC)
+			if got.Created != want || !got.Verified.IsZero() {
+				w.Errorf("got %v and %v, want %v and none", got.Created, got.Verified, want)
+			}
+		}},
+	}
+}
