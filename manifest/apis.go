@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -13,7 +14,7 @@ func (c *check) apis() {
 		upstreams[i] = u.Name
 	}
 	if len(c.APIs) == 0 {
-		c.missing("/gatehouse", "no API is declared: there is nothing to offer")
+		c.none("apis", "no API is declared: there is nothing to offer")
 	}
 	for i := range c.APIs {
 		a, at := &c.APIs[i], pointer("apis", i)
@@ -22,7 +23,7 @@ func (c *check) apis() {
 		c.document(a, at)
 		switch {
 		case a.Path == "":
-			c.missing(at, "the API needs a path, such as \"path: /%s/v1\"", a.Name)
+			c.bad(at, "the API needs a path, such as \"path: /%s/v1\"", a.Name)
 		default:
 			if err := checkPath(a.Path); err != nil {
 				c.bad(at+"/path", "%s", err)
@@ -42,9 +43,9 @@ func (c *check) apis() {
 		}
 		switch {
 		case a.Upstream == "":
-			c.missing(at, "the API needs an upstream")
+			c.bad(at, "the API needs an upstream")
 		case !slices.Contains(upstreams, a.Upstream):
-			c.missing(at+"/upstream", "there is no upstream %q%s", clip(a.Upstream), meant(a.Upstream, upstreams))
+			c.dangling(at+"/upstream", "upstreams", "there is no upstream %q%s", clip(a.Upstream), meant(a.Upstream, upstreams))
 		}
 		c.operations(i, a, at)
 	}
@@ -54,7 +55,7 @@ func (c *check) apis() {
 func (c *check) document(a *API, at string) {
 	switch err := checkFileName(a.OpenAPI); {
 	case a.OpenAPI == "":
-		c.missing(at, "the API needs its document, such as \"openapi: openapi.yaml\"")
+		c.bad(at, "the API needs its document, such as \"openapi: openapi.yaml\"")
 	case err != nil:
 		c.bad(at+"/openapi", "%s", err)
 	default:
@@ -77,7 +78,7 @@ func (c *check) operations(i int, a *API, at string) {
 		below := fmt.Sprintf("%s/operations/%d", at, k)
 		switch {
 		case o.ID == "":
-			c.missing(below, "the operation needs the id that the document gives it")
+			c.bad(below, "the operation needs the id that the document gives it")
 		case first[o.ID]:
 			c.bad(below+"/id", "%s stands twice", clip(o.ID))
 		case doc != nil && !doc.has(o.ID):
@@ -89,11 +90,11 @@ func (c *check) operations(i int, a *API, at string) {
 		}
 		for n, kind := range o.Remove {
 			if !slices.ContainsFunc(a.Policies, func(p Policy) bool { return p.Kind == kind }) {
-				c.missing(fmt.Sprintf("%s/remove/%d", below, n), "the API has no policy %s", clip(kind))
+				c.bad(fmt.Sprintf("%s/remove/%d", below, n), "the API has no policy %s", clip(kind))
 			}
 		}
 	}
-	if doc == nil {
+	if doc == nil || a.Name == "" {
 		return
 	}
 	for _, op := range doc.Operations {
@@ -116,30 +117,35 @@ func (c *check) operations(i int, a *API, at string) {
 
 // routes finds operations that would answer at the same method and path.
 func (c *check) routes() {
-	type where struct {
-		api int
-		op  *DocOperation
-	}
-	first := map[string][]where{}
+	first := map[string][]int{} // method and path without names of parameters -> APIs
 	for i := range c.APIs {
 		a := &c.APIs[i]
 		doc := c.Documents[a.Name]
 		if doc == nil || checkPath(a.Path) != nil {
 			continue
 		}
-		for k := range doc.Operations {
-			op := &doc.Operations[k]
+		others := map[int]int{} // so many operations of which other API
+		example := map[int]string{}
+		for _, op := range doc.Operations {
 			if !a.Operation(op.ID).Exposed() {
 				continue
 			}
 			route := op.Method + " " + a.FullPath(bare(op.Path))
-			for _, w := range first[route] {
-				other := &c.APIs[w.api]
-				if w.api != i && sameHosts(a.Hosts, other.Hosts) {
-					c.bad(pointer("apis", i, "path"), "%s %s of the API %s is also %s %s of the API %s", op.Method, a.FullPath(op.Path), a.Name, w.op.Method, other.FullPath(w.op.Path), other.Name)
+			for _, k := range first[route] {
+				if k != i && sameHosts(a.Hosts, c.APIs[k].Hosts) {
+					if others[k]++; others[k] == 1 {
+						example[k] = op.Method + " " + a.FullPath(op.Path)
+					}
 				}
 			}
-			first[route] = append(first[route], where{i, op})
+			first[route] = append(first[route], i)
+		}
+		for _, k := range slices.Sorted(maps.Keys(others)) {
+			more := ""
+			if others[k] > 1 {
+				more = fmt.Sprintf(", and so are %d others", others[k]-1)
+			}
+			c.bad(pointer("apis", i, "path"), "%s is an operation of the API %s, too%s", example[k], c.APIs[k].Name, more)
 		}
 	}
 }

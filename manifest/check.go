@@ -32,18 +32,47 @@ var (
 // check validates a manifest that has been decoded, and fills in what it leaves out.
 type check struct {
 	*Parsed
-	ds     *diagnostics
-	b      Bundle
-	broken bool // something could not be decoded: what seems to be missing may be there
+	ds *diagnostics
+	b  Bundle
 }
 
-func (c *check) bad(at, format string, args ...any)  { c.ds.put(c.At(at, format, args...)) }
+// bad says what is wrong with a value that could be read, or that something is missing in an object that could.
+func (c *check) bad(at, format string, args ...any) {
+	if !c.failed[at] {
+		c.ds.put(c.At(at, format, args...))
+	}
+}
+
 func (c *check) warn(at, format string, args ...any) { c.ds.put(c.Warn(at, format, args...)) }
 
-// missing says that something is not there, unless that may be because a file could not be read.
-func (c *check) missing(at, format string, args ...any) {
-	if !c.broken {
-		c.bad(at, format, args...)
+// dangling says that a reference leads to nothing in a list of the manifest, unless what it leads to may be in a part that
+// could not be read.
+func (c *check) dangling(at, list, format string, args ...any) {
+	if c.failed[""] || c.failed["/"+list] {
+		return
+	}
+	for i := range c.length(list) {
+		if c.failed[pointer(list, i, "name")] || c.failed[pointer(list, i)] && c.places[pointer(list, i, "name")] == (place{}) {
+			return
+		}
+	}
+	c.bad(at, format, args...)
+}
+
+func (c *check) length(list string) int {
+	switch list {
+	case "environments":
+		return len(c.Environments)
+	case "upstreams":
+		return len(c.Upstreams)
+	}
+	return len(c.APIs)
+}
+
+// none says that a list of the manifest is empty, unless that may be because a part could not be read.
+func (c *check) none(list, format string, args ...any) {
+	if !c.failed[""] && !c.failed["/"+list] {
+		c.bad("/gatehouse", format, args...)
 	}
 }
 
@@ -113,7 +142,7 @@ func (c *check) span(at string, d Duration, least, most time.Duration) {
 
 func (c *check) environments() {
 	if len(c.Environments) == 0 {
-		c.missing("/gatehouse", "no environment is declared: at least one is needed, such as \"environments: [{name: live}]\"")
+		c.none("environments", "no environment is declared: at least one is needed, such as \"environments: [{name: live}]\"")
 	}
 	first := map[string]string{}
 	for i := range c.Environments {
@@ -140,14 +169,14 @@ func (c *check) environmentNames() []string {
 	return names
 }
 
-// among checks a list of references.
+// among checks a list of references to names; those of environments may be in a part that could not be read.
 func (c *check) among(at, what string, list, names []string) {
 	for i, s := range list {
 		switch {
 		case slices.Contains(list[:i], s):
 			c.bad(fmt.Sprintf("%s/%d", at, i), "%s stands twice", clip(s))
 		case !slices.Contains(names, s):
-			c.missing(fmt.Sprintf("%s/%d", at, i), "there is no %s %q%s", what, clip(s), meant(s, names))
+			c.dangling(fmt.Sprintf("%s/%d", at, i), "environments", "there is no %s %q%s", what, clip(s), meant(s, names))
 		}
 	}
 }
@@ -162,16 +191,16 @@ func (c *check) upstreams() {
 		u, at := &c.Upstreams[i], pointer("upstreams", i)
 		c.named(at, "upstream", u.Name, nameForm, first)
 		if len(u.Targets) == 0 {
-			c.missing(at, "the upstream needs targets, such as \"targets: [http://127.0.0.1:8009]\"")
+			c.bad(at, "the upstream needs targets, such as \"targets: [http://127.0.0.1:8009]\"")
 		}
 		c.targets(at+"/targets", u.Targets)
 		for _, name := range slices.Sorted(maps.Keys(u.Environments)) {
 			below := at + "/environments/" + escape(name)
 			if !slices.Contains(c.environmentNames(), name) {
-				c.missing(below, "there is no environment %q%s", clip(name), meant(name, c.environmentNames()))
+				c.dangling(below, "environments", "there is no environment %q%s", clip(name), meant(name, c.environmentNames()))
 			}
 			if len(u.Environments[name].Targets) == 0 {
-				c.missing(below, "needs targets of its own: leave it out to use the upstream's")
+				c.bad(below, "needs targets of its own: leave it out to use the upstream's")
 			}
 			c.targets(below+"/targets", u.Environments[name].Targets)
 		}

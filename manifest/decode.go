@@ -18,6 +18,7 @@ type decoder struct {
 	ds     *diagnostics
 	file   string
 	places map[string]place
+	failed map[string]bool // pointers into the joined manifest of what could not be read: what seems to be missing may be there
 }
 
 var (
@@ -33,6 +34,7 @@ func (d *decoder) bad(n *yaml.Node, at, format string, args ...any) {
 // manifest decodes one file and joins it to m: lists are appended.
 func (d *decoder) manifest(root *yaml.Node, m *Manifest) {
 	if root.Kind != yaml.MappingNode {
+		d.failed[""] = true
 		d.bad(root, "", "must be a mapping with names such as gatehouse, apis and products, not %s", shape(root))
 		return
 	}
@@ -42,6 +44,7 @@ func (d *decoder) manifest(root *yaml.Node, m *Manifest) {
 		name, value := root.Content[i], root.Content[i+1]
 		at := "/" + escape(name.Value)
 		f, ok := fields.find(name.Value)
+		before := d.ds.errors
 		switch {
 		case !ok:
 			d.unknown(name, at, fields)
@@ -62,6 +65,10 @@ func (d *decoder) manifest(root *yaml.Node, m *Manifest) {
 				d.value(item, element, fmt.Sprintf("%s/%d", at, k), fmt.Sprintf("%s/%d", at, list.Len()))
 				list.Set(reflect.Append(list, element))
 			}
+			continue // what is wrong with an element is its own
+		}
+		if d.ds.errors > before {
+			d.failed[at] = true
 		}
 	}
 }
@@ -76,6 +83,12 @@ func (d *decoder) version(n *yaml.Node, at string, m *Manifest) {
 // value decodes n, which stands at the pointer at of this file and at joined of the whole manifest.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, at, joined string) {
 	d.places[joined] = place{d.file, n.Line, at}
+	before := d.ds.errors
+	defer func() {
+		if d.ds.errors > before {
+			d.failed[joined] = true
+		}
+	}()
 	switch {
 	case v.Type() == policyType:
 		d.policy(n, v.Addr().Interface().(*Policy), at, joined)

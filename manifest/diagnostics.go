@@ -7,21 +7,26 @@ import (
 	"strings"
 )
 
-// maxDiagnostics is how many are kept: nobody reads more, and a hostile file must not make gigabytes of them.
-const maxDiagnostics = 1000
+// How many diagnostics are kept: nobody reads more, and a hostile file must not make gigabytes of them.
+const (
+	maxErrors   = 1000
+	maxWarnings = 200
+)
 
 // diagnostics gathers what is wrong, everything at once.
 type diagnostics struct {
-	list []Diagnostic
-	more int
+	list             []Diagnostic
+	errors, warnings int // that were found, kept or not
 }
 
 func (ds *diagnostics) put(d Diagnostic) {
-	if len(ds.list) >= maxDiagnostics {
-		ds.more++
-		return
+	n, most := &ds.errors, maxErrors
+	if d.Warning {
+		n, most = &ds.warnings, maxWarnings
 	}
-	ds.list = append(ds.list, d)
+	if *n++; *n <= most {
+		ds.list = append(ds.list, d)
+	}
 }
 
 func (ds *diagnostics) add(file string, line int, pointer, format string, args ...any) {
@@ -37,11 +42,14 @@ func (ds *diagnostics) sorted() []Diagnostic {
 	slices.SortStableFunc(ds.list, func(a, b Diagnostic) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
-	if ds.more > 0 {
-		ds.list = append(ds.list, Diagnostic{Text: fmt.Sprintf("%d more are not shown", ds.more)})
-		ds.more = 0
+	list := ds.list
+	if n := ds.errors - maxErrors; n > 0 {
+		list = append(list, Diagnostic{Text: fmt.Sprintf("%d more errors are not shown", n)})
 	}
-	return ds.list
+	if n := ds.warnings - maxWarnings; n > 0 {
+		list = append(list, Diagnostic{Text: fmt.Sprintf("%d more warnings are not shown", n), Warning: true})
+	}
+	return list
 }
 
 // At makes a diagnostic about the thing at the pointer into the joined manifest, such as
@@ -76,7 +84,7 @@ func meant(word string, names []string) string {
 	if len(names) > 2000 { // each wrong word would be compared with all of them
 		return ""
 	}
-	best, least := "", min(len(word)/2+1, 4)
+	best, least := "", min(len(word)/3+1, 4)
 	for _, n := range names {
 		if d := distance(strings.ToLower(word), n, least); d < least {
 			best, least = n, d

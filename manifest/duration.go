@@ -11,7 +11,7 @@ import (
 
 const day = 24 * time.Hour
 
-var durationForm = regexp.MustCompile(`^(?:([0-9]{1,6})d)?((?:[0-9]{1,18}(?:\.[0-9]{1,9})?(?:h|m|s|ms|us|µs))*)$`)
+var durationForm = regexp.MustCompile(`^(?:([0-9]{1,18})d)?((?:[0-9]{1,18}(?:\.[0-9]{1,9})?(?:h|m|s|ms|us|µs))*)$`)
 
 // ParseDuration reads a time span as Go writes it, with d for days first: 90d, 12h, 1m30s, 1d12h.
 func ParseDuration(s string) (Duration, error) {

@@ -92,9 +92,8 @@ func (l *loader) read(name string) {
 
 // documentNames is the files that the APIs of a bundle name, in order.
 func documentNames(b Bundle) []string {
-	m, _ := readManifest(&diagnostics{}, b)
 	var out []string
-	for _, a := range m.APIs {
+	for _, a := range readManifest(&diagnostics{}, b).APIs {
 		if a.OpenAPI != "" {
 			out = append(out, a.OpenAPI)
 		}

@@ -152,13 +152,17 @@ func (d Diagnostic) String() string {
 	if d.Warning {
 		level = "warning: "
 	}
+	pointer := ""
+	if d.Pointer != "" {
+		pointer = d.Pointer + ": "
+	}
 	switch {
 	case d.File != "" && d.Line > 0:
-		return fmt.Sprintf("%s:%d: %s%s: %s", d.File, d.Line, level, d.Pointer, d.Text)
+		return fmt.Sprintf("%s:%d: %s%s%s", d.File, d.Line, level, pointer, d.Text)
 	case d.File != "":
-		return fmt.Sprintf("%s: %s%s: %s", d.File, level, d.Pointer, d.Text)
+		return fmt.Sprintf("%s: %s%s%s", d.File, level, pointer, d.Text)
 	}
-	return fmt.Sprintf("%s%s: %s", level, d.Pointer, d.Text)
+	return level + pointer + d.Text
 }
 
 // Fatal reports whether any of the diagnostics stops a publish.

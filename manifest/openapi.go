@@ -308,10 +308,10 @@ func pathParameters(template string) ([]string, error) {
 			if open >= 0 {
 				literal = rest[:open]
 			}
-			if bad := strings.IndexFunc(literal, func(c rune) bool {
-				return c <= ' ' || c > 0x7e || strings.ContainsRune("\"#%<>?\\^`|", c)
-			}); bad >= 0 {
-				return nil, fmt.Errorf("the path holds %q, which no path of a request can hold as it stands", literal[bad:bad+1])
+			for _, c := range literal {
+				if c <= ' ' || c > 0x7e || strings.ContainsRune("\"#%<>?\\^`|", c) {
+					return nil, fmt.Errorf("the path holds %q, which no path of a request can hold as it stands", c)
+				}
 			}
 			if open < 0 {
 				break

@@ -13,6 +13,7 @@ type Parsed struct {
 	Manifest
 	Documents map[string]*Document // the OpenAPI document of each API by the API's name; nil when it could not be read
 	places    map[string]place     // JSON pointer into the joined manifest -> file and line
+	failed    map[string]bool      // pointers of what could not be read
 }
 
 type place struct {
@@ -27,11 +28,9 @@ func Parse(b Bundle) (*Parsed, []Diagnostic) {
 	var ds diagnostics
 	if err := b.check(); err != nil {
 		ds.add("", 0, "", "%s", err)
-		return &Parsed{Documents: map[string]*Document{}, places: map[string]place{}}, ds.sorted()
+		return &Parsed{Documents: map[string]*Document{}}, ds.sorted()
 	}
-	m, places := readManifest(&ds, b)
-	p := &Parsed{Manifest: *m, Documents: map[string]*Document{}, places: places}
-	broken := len(ds.list) > 0
+	p := readManifest(&ds, b)
 	read := map[string]*Document{} // by file: several APIs may share one
 	for i := range p.APIs {
 		a := &p.APIs[i]
@@ -46,7 +45,7 @@ func Parse(b Bundle) (*Parsed, []Diagnostic) {
 		}
 		p.Documents[a.Name] = doc
 	}
-	c := check{Parsed: p, ds: &ds, b: b, broken: broken}
+	c := check{Parsed: p, ds: &ds, b: b}
 	c.all()
 	for _, name := range slices.Sorted(maps.Keys(b)) {
 		if _, named := read[name]; !named && !isPart(name, b[name]) {
@@ -57,28 +56,31 @@ func Parse(b Bundle) (*Parsed, []Diagnostic) {
 }
 
 // readManifest joins the files of the bundle that hold parts of the manifest.
-func readManifest(ds *diagnostics, b Bundle) (*Manifest, map[string]place) {
-	m, places, parts := new(Manifest), map[string]place{}, 0
-	first := ""
+func readManifest(ds *diagnostics, b Bundle) *Parsed {
+	p := &Parsed{Documents: map[string]*Document{}, places: map[string]place{}, failed: map[string]bool{}}
+	parts, first := 0, ""
 	for _, name := range slices.Sorted(maps.Keys(b)) {
 		if !isPart(name, b[name]) {
 			continue
 		}
 		parts++
 		first = cmp.Or(first, name)
-		if root := readYAML(ds, name, b[name], maxNodes); root != nil {
-			d := decoder{ds: ds, file: name, places: places}
-			d.manifest(root, m)
+		root := readYAML(ds, name, b[name], maxNodes)
+		if root == nil {
+			p.failed[""] = true
+			continue
 		}
+		d := decoder{ds: ds, file: name, places: p.places, failed: p.failed}
+		d.manifest(root, &p.Manifest)
 	}
-	if _, ok := places["/gatehouse"]; !ok && len(ds.list) == 0 {
+	if _, ok := p.places["/gatehouse"]; !ok && !p.failed[""] {
 		if parts == 0 {
 			ds.add("", 0, "", "there is no manifest: it is written in .yaml files")
 		} else {
 			ds.add(first, 1, "/gatehouse", "is missing: begin with \"gatehouse: %d\", the version of the manifest's form", Format)
 		}
 	}
-	return m, places
+	return p
 }
 
 // isPart reports whether a file holds a part of the manifest. An OpenAPI document may lie in the same folder: it is told

@@ -27,7 +27,7 @@ func (c *check) products() {
 		}
 		c.offeredIn(at+"/environments", &r.Environments, c.environmentNames(), "environment")
 		if len(r.Operations) == 0 {
-			c.missing(at, "the product needs operations, such as \"operations: [{api: NAME}]\"")
+			c.bad(at, "the product needs operations, such as \"operations: [{api: NAME}]\"")
 		}
 		for k := range r.Operations {
 			c.productAPI(fmt.Sprintf("%s/operations/%d", at, k), r, k)
@@ -37,7 +37,7 @@ func (c *check) products() {
 			c.words(at+"/scopes/"+escape(s), r.Scopes[s], maxDescription)
 		}
 		if len(r.Plans) == 0 {
-			c.missing(at, "the product needs a plan: it says for how long access is granted, and who approves it")
+			c.bad(at, "the product needs a plan: it says for how long access is granted, and who approves it")
 		}
 		plans := map[string]string{}
 		for k := range r.Plans {
@@ -66,10 +66,10 @@ func (c *check) productAPI(at string, r *Product, k int) {
 	a, ok := c.API(o.API)
 	switch {
 	case o.API == "":
-		c.missing(at, "needs the name of an API")
+		c.bad(at, "needs the name of an API")
 		return
 	case !ok:
-		c.missing(at+"/api", "there is no API %q%s", clip(o.API), meant(o.API, names))
+		c.dangling(at+"/api", "apis", "there is no API %q%s", clip(o.API), meant(o.API, names))
 		return
 	case slices.ContainsFunc(r.Operations[:k], func(p ProductAPI) bool { return p.API == o.API }):
 		c.bad(at+"/api", "%s stands twice", clip(o.API))
@@ -115,7 +115,7 @@ func (c *check) plan(at string, r *Product, l *Plan, first map[string]string) {
 	}
 	c.approval(at+"/approval", &l.Approval)
 	if _, written := c.places[at+"/longest"]; !written {
-		c.missing(at, "the plan needs the longest time that a grant may last, such as \"longest: 365d\"")
+		c.bad(at, "the plan needs the longest time that a grant may last, such as \"longest: 365d\"")
 	}
 	c.span(at+"/longest", l.Longest, time.Minute, maxLongest)
 	c.span(at+"/credential_longest", l.CredentialLongest, time.Minute, maxLongest)
@@ -131,12 +131,12 @@ func (c *check) plan(at string, r *Product, l *Plan, first map[string]string) {
 func (c *check) limit(at string, l *Plan, i int) {
 	m := &l.Limits[i]
 	if _, written := c.places[at+"/requests"]; !written {
-		c.missing(at, "the limit needs a number of requests")
+		c.bad(at, "the limit needs a number of requests")
 	} else if m.Requests < 1 || m.Requests > maxRequests {
 		c.bad(at+"/requests", "must be from 1 to %d, not %d", maxRequests, m.Requests)
 	}
 	if _, written := c.places[at+"/per"]; !written {
-		c.missing(at, "the limit needs a time, such as \"per: 1m\"")
+		c.bad(at, "the limit needs a time, such as \"per: 1m\"")
 	}
 	c.span(at+"/per", m.Per, time.Second, maxWindow)
 	_, written := c.places[at+"/burst"]
@@ -223,6 +223,9 @@ func (c *check) offers() {
 				}
 				for _, s := range a.Needs(op) {
 					needed[s] = true
+					if !scopeForm.MatchString(s) {
+						continue // said before
+					}
 					if _, ok := r.Scopes[s]; !ok && missing[s] == "" {
 						missing[s] = op.ID
 					}
