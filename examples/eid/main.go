@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -21,9 +22,16 @@ const secretVariable = "EID_GATEWAY_SECRET"
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8009", "address to listen on")
 	fast := flag.Bool("fast", false, "answer without the latencies of a real service, and decide at once")
+	parent := flag.Bool("until-stdin-ends", false, "stop when standard input ends: with the process that started this one, however that ends")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *parent {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			stop()
+		}()
+	}
 	if err := run(ctx, *listen, os.Getenv(secretVariable), *fast); err != nil {
 		fmt.Fprintln(os.Stderr, "eid:", err)
 		os.Exit(1)

@@ -1,0 +1,404 @@
+// Package app joins all rooms into one process. It is the only package that knows all of them.
+package app
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"gatehouse/config"
+	"gatehouse/control"
+	"gatehouse/event"
+	"gatehouse/fault"
+	"gatehouse/gateway"
+	"gatehouse/identity"
+	"gatehouse/mail"
+	"gatehouse/manifest"
+	"gatehouse/secret"
+	"gatehouse/snapshot"
+	"gatehouse/store"
+	"gatehouse/store/sqldb"
+)
+
+// Deadlines of a start and of a stop.
+const (
+	startTime = 30 * time.Second // until every gateway serves what was published
+	drainTime = 15 * time.Second // for running requests to end
+)
+
+// Serve is one process that does everything: control plane, portal and one gateway for each environment.
+type Serve struct {
+	Config  config.Config
+	Version string
+	Log     *slog.Logger
+	Events  io.Writer // where events go when the configuration says stdout
+	// Ready is called once everything serves.
+	Ready func(Started)
+}
+
+// Started says where a process that is ready is reached.
+type Started struct {
+	Portal     string            `json:"portal"`
+	Gateways   map[string]string `json:"gateways"` // by environment
+	Order      []string          `json:"-"`        // of the environments
+	Operations string            `json:"operations"`
+	SignIn     string            `json:"sign_in,omitempty"` // one-time link, in development
+	Mail       string            `json:"mail,omitempty"`    // where letters are shown, in development
+	Took       time.Duration     `json:"-"`
+}
+
+// serving is what Run has opened, to be closed in the reverse order.
+type serving struct {
+	Serve
+	keys     *keys
+	store    store.Store
+	control  *control.Control
+	box      *mail.Box
+	gateways []*served
+	events   *event.Lines
+	sinks    []io.Closer
+
+	failed chan error
+	wait   sync.WaitGroup
+}
+
+// served is one gateway with its listener.
+type served struct {
+	environment string
+	url         string
+	listener    net.Listener
+	*gateway.Gateway
+}
+
+// View gives control what the gateway of an environment serves from.
+func (s *serving) View(environment string) *snapshot.View {
+	for _, g := range s.gateways {
+		if g.environment == environment {
+			return g.Gateway.View()
+		}
+	}
+	return nil
+}
+
+// Run serves until ctx ends, then drains. An error says what is wrong and what to do.
+func (o Serve) Run(ctx context.Context) (err error) {
+	began := time.Now()
+	s := &serving{Serve: o, failed: make(chan error, 16)}
+	if o.Config.Dev {
+		if err := onlyLoopback(ctx, o.Config); err != nil {
+			return err
+		}
+	} else if o.Config.Example {
+		return errors.New("--example is for development: use it with --dev")
+	}
+	if err := makeData(o.Config.Data); err != nil {
+		return err
+	}
+	if s.keys, err = loadKeys(o.Config.Data); err != nil {
+		return err
+	}
+	bundle, names, err := s.declared()
+	if err != nil {
+		return err
+	}
+	controlAt, err := listen(ctx, o.Config.Control, "the portal", "control")
+	if err != nil {
+		return err
+	}
+	defer controlAt.Close()
+	operationsAt, err := listen(ctx, o.Config.Operations, "the operations listener", "operations")
+	if err != nil {
+		return err
+	}
+	defer operationsAt.Close()
+	if s.store, err = sqldb.OpenSQLite(ctx, Database(o.Config.Data), sqldb.Options{}); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.store.Close()) }()
+	if o.Config.Example {
+		value, err := s.exampleSecret()
+		if err != nil {
+			return err
+		}
+		upstream, err := startExample(ctx, value)
+		if err != nil {
+			return err
+		}
+		defer upstream.stop()
+	}
+	return s.run(ctx, began, bundle, names, controlAt, operationsAt)
+}
+
+// declared reads the manifest that the configuration names: its files and its environments.
+func (s *serving) declared() (manifest.Bundle, []string, error) {
+	dir := s.Config.Manifest
+	if dir == "" {
+		return nil, nil, nil
+	}
+	bundle, diagnostics := manifest.Load(dir)
+	if !manifest.Fatal(diagnostics) {
+		diagnostics = append(diagnostics, Check(bundle)...)
+	}
+	if manifest.Fatal(diagnostics) {
+		wrong := []fault.Field{}
+		for _, d := range diagnostics {
+			wrong = append(wrong, fault.Field{Text: d.String()})
+		}
+		return nil, nil, &Refused{Dir: dir, Diagnostics: diagnostics, error: fault.BadFields(wrong)}
+	}
+	p, _ := manifest.Parse(bundle)
+	names := make([]string, 0, len(p.Environments))
+	for _, e := range p.Environments {
+		names = append(names, e.Name)
+	}
+	return bundle, names, nil
+}
+
+// Refused is a manifest that cannot be served.
+type Refused struct {
+	Dir         string
+	Diagnostics []manifest.Diagnostic
+	error
+}
+
+func (r *Refused) Error() string {
+	return fmt.Sprintf("the manifest in %s is not valid, so nothing was started: mend it, and 'gatehouse check %s' says when it is", r.Dir, r.Dir)
+}
+
+func (s *serving) exampleSecret() (secret.Value, error) {
+	if v, ok := s.Config.Secrets[exampleSecret]; ok {
+		return v, nil
+	}
+	v := secret.Random("")
+	s.Config.Secrets[exampleSecret] = v
+	return v, nil
+}
+
+// run joins the rooms and serves.
+func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bundle, names []string, controlAt, operationsAt net.Listener) (err error) {
+	portalURL := address(s.Config.Control, controlAt)
+	sender, err := s.sender()
+	if err != nil {
+		return err
+	}
+	if s.events, err = s.openEvents(); err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, s.events.Close())
+		for _, c := range s.sinks {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	urls := map[string]string{}
+	s.control = control.New(control.Options{
+		Store: s.store, Mail: sender, Kinds: Kinds(), Views: s, Keys: s.keys, Now: time.Now, Log: s.Log,
+		URL: portalURL, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
+	})
+	system := identity.Actor{Class: identity.System}
+	if err := s.control.EnsureEnvironments(ctx, system, names); err != nil {
+		return err
+	}
+	all, err := s.control.Environments(ctx, system)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return errors.New("there is no environment to serve: name the folder of a manifest with --manifest, and its environments are made")
+	}
+	defer func() {
+		for _, g := range s.gateways {
+			g.listener.Close()
+		}
+	}()
+	for n, e := range all {
+		if err := s.addGateway(ctx, n, e.Name); err != nil {
+			return err
+		}
+		urls[e.Name] = s.gateways[n].url
+	}
+	pages, err := s.pages()
+	if err != nil {
+		return err
+	}
+	// Two contexts: what serves requests stops first, what they need goes on until they have ended.
+	below, stopBelow := context.WithCancel(context.WithoutCancel(ctx))
+	above, stopAbove := context.WithCancel(ctx)
+	defer func() {
+		stopAbove()
+		stopBelow()
+		s.wait.Wait()
+	}()
+	s.start(below, "the control plane", s.control.Run)
+	for _, g := range s.gateways {
+		s.start(below, "the gateway of "+g.environment, g.Follow)
+	}
+	if err := s.publish(ctx, bundle); err != nil {
+		return err
+	}
+	var serving sync.WaitGroup
+	serve := func(what string, fn func(context.Context) error) {
+		serving.Add(1)
+		s.start(above, what, func(ctx context.Context) error { defer serving.Done(); return fn(ctx) })
+	}
+	for _, g := range s.gateways {
+		serve("the gateway of "+g.environment, func(ctx context.Context) error { return g.Serve(ctx, g.listener) })
+	}
+	serve("the portal", func(ctx context.Context) error { return serveHTTP(ctx, controlAt, pages, s.Log) })
+	s.start(below, "the operations listener", func(ctx context.Context) error {
+		return serveHTTP(ctx, operationsAt, s.operations(), s.Log)
+	})
+	started, err := s.started(ctx, portalURL, operationsAt)
+	if err != nil {
+		return err
+	}
+	if err := writeHost(s.Config.Data, address(config.Listener{Certificate: s.Config.Control.Certificate}, controlAt), s.control.HostToken()); err != nil {
+		return err
+	}
+	defer os.Remove(hostFile(s.Config.Data))
+	started.Took = time.Since(began)
+	if s.Ready != nil {
+		s.Ready(started)
+	}
+	select {
+	case err = <-s.failed:
+	case <-ctx.Done():
+		s.Log.Info("stopping: running requests may end", "at_most", drainTime.String())
+	}
+	stopAbove()
+	serving.Wait()
+	return err
+}
+
+// start runs one part of the process. A part that ends before it was told to ends the process.
+func (s *serving) start(ctx context.Context, what string, fn func(context.Context) error) {
+	s.wait.Add(1)
+	go func() {
+		defer s.wait.Done()
+		err := fn(ctx)
+		if ctx.Err() == nil {
+			if err == nil {
+				err = errors.New("it ended")
+			}
+			s.failed <- fmt.Errorf("%s: %w", what, err)
+		} else if err != nil && !errors.Is(err, context.Canceled) {
+			s.Log.Error("ended with an error", "part", what, "error", err)
+		}
+	}()
+}
+
+// addGateway opens the gateway of the n-th environment.
+func (s *serving) addGateway(ctx context.Context, n int, environment string) error {
+	at, err := nth(s.Config.Gateway, n)
+	if err != nil {
+		return err
+	}
+	l, err := listen(ctx, at, "the gateway of "+environment, "gateway")
+	if err != nil {
+		return err
+	}
+	g, err := gateway.New(gateway.Options{
+		Environment: environment, Name: "local-" + environment, Source: s.control.Source(), Kinds: Kinds(),
+		Key:     s.keys.feed.Public().(ed25519.PublicKey),
+		Secrets: func(name string) (secret.Value, bool) { v, ok := s.Config.Secrets[name]; return v, ok },
+		Events:  s.events, Now: time.Now, Log: s.Log,
+	})
+	if err != nil {
+		l.Close()
+		return err
+	}
+	s.gateways = append(s.gateways, &served{environment: environment, url: address(at, l), listener: l, Gateway: g})
+	return nil
+}
+
+// publish makes the manifest of development the newest revision of each of its environments.
+func (s *serving) publish(ctx context.Context, bundle manifest.Bundle) error {
+	if bundle == nil || !s.Config.Dev {
+		return nil
+	}
+	p, _ := manifest.Parse(bundle)
+	for _, e := range p.Environments {
+		if _, err := s.control.Publish(ctx, identity.Actor{Class: identity.System}, e.Name, bundle, "at start, in development"); err != nil {
+			return fmt.Errorf("publish to %s: %w", e.Name, err)
+		}
+	}
+	return nil
+}
+
+// started waits until every gateway that has something to serve serves it.
+func (s *serving) started(ctx context.Context, portalURL string, operationsAt net.Listener) (Started, error) {
+	st := Started{Portal: portalURL, Gateways: map[string]string{}, Operations: address(s.Config.Operations, operationsAt)}
+	deadline := time.NewTimer(startTime)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for _, g := range s.gateways {
+		st.Gateways[g.environment], st.Order = g.url, append(st.Order, g.environment)
+		for s.Config.Dev && s.Config.Manifest != "" && g.Ready() != nil {
+			select {
+			case <-tick.C:
+			case err := <-s.failed:
+				return st, err
+			case <-ctx.Done():
+				return st, nil
+			case <-deadline.C:
+				return st, fmt.Errorf("the gateway of %s is not ready after %s: %w", g.environment, startTime, g.Ready())
+			}
+		}
+	}
+	if s.Config.Dev {
+		link, err := s.control.RecoverAdmin(ctx, identity.Actor{Class: identity.Host}, "admin@localhost.example", "Development administrator")
+		if err != nil {
+			return st, fmt.Errorf("the sign-in link: %w", err)
+		}
+		st.SignIn, st.Mail = link.Reveal(), portalURL+"/dev/mail"
+	}
+	return st, nil
+}
+
+// sender is how letters leave: into the box of development, by SMTP, or not at all.
+func (s *serving) sender() (mail.Sender, error) {
+	c := s.Config.SMTP
+	switch {
+	case s.Config.Dev:
+		s.box = mail.NewBox()
+		return s.box, nil
+	case c.Host == "":
+		s.Log.Warn("no mail server is set (smtp.host): letters wait in the outbox, and partners cannot confirm their address")
+		return unset{}, nil
+	}
+	return mail.NewSMTP(mail.SMTPOptions{Host: c.Host, Port: c.Port, User: c.User, Password: c.Password, From: c.From, TLS: c.TLS})
+}
+
+// unset sends nothing: letters stay in the outbox until a mail server is set.
+type unset struct{}
+
+func (unset) Send(context.Context, mail.Letter) error {
+	return fault.New(fault.Unavailable, "no mail server is set: set smtp.host")
+}
+
+// openEvents opens where exchanges are told.
+func (s *serving) openEvents() (*event.Lines, error) {
+	var w io.Writer
+	switch s.Config.Events {
+	case "none", "":
+		w = io.Discard
+	case "stdout":
+		w = s.Events
+	default:
+		f, err := os.OpenFile(s.Config.Events, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+		if err != nil {
+			return nil, fmt.Errorf("events cannot be written to %s: %w", s.Config.Events, cause(err))
+		}
+		s.sinks = append(s.sinks, f)
+		w = f
+	}
+	return event.NewLines(w, event.LinesOptions{}), nil
+}

@@ -1,0 +1,164 @@
+package app
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"gatehouse/feed"
+	"gatehouse/secret"
+)
+
+// signerName is the name that checkpoints are signed under.
+const signerName = "gatehouse"
+
+// Database is the path of the database file in a data directory.
+func Database(data string) string { return filepath.Join(data, "gatehouse.db") }
+
+func backups(data string) string  { return filepath.Join(data, "backups") }
+func hostFile(data string) string { return filepath.Join(data, "host.json") }
+func keyFile(data, name string) string {
+	return filepath.Join(data, "keys", name)
+}
+
+// makeData makes the data directory and its folders, readable by their owner only.
+func makeData(data string) error {
+	for _, dir := range []string{data, filepath.Join(data, "keys"), backups(data)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("the data directory %s cannot be made (%w): name another one with --data, or make it writable", data, cause(err))
+		}
+	}
+	probe, err := os.CreateTemp(data, ".probe-*")
+	if err != nil {
+		return fmt.Errorf("the data directory %s cannot be written (%w): name another one with --data, or make it writable", data, cause(err))
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
+}
+
+// cause is what the operating system said, without the name that the caller says itself.
+func cause(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
+
+// keys signs feed entries and checkpoints. They are made at the first start and never leave the data directory.
+type keys struct {
+	feed     ed25519.PrivateKey
+	signer   note.Signer
+	verifier string
+}
+
+// loadKeys reads the keys of the data directory, and makes those that are missing.
+func loadKeys(data string) (*keys, error) {
+	seed, err := keyText(keyFile(data, "feed"), func() (string, error) {
+		var b [ed25519.SeedSize]byte
+		_, err := rand.Read(b[:])
+		return base64.StdEncoding.EncodeToString(b[:]), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	raw, err := base64.StdEncoding.DecodeString(seed)
+	if err != nil || len(raw) != ed25519.SeedSize {
+		return nil, fmt.Errorf("%s is not the key that this program wrote: put it back from your copy", keyFile(data, "feed"))
+	}
+	var made string
+	skey, err := keyText(keyFile(data, "checkpoint"), func() (string, error) {
+		s, v, err := note.GenerateKey(rand.Reader, signerName)
+		made = v
+		return s, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if made != "" {
+		if err := writePrivate(keyFile(data, "checkpoint.pub"), made+"\n", 0o600); err != nil {
+			return nil, err
+		}
+	}
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not the key that this program wrote: put it back from your copy", keyFile(data, "checkpoint"))
+	}
+	verifier, err := readVerifier(data)
+	if err != nil {
+		return nil, err
+	}
+	return &keys{feed: ed25519.NewKeyFromSeed(raw), signer: signer, verifier: verifier}, nil
+}
+
+// readVerifier reads the public key of checkpoints.
+func readVerifier(data string) (string, error) {
+	b, err := os.ReadFile(keyFile(data, "checkpoint.pub"))
+	if err != nil {
+		return "", fmt.Errorf("the verifier key of the audit log cannot be read: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// keyText reads a private key, or makes it. One that others can read is refused: it may have been.
+func keyText(file string, fresh func() (string, error)) (string, error) {
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		text, err := fresh()
+		if err != nil {
+			return "", err
+		}
+		return text, writePrivate(file, text+"\n", 0o600)
+	case err != nil:
+		return "", err
+	case info.Mode().Perm()&0o077 != 0:
+		return "", fmt.Errorf("%s can be read by others than its owner: run 'chmod 600 %s', and ask who may have read it", file, file)
+	}
+	b, err := os.ReadFile(file)
+	return strings.TrimSpace(string(b)), err
+}
+
+// writePrivate writes a file whole or not at all.
+func writePrivate(file, text string, mode fs.FileMode) error {
+	t, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(t.Name())
+	_, err = t.WriteString(text)
+	err = errors.Join(err, t.Chmod(mode), t.Sync(), t.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(t.Name(), file)
+}
+
+// SignFeed signs the digest of a feed entry.
+func (k *keys) SignFeed(digest string) []byte { return feed.Sign(k.feed, digest) }
+
+// SignCheckpoint signs a checkpoint's text as a note.
+func (k *keys) SignCheckpoint(text string) (string, error) {
+	signed, err := note.Sign(&note.Note{Text: text}, k.signer)
+	return string(signed), err
+}
+
+// Verifier is the verifier key of checkpoints.
+func (k *keys) Verifier() string { return k.verifier }
+
+// writeHost leaves the address and the host's token for the command line of the data directory's owner.
+func writeHost(data, url string, token secret.Value) error {
+	b, err := json.Marshal(map[string]string{"url": url, "token": token.Reveal()})
+	if err != nil {
+		return err
+	}
+	return writePrivate(hostFile(data), string(b)+"\n", 0o600)
+}

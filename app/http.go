@@ -1,0 +1,153 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"gatehouse/adminapi"
+	"gatehouse/portal"
+)
+
+// Bounds of the control plane's own HTTP server.
+const (
+	headTime    = 10 * time.Second
+	bodyTime    = time.Minute
+	answerTime  = 2 * time.Minute // the longest is a verification of a large log
+	idleTime    = 2 * time.Minute
+	maxHead     = 32 << 10
+	maxBody     = 1 << 20
+	maxManifest = 48 << 20 // a bundle of 32 MB as base64
+)
+
+// pages is everything that control's listener serves.
+func (s *serving) pages() (http.Handler, error) {
+	api, err := adminapi.New(adminapi.Options{Control: s.control, Log: s.Log, Now: time.Now, Version: s.Version})
+	if err != nil {
+		return nil, err
+	}
+	people, err := portal.New(portal.Options{
+		Control: s.control, Box: s.box, Dev: s.Config.Dev, Secure: strings.HasPrefix(s.control.URL, "https:"),
+		Version: s.Version, Now: time.Now, Log: s.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", api)
+	mux.Handle("/", people)
+	return s.guarded(mux), nil
+}
+
+// guarded bounds bodies, logs accesses, and survives a panic.
+func (s *serving) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began, rec := time.Now(), &recorder{ResponseWriter: w}
+		limit := int64(maxBody)
+		if strings.HasPrefix(r.URL.Path, "/api/") && (strings.HasSuffix(r.URL.Path, "/revisions") || r.URL.Path == "/api/checks") {
+			limit = maxManifest
+		}
+		r.Body = http.MaxBytesReader(rec, r.Body, limit)
+		defer func() {
+			if x := recover(); x != nil {
+				if x == http.ErrAbortHandler {
+					panic(x)
+				}
+				s.Log.Error("panic", "path", r.URL.Path, "panic", x, "stack", string(debug.Stack()))
+				if rec.status == 0 {
+					http.Error(rec, "Something went wrong on our side.", http.StatusInternalServerError)
+				}
+			}
+			s.Log.Debug("access", "method", r.Method, "path", r.URL.Path, "status", rec.status, "ms", time.Since(began).Milliseconds(),
+				"request_id", rec.Header().Get("X-Request-Id"))
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// recorder remembers the status.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && status >= 200 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach what is below.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// serveHTTP serves until ctx ends, then lets running requests end.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: headTime, ReadTimeout: bodyTime, WriteTimeout: answerTime, IdleTimeout: idleTime,
+		MaxHeaderBytes: maxHead, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	err := server.Shutdown(drain)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("some requests did not end in %s and were cut off", drainTime), server.Close())
+	}
+	<-done
+	return err
+}
+
+// operations is health, metrics and profiles.
+func (s *serving) operations() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		var trouble []string
+		for _, g := range s.gateways {
+			if err := g.Ready(); err != nil {
+				trouble = append(trouble, fmt.Sprintf("gateway of %s: %v", g.environment, err))
+			}
+		}
+		if trouble != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, strings.Join(trouble, "\n"))
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	all := prometheus.Gatherers{prometheus.DefaultGatherer}
+	for _, g := range s.gateways {
+		all = append(all, g.Metrics())
+	}
+	mux.Handle("GET /metrics", promhttp.HandlerFor(all, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}

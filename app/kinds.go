@@ -1,0 +1,55 @@
+package app
+
+import (
+	"gatehouse/manifest"
+	"gatehouse/policy"
+	"gatehouse/policy/anonymous"
+	"gatehouse/policy/apikey"
+	"gatehouse/policy/cors"
+	"gatehouse/policy/granted"
+	"gatehouse/policy/headers"
+	"gatehouse/policy/limit"
+	"gatehouse/policy/requestsize"
+	"gatehouse/ratelimit"
+	"gatehouse/secret"
+	"gatehouse/snapshot"
+)
+
+// Kinds lists the policies that routes can name. A build of one's own passes append(app.Kinds(), …).
+func Kinds() []policy.Kind {
+	return []policy.Kind{
+		anonymous.Kind(),
+		apikey.Kind(),
+		granted.Kind(),
+		granted.WithoutKind(),
+		limit.Kind(),
+		requestsize.Kind(),
+		cors.Kind(),
+		headers.Kind(),
+	}
+}
+
+// Check says what a publish of the bundle would say, for each environment that it names. It is pure. Secrets are taken to
+// be there: which of them a gateway has is not the manifest's matter.
+func Check(b manifest.Bundle) []manifest.Diagnostic {
+	p, diagnostics := manifest.Parse(b)
+	if manifest.Fatal(diagnostics) {
+		return diagnostics
+	}
+	limiter := ratelimit.NewLimiter(1)
+	d := policy.Deps{
+		Limiter: func(string) *ratelimit.Limiter { return limiter },
+		Secret:  func(string) (secret.Value, bool) { return secret.New("there"), true },
+	}
+	seen := map[manifest.Diagnostic]bool{}
+	for _, e := range p.Environments {
+		_, found := snapshot.Compile(p, e.Name, 0, Kinds(), d)
+		for _, f := range found {
+			if !seen[f] { // once, not once for each environment
+				seen[f] = true
+				diagnostics = append(diagnostics, f)
+			}
+		}
+	}
+	return diagnostics
+}

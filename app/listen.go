@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+
+	"gatehouse/config"
+)
+
+// portStep is how far apart the gateways of two environments listen.
+const portStep = 10
+
+// nth is the listener of the n-th gateway.
+func nth(l config.Listener, n int) (config.Listener, error) {
+	host, port, err := net.SplitHostPort(l.Listen)
+	if err != nil {
+		return l, err
+	}
+	p, err := strconv.Atoi(port)
+	if err != nil {
+		return l, err
+	}
+	if p == 0 || n == 0 {
+		return l, nil
+	}
+	if p += n * portStep; p > 65535 {
+		return l, fmt.Errorf("the gateway of environment %d would listen on port %d: set gateway.listen to a lower port", n+1, p)
+	}
+	l.Listen = net.JoinHostPort(host, strconv.Itoa(p))
+	l.URL = "" // that is the first one's
+	return l, nil
+}
+
+// listen opens a listener. what is it for, and setting is what moves it: both are for the error.
+func listen(ctx context.Context, l config.Listener, what, setting string) (net.Listener, error) {
+	var lc net.ListenConfig
+	n, err := lc.Listen(ctx, "tcp", l.Listen)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s cannot listen on %s: another program does. End that one, or choose another address with --%s (%s)",
+			what, l.Listen, setting, config.Setting{Name: setting + ".listen"}.Variable())
+	case err != nil:
+		return nil, fmt.Errorf("%s cannot listen on %s: %w. Choose another address with --%s", what, l.Listen, errors.Unwrap(err), setting)
+	}
+	if l.Certificate == "" {
+		return n, nil
+	}
+	cert, err := tls.LoadX509KeyPair(l.Certificate, l.Key)
+	if err != nil {
+		n.Close()
+		return nil, fmt.Errorf("%s: the certificate %s cannot be used: %w", what, l.Certificate, err)
+	}
+	return tls.NewListener(n, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
+}
+
+// address is what people call a listener.
+func address(l config.Listener, n net.Listener) string {
+	if l.URL != "" {
+		return l.URL
+	}
+	scheme := "http"
+	if l.Certificate != "" {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(n.Addr().String())
+	if err != nil {
+		return scheme + "://" + n.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+		host = "localhost" // passkeys refuse numbers
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// onlyLoopback refuses development mode where anybody else could reach it.
+func onlyLoopback(ctx context.Context, c config.Config) error {
+	for _, l := range []struct {
+		setting string
+		config.Listener
+	}{{"control", c.Control}, {"gateway", c.Gateway}, {"operations", c.Operations}} {
+		host, _, err := net.SplitHostPort(l.Listen)
+		if err != nil {
+			return err
+		}
+		ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
+		if err != nil || host == "" {
+			ips = []net.IPAddr{{IP: net.IPv4zero}} // all addresses, or one that we cannot tell
+		}
+		for _, ip := range ips {
+			if !ip.IP.IsLoopback() {
+				return fmt.Errorf("--dev shows letters and sign-in links to whoever asks, so it runs on loopback only, and %s listens on %s: listen on 127.0.0.1, or leave --dev away", l.setting, l.Listen)
+			}
+		}
+	}
+	return nil
+}

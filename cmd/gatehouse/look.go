@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/application"
+	"gatehouse/feed"
+	"gatehouse/identity"
+	"gatehouse/snapshot"
+)
+
+func (c *cli) reach() *cobra.Command {
+	var environment string
+	cmd := &cobra.Command{Use: "reach APPLICATION", Short: "What an application can call right now, and by which grant", Args: exactly("APPLICATION"),
+		Long: `What an application can call right now: computed from the view that the gateways enforce, by the look-ups that a
+request goes through. It is not read from what was once approved.`,
+		Example: "  gatehouse reach app_… --environment live",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var r struct {
+				Application application.Application `json:"application"`
+				At          time.Time               `json:"at"`
+				Seq         map[string]int64        `json:"seq"`
+				Operations  []snapshot.Reachable    `json:"operations"`
+			}
+			path := "/api/applications/" + url.PathEscape(args[0]) + "/reach?environment=" + url.QueryEscape(environment)
+			if err := c.call(cmd.Context(), http.MethodGet, path, nil, &r); err != nil {
+				return err
+			}
+			return c.print(r, func(p *printer) {
+				p.line("%s (%s) at %s", clean(r.Application.Name), r.Application.ID, when(r.At))
+				if len(r.Operations) == 0 {
+					p.line("can reach nothing")
+					return
+				}
+				rows := make([][]string, 0, len(r.Operations))
+				for _, o := range r.Operations {
+					by, until := string(o.Grant), when(o.Until)
+					if o.Grant == "" {
+						by = "open to anybody"
+					}
+					if o.Closed != "" {
+						until = "closed: " + o.Closed
+					}
+					rows = append(rows, []string{o.Environment, o.Method, o.Path, by, strings.Join(o.Scopes, " "), fmt.Sprint(len(o.Credentials)), until})
+				}
+				p.table([]string{"ENVIRONMENT", "METHOD", "PATH", "BY", "SCOPES", "KEYS", "UNTIL"}, rows)
+			})
+		}}
+	cmd.Flags().StringVar(&environment, "environment", "", "only there")
+	return cmd
+}
+
+// inForce says where one change is in force.
+type inForce struct {
+	Environment string    `json:"environment"`
+	Seq         int64     `json:"seq"`
+	Committed   time.Time `json:"committed"`
+	Gateways    int       `json:"gateways"`
+	Done        int       `json:"done"`
+	LastMS      float64   `json:"last_ms"`
+	Waiting     []string  `json:"waiting,omitempty"`
+}
+
+func (f inForce) String() string {
+	switch {
+	case f.Seq == 0:
+		return f.Environment + ": committed, not yet numbered"
+	case f.Gateways == 0:
+		return fmt.Sprintf("%s: change %d; no gateway serves there", f.Environment, f.Seq)
+	}
+	s := fmt.Sprintf("%s: change %d in force on %d of %d gateways", f.Environment, f.Seq, f.Done, f.Gateways)
+	if f.Done > 0 {
+		s += fmt.Sprintf(", the last after %.1f ms", f.LastMS)
+	}
+	if len(f.Waiting) > 0 {
+		s += "; waiting for " + strings.Join(f.Waiting, ", ")
+	}
+	return s
+}
+
+func (c *cli) whereInForce(ctx context.Context, object string) ([]inForce, error) {
+	var l list[inForce]
+	err := c.call(ctx, http.MethodGet, "/api/in-force/"+url.PathEscape(object), nil, &l)
+	return l.Items, err
+}
+
+// watch prints where the newest change of the object is in force, once every gateway said so or after ten seconds.
+func (c *cli) watch(ctx context.Context, object string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		where, err := c.whereInForce(context.WithoutCancel(ctx), object)
+		if err != nil {
+			return err
+		}
+		done := !slices.ContainsFunc(where, func(f inForce) bool { return f.Seq == 0 || f.Done < f.Gateways })
+		if done || ctx.Err() != nil {
+			for _, f := range where {
+				fmt.Fprintln(c.out, f)
+			}
+			if !done {
+				return fmt.Errorf("not every gateway has it in force yet: look again with 'gatehouse receipt %s'", object)
+			}
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (c *cli) receipt() *cobra.Command {
+	return &cobra.Command{Use: "receipt ID", Short: "Where the newest change of an object is in force, and since when", Args: exactly("ID"),
+		Long: "For the newest change of a credential, grant, application or organization: on how many gateways it is in force,\nand how long after its commit the last of them said so.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			where, err := c.whereInForce(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return c.print(list[inForce]{Items: where}, func(p *printer) {
+				for _, f := range where {
+					p.line("%s", f)
+				}
+			})
+		}}
+}
+
+// environment is one as the admin API shows it.
+type environment struct {
+	Name     string         `json:"name"`
+	Order    int            `json:"order"`
+	Epoch    int64          `json:"epoch"`
+	Revision int64          `json:"revision"`
+	URL      string         `json:"url"`
+	Head     feed.Position  `json:"head"`
+	Gateways []feed.Receipt `json:"gateways"`
+}
+
+func (c *cli) gateways() *cobra.Command {
+	return &cobra.Command{Use: "gateways", Short: "Which gateway serves what, in each environment", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var l list[environment]
+			if err := c.call(cmd.Context(), http.MethodGet, "/api/environments", nil, &l); err != nil {
+				return err
+			}
+			return c.print(l, func(p *printer) {
+				now, rows := time.Now(), [][]string{}
+				for _, e := range l.Items {
+					if len(e.Gateways) == 0 {
+						rows = append(rows, []string{e.Name, "none", "", "", "", e.URL, ""})
+					}
+					for _, g := range e.Gateways {
+						rows = append(rows, []string{e.Name, g.Gateway, fmt.Sprintf("%d of %d", g.Revision, e.Revision),
+							fmt.Sprintf("%d of %d", g.Position.Seq, e.Head.Seq), span(g.At, now), e.URL, g.Trouble})
+					}
+				}
+				p.table([]string{"ENVIRONMENT", "GATEWAY", "REVISION", "CHANGE", "SAID", "ADDRESS", "TROUBLE"}, rows)
+			})
+		}}
+}
+
+func (c *cli) whoami() *cobra.Command {
+	return &cobra.Command{Use: "whoami", Short: "As whom, and where, commands are run", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := c.find()
+			if err != nil {
+				return err
+			}
+			var me struct {
+				Class        string          `json:"class"`
+				ID           string          `json:"id,omitempty"`
+				Name         string          `json:"name,omitempty"`
+				Email        string          `json:"email,omitempty"`
+				Organization string          `json:"organization,omitempty"`
+				Roles        []identity.Role `json:"roles"`
+			}
+			if err := a.call(cmd.Context(), http.MethodGet, "/api/me", nil, &me); err != nil {
+				return err
+			}
+			return c.print(me, func(p *printer) {
+				roles := make([]string, 0, len(me.Roles))
+				for _, r := range me.Roles {
+					roles = append(roles, string(r))
+				}
+				p.pairs("at", a.URL, "as", me.Class, "id", me.ID, "name", me.Name, "e-mail", me.Email, "organization", me.Organization, "roles", strings.Join(roles, " "))
+			})
+		}}
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/application"
+	"gatehouse/credential"
+	"gatehouse/grant"
+	"gatehouse/organization"
+)
+
+// listing makes a list command: where the objects are, which flags select, and how one is a row.
+func listing[T any](c *cli, use, short, example, path string, selectors []string, head []string, row func(T, time.Time) []string) *cobra.Command {
+	limit := 100
+	values := map[string]*string{}
+	cmd := &cobra.Command{Use: use, Short: short, Example: example, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		if limit < 0 {
+			return usage("--limit is a number of rows, or 0 for all")
+		}
+		q := url.Values{}
+		for name, v := range values {
+			if *v != "" {
+				q.Set(name, *v)
+			}
+		}
+		items, more, err := all[T](cmd.Context(), c, path, q, limit)
+		if err != nil {
+			return err
+		}
+		return c.print(map[string]any{"items": items, "more": more}, func(p *printer) {
+			if len(items) == 0 {
+				p.line("none")
+				return
+			}
+			now, rows := time.Now(), make([][]string, 0, len(items))
+			for _, i := range items {
+				rows = append(rows, row(i, now))
+			}
+			p.table(head, rows)
+			if more {
+				p.line("… and more: --limit 0 lists all")
+			}
+		})
+	}}
+	cmd.Flags().IntVar(&limit, "limit", limit, "at most so many; 0 lists all")
+	for _, s := range selectors {
+		values[s] = cmd.Flags().String(s, "", "only of this "+s)
+	}
+	return cmd
+}
+
+// show makes a command that prints one object.
+func show[T any](c *cli, noun, path string, pairs func(T, time.Time) []string) *cobra.Command {
+	return &cobra.Command{Use: "show ID", Short: "Show one " + noun, Args: exactly("ID"), RunE: func(cmd *cobra.Command, args []string) error {
+		return ask(cmd.Context(), c, http.MethodGet, path+"/"+url.PathEscape(args[0]), nil, pairs)
+	}}
+}
+
+// ask calls the admin API and prints the object that it answers with: the JSON as it is, or its pairs.
+func ask[T any](ctx context.Context, c *cli, method, path string, in any, pairs func(T, time.Time) []string) error {
+	var raw json.RawMessage
+	if err := c.call(ctx, method, path, in, &raw); err != nil {
+		return err
+	}
+	return printObject(c, raw, pairs)
+}
+
+func printObject[T any](c *cli, raw json.RawMessage, pairs func(T, time.Time) []string) error {
+	var v T
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return fmt.Errorf("the answer is not what this version understands: %w", err)
+	}
+	return c.print(raw, func(p *printer) { p.pairs(pairs(v, time.Now())...) })
+}
+
+// deed makes a command that changes the state of one object, with a reason.
+func deed[T any](c *cli, verb, short, path, field string, must bool, pairs func(T, time.Time) []string) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{Use: verb + " ID", Short: short, Args: exactly("ID"), RunE: func(cmd *cobra.Command, args []string) error {
+		if must && strings.TrimSpace(reason) == "" {
+			return usage("say why with --%s: it stands in the audit", field)
+		}
+		return ask(cmd.Context(), c, http.MethodPost, path+"/"+url.PathEscape(args[0])+"/"+verb, map[string]string{field: reason}, pairs)
+	}}
+	cmd.Flags().StringVar(&reason, field, "", "why; it stands in the audit")
+	return cmd
+}
+
+func organizationPairs(o organization.Organization, _ time.Time) []string {
+	return []string{"organization", string(o.ID), "name", o.Name, "state", string(o.State), "reason", o.Reason, "website", o.Website,
+		"country", o.Country, "register", o.Register, "created", when(o.Created), "verified", when(o.Verified), "by", string(o.VerifiedBy)}
+}
+
+func (c *cli) organizations() *cobra.Command {
+	const path = "/api/organizations"
+	return group("organization", "Partners: list, verify, suspend, resume", "",
+		listing(c, "list", "List organizations", "  gatehouse organization list --state registered", path, []string{"state", "search"},
+			[]string{"ORGANIZATION", "NAME", "STATE", "CREATED"}, func(o organization.Organization, _ time.Time) []string {
+				return []string{string(o.ID), o.Name, string(o.State), when(o.Created)}
+			}),
+		show(c, "organization", path, organizationPairs),
+		deed(c, "verify", "Say that you have checked who it is", path, "note", false, organizationPairs),
+		deed(c, "suspend", "Stop everything it has, at every gateway", path, "reason", true, organizationPairs),
+		deed(c, "resume", "End a suspension", path, "reason", true, organizationPairs))
+}
+
+func applicationPairs(a application.Application, _ time.Time) []string {
+	return []string{"application", string(a.ID), "name", a.Name, "purpose", a.Purpose, "organization", string(a.Organization), "owner", string(a.Owner),
+		"state", string(a.State), "reason", a.Reason, "created", when(a.Created), "closed", when(a.Closed)}
+}
+
+func (c *cli) applications() *cobra.Command {
+	const path = "/api/applications"
+	var n struct {
+		Organization string `json:"organization,omitempty"`
+		Name         string `json:"name"`
+		Purpose      string `json:"purpose"`
+		Owner        string `json:"owner,omitempty"`
+	}
+	create := &cobra.Command{Use: "create", Short: "Create an application", Args: noArgs,
+		Example: `  gatehouse application create --name "Web shop" --purpose "Verify buyers of age-restricted goods"`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return ask(cmd.Context(), c, http.MethodPost, path, n, applicationPairs)
+		}}
+	f := create.Flags()
+	f.StringVar(&n.Name, "name", "", "its name")
+	f.StringVar(&n.Purpose, "purpose", "", "what it is for")
+	f.StringVar(&n.Owner, "owner", "", "the member who answers for it; default: you")
+	f.StringVar(&n.Organization, "organization", "", "whose it is, when staff create it")
+	return group("application", "Applications: list, create, close", "", create,
+		listing(c, "list", "List applications", "", path, []string{"organization"},
+			[]string{"APPLICATION", "NAME", "STATE", "ORGANIZATION", "CREATED"}, func(a application.Application, _ time.Time) []string {
+				return []string{string(a.ID), a.Name, string(a.State), string(a.Organization), when(a.Created)}
+			}),
+		show(c, "application", path, applicationPairs),
+		deed(c, "close", "End it with its grants and credentials, for good", path, "reason", true, applicationPairs))
+}
+
+func grantPairs(g grant.Grant, now time.Time) []string {
+	by := make([]string, 0, len(g.ApprovedBy))
+	for _, b := range g.ApprovedBy {
+		by = append(by, string(b))
+	}
+	return []string{"grant", string(g.ID), "application", string(g.Application), "organization", string(g.Organization), "environment", g.Environment,
+		"product", g.Product, "plan", g.Plan, "scopes", strings.Join(g.Scopes, " "), "purpose", g.Purpose, "approved by", strings.Join(by, " "),
+		"from", when(g.From), "until", when(g.Until) + " (" + span(g.Until, now) + ")", "stands", g.Standing(now), "reason", g.Reason, "ended", when(g.Ended)}
+}
+
+func (c *cli) grants() *cobra.Command {
+	const path = "/api/grants"
+	return group("grant", "Grants: list, suspend, resume, end", "A grant is the right that an approved request results in. Only a new request makes it larger.",
+		listing(c, "list", "List grants", "  gatehouse grant list --environment live --state active", path, []string{"organization", "application", "environment", "state"},
+			[]string{"GRANT", "APPLICATION", "ENVIRONMENT", "PRODUCT", "PLAN", "STANDS", "UNTIL"}, func(g grant.Grant, now time.Time) []string {
+				return []string{string(g.ID), string(g.Application), g.Environment, g.Product, g.Plan, g.Standing(now), when(g.Until)}
+			}),
+		show(c, "grant", path, grantPairs),
+		deed(c, "suspend", "Stop it until it is resumed", path, "reason", true, grantPairs),
+		deed(c, "resume", "End a suspension", path, "reason", true, grantPairs),
+		deed(c, "end", "End it for good", path, "reason", true, grantPairs))
+}
+
+func credentialPairs(k credential.Credential, now time.Time) []string {
+	bound := "all grants of the application there"
+	if len(k.Grants) > 0 {
+		ids := make([]string, 0, len(k.Grants))
+		for _, g := range k.Grants {
+			ids = append(ids, string(g))
+		}
+		bound = strings.Join(ids, " ")
+	}
+	state := string(k.State)
+	if k.State == credential.Active && !k.Live(now) {
+		state = "expired"
+	}
+	return []string{"credential", string(k.ID), "name", k.Name, "kind", string(k.Kind), "looks like", k.Hint(), "application", string(k.Application),
+		"environment", k.Environment, "for", bound, "state", state, "reason", k.Reason, "created", when(k.Created),
+		"expires", when(k.Expires) + " (" + span(k.Expires, now) + ")", "revoked", when(k.Revoked)}
+}
+
+func (c *cli) credentials() *cobra.Command {
+	const path = "/api/credentials"
+	var n struct {
+		Application string   `json:"application"`
+		Environment string   `json:"environment"`
+		Name        string   `json:"name"`
+		Lifetime    string   `json:"lifetime,omitempty"`
+		Grants      []string `json:"grants,omitempty"`
+	}
+	issue := &cobra.Command{Use: "issue", Short: "Issue an API key; it is printed once and never again", Args: noArgs,
+		Example: `  gatehouse credential issue --application app_… --environment test --name "build server" --lifetime 30d`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var out struct {
+				Credential credential.Credential `json:"credential"`
+				Key        string                `json:"key"`
+			}
+			if err := c.call(cmd.Context(), http.MethodPost, path, n, &out); err != nil {
+				return err
+			}
+			return c.print(out, func(p *printer) {
+				p.pairs(credentialPairs(out.Credential, time.Now())...)
+				p.line("\n  %s\n\nThis is the key. Keep it now: it is not stored and cannot be shown again.", out.Key)
+			})
+		}}
+	f := issue.Flags()
+	f.StringVar(&n.Application, "application", "", "whose key it is")
+	f.StringVar(&n.Environment, "environment", "", "where it is valid")
+	f.StringVar(&n.Name, "name", "", "to know it again")
+	f.StringVar(&n.Lifetime, "lifetime", "", "such as 30d or 12h; default: the longest that the plan allows")
+	f.StringSliceVar(&n.Grants, "grant", nil, "bind it to this grant; may be given several times")
+	revoke := deed(c, "revoke", "End it at once, and watch that come into force", path, "reason", true, credentialPairs)
+	run := revoke.RunE
+	revoke.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := run(cmd, args); err != nil || c.format == "json" {
+			return err
+		}
+		return c.watch(cmd.Context(), args[0])
+	}
+	return group("credential", "Credentials: list, issue, revoke", "", issue, revoke,
+		listing(c, "list", "List credentials", "", path, []string{"organization", "application"},
+			[]string{"CREDENTIAL", "NAME", "LOOKS LIKE", "ENVIRONMENT", "STATE", "EXPIRES"}, func(k credential.Credential, _ time.Time) []string {
+				return []string{string(k.ID), k.Name, k.Hint(), k.Environment, string(k.State), when(k.Expires)}
+			}),
+		show(c, "credential", path, credentialPairs))
+}

@@ -1,0 +1,57 @@
+// Package config is the start-up configuration: what a process needs before it can read anything else. Nothing that the
+// manifest declares is in it.
+package config
+
+import (
+	"log/slog"
+
+	"gatehouse/secret"
+)
+
+// Config is the start-up configuration of one process.
+type Config struct {
+	Data       string // folder of the database, keys and backups; owned by this process alone
+	Manifest   string // folder whose environments are made at start; in development it is published too
+	Dev        bool   // development conveniences; refused unless every listener is on loopback
+	Example    bool   // development: run the example upstream beside us
+	Control    Listener
+	Gateway    Listener // of the first environment; each further one listens ten ports higher
+	Operations Listener // health, metrics and profiles; no TLS
+	SMTP       SMTP
+	Secrets    map[string]secret.Value // by the names that manifests use
+	Events     string                  // where exchanges are told: "stdout", "none" or a file
+	LogLevel   slog.Level
+	LogFormat  string // "text" or "json"
+}
+
+// Listener is an address to listen on, and the one that others call.
+type Listener struct {
+	Listen      string // host:port; port 0 takes a free one
+	URL         string // what to print and put into letters and documents; "" is made from Listen
+	Certificate string // PEM file; with Key: TLS
+	Key         string // PEM file
+}
+
+// SMTP is the server that letters are given to.
+type SMTP struct {
+	Host     string
+	Port     int
+	User     string
+	Password secret.Value
+	From     string // the sender's address
+	TLS      string // "starttls" (default), "tls" or "none"
+}
+
+// Default is the configuration of a process that is told nothing.
+func Default() Config {
+	return Config{
+		Data:       "data",
+		Control:    Listener{Listen: "127.0.0.1:8001"},
+		Gateway:    Listener{Listen: "127.0.0.1:8000"},
+		Operations: Listener{Listen: "127.0.0.1:8003"},
+		SMTP:       SMTP{Port: 587, TLS: "starttls"},
+		Secrets:    map[string]secret.Value{},
+		Events:     "stdout",
+		LogFormat:  "text",
+	}
+}

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"gatehouse/secret"
+)
+
+// Setting is one thing that can be set: in the file by its name, in the environment by its variable.
+type Setting struct {
+	Name string // path in the YAML file, such as control.listen
+	Doc  string
+	set  func(*Config, string) error
+}
+
+// Variable is the environment variable of the setting.
+func (s Setting) Variable() string {
+	return "GATEHOUSE_" + strings.ToUpper(strings.ReplaceAll(strings.ReplaceAll(s.Name, ".", "_"), "-", "_"))
+}
+
+// Settings lists everything that can be set, but for the secrets.
+func Settings() []Setting {
+	all := []Setting{
+		{"data", "folder of the database, keys and backups (default data)", text(func(c *Config) *string { return &c.Data })},
+		{"manifest", "folder of a manifest: its environments are made at start, and in development it is published", text(func(c *Config) *string { return &c.Manifest })},
+		{"dev", "development conveniences: letters are shown, not sent; refused unless every listener is on loopback (default false)", truth(func(c *Config) *bool { return &c.Dev })},
+		{"example", "run the example upstream, in development (default false)", truth(func(c *Config) *bool { return &c.Example })},
+		{"events", "where each exchange is told as a line of JSON: stdout, none or a file (default stdout)", text(func(c *Config) *string { return &c.Events })},
+		{"log.level", "debug, info, warn or error (default info)", func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
+		{"log.format", "text or json (default text)", oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json")},
+		{"smtp.host", "server that letters are given to", text(func(c *Config) *string { return &c.SMTP.Host })},
+		{"smtp.port", "its port (default 587)", port(func(c *Config) *int { return &c.SMTP.Port })},
+		{"smtp.user", "user name there", text(func(c *Config) *string { return &c.SMTP.User })},
+		{"smtp.password", "password there; better by variable", func(c *Config, v string) error { c.SMTP.Password = secret.New(v); return nil }},
+		{"smtp.from", "sender's address of letters", text(func(c *Config) *string { return &c.SMTP.From })},
+		{"smtp.tls", "starttls, tls or none (default starttls)", oneOf(func(c *Config) *string { return &c.SMTP.TLS }, "starttls", "tls", "none")},
+	}
+	for _, l := range []struct {
+		name, what string
+		of         func(*Config) *Listener
+		tls        bool
+	}{
+		{"control", "the portal and the admin API", func(c *Config) *Listener { return &c.Control }, true},
+		{"gateway", "the gateway of the first environment; each further one listens ten ports higher", func(c *Config) *Listener { return &c.Gateway }, true},
+		{"operations", "health, metrics and profiles", func(c *Config) *Listener { return &c.Operations }, false},
+	} {
+		all = append(all, Setting{l.name + ".listen", "address of " + l.what + " (default " + l.of(new(Default())).Listen + ")",
+			address(func(c *Config) *string { return &l.of(c).Listen })})
+		if l.tls {
+			all = append(all,
+				Setting{l.name + ".url", "what others call it, such as https://portal.example", webAddress(func(c *Config) *string { return &l.of(c).URL })},
+				Setting{l.name + ".tls.certificate", "PEM file with the certificate and those between it and the root", text(func(c *Config) *string { return &l.of(c).Certificate })},
+				Setting{l.name + ".tls.key", "PEM file with the private key", text(func(c *Config) *string { return &l.of(c).Key })})
+		}
+	}
+	return all
+}
+
+type setter = func(*Config, string) error
+
+func text(of func(*Config) *string) setter {
+	return func(c *Config, v string) error { *of(c) = v; return nil }
+}
+
+func truth(of func(*Config) *bool) setter {
+	return func(c *Config, v string) error {
+		switch strings.ToLower(v) {
+		case "true", "1", "yes":
+			*of(c) = true
+		case "false", "0", "no", "":
+			*of(c) = false
+		default:
+			return fmt.Errorf("must be true or false, not %q", v)
+		}
+		return nil
+	}
+}
+
+func oneOf(of func(*Config) *string, words ...string) setter {
+	return func(c *Config, v string) error {
+		for _, w := range words {
+			if v == w {
+				*of(c) = v
+				return nil
+			}
+		}
+		return fmt.Errorf("must be %s, not %q", strings.Join(words, " or "), v)
+	}
+}
+
+func port(of func(*Config) *int) setter {
+	return func(c *Config, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > 65535 {
+			return fmt.Errorf("must be a port from 1 to 65535, not %q", v)
+		}
+		*of(c) = n
+		return nil
+	}
+}
+
+func address(of func(*Config) *string) setter {
+	return func(c *Config, v string) error {
+		_, p, err := net.SplitHostPort(v)
+		if err != nil {
+			return fmt.Errorf("must be host:port, such as 127.0.0.1:8001, not %q", v)
+		}
+		if n, err := strconv.Atoi(p); err != nil || n < 0 || n > 65535 {
+			return fmt.Errorf("the port must be a number from 0 to 65535, not %q", p)
+		}
+		*of(c) = v
+		return nil
+	}
+}
+
+func webAddress(of func(*Config) *string) setter {
+	return func(c *Config, v string) error {
+		u, err := url.Parse(v)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+			return fmt.Errorf("must be an address such as https://portal.example, not %q", v)
+		}
+		*of(c) = u.Scheme + "://" + u.Host
+		return nil
+	}
+}
