@@ -1,0 +1,106 @@
+package portal
+
+import (
+	"cmp"
+	"net/url"
+
+	"gatehouse/application"
+	"gatehouse/control"
+	"gatehouse/grant"
+	"gatehouse/id"
+	"gatehouse/identity"
+	"gatehouse/organization"
+)
+
+// organizationsPage lists partners, for staff.
+type organizationsPage struct {
+	frame
+	Rows   []organizationRow
+	Pager  pager
+	Tabs   []tab
+	Search string
+	State  string
+}
+
+func (*organizationsPage) template() string { return "organizations" }
+
+// organizationRow is a partner in a list.
+type organizationRow struct{ organization.Organization }
+
+func (v *visit) organizationRow(o organization.Organization) organizationRow {
+	return organizationRow{o}
+}
+
+func listOrganizations(v *visit) error {
+	states := []string{string(organization.Registered), string(organization.Verified), string(organization.Suspended), string(organization.Offboarded)}
+	p := &organizationsPage{State: v.oneOf("state", states), Search: clean(v.r.URL.Query().Get("search"), textField)}
+	list, err := v.Control.Organizations(v.r.Context(), v.actor, organization.State(p.State), p.Search, control.Page{After: v.after()})
+	if err != nil {
+		return err
+	}
+	p.Rows, p.Pager, p.Tabs = rows(list.Items, v.organizationRow), v.pager(list.Next), tabs("/organizations", p.State, states...)
+	p.Title, p.Lead = "Organizations", "The partners: who they are, and whether they are trusted."
+	return v.ok(p)
+}
+
+// organizationPage is one partner: for staff, and for its own members.
+type organizationPage struct {
+	frame
+	Partner      organization.Organization
+	VerifiedBy   string
+	Members      []identity.Person
+	Applications []application.Application
+	Grants       []grantRow
+	InForce      []forceView
+	Own          bool
+	Audit        string // where its entries are
+}
+
+func (*organizationPage) template() string { return "organization" }
+
+func showOwnOrganization(v *visit) error { return v.organizationPage(v.actor.Organization) }
+
+func showOrganization(v *visit) error {
+	i, err := v.object(id.Organization)
+	if err != nil {
+		return err
+	}
+	return v.organizationPage(i)
+}
+
+func (v *visit) organizationPage(i id.ID) error {
+	ctx := v.r.Context()
+	o, err := v.Control.Organization(ctx, v.actor, i)
+	if err != nil {
+		return err
+	}
+	people, err := v.Control.Members(ctx, v.actor, i, control.Page{Limit: overviewSize})
+	if err != nil {
+		return err
+	}
+	p := &organizationPage{Partner: o, Members: people.Items, Own: v.actor.Class == identity.Member}
+	p.Title = o.Name
+	if p.Own {
+		p.Audit = "/audit"
+		return v.ok(p)
+	}
+	if o.VerifiedBy != "" {
+		p.VerifiedBy = v.person(o.VerifiedBy)
+	}
+	apps, err := v.Control.Applications(ctx, v.actor, i, control.Page{Limit: overviewSize})
+	if err != nil {
+		return err
+	}
+	grants, err := v.Control.Grants(ctx, v.actor, grant.Filter{Organization: i}, control.Page{Limit: overviewSize})
+	if err != nil {
+		return err
+	}
+	p.Applications, p.Grants = apps.Items, rows(grants.Items, v.grantRow)
+	if p.InForce, err = v.inForce(i, v.now.Add(-1)); err != nil {
+		return err
+	}
+	p.Audit = "/audit?organization=" + url.QueryEscape(string(i))
+	p.Trail = []crumb{{"Organizations", "/organizations"}}
+	p.Lead = cmp.Or(o.Reason, "")
+	return v.ok(p)
+}

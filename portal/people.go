@@ -1,0 +1,143 @@
+package portal
+
+import (
+	"gatehouse/control"
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/identity"
+)
+
+// peoplePage lists the people of the platform.
+type peoplePage struct {
+	frame
+	People []identity.Person
+	Pager  pager
+}
+
+func (*peoplePage) template() string { return "people" }
+
+func listPeople(v *visit) error {
+	list, err := v.Control.StaffList(v.r.Context(), v.actor, control.Page{After: v.after()})
+	if err != nil {
+		return err
+	}
+	p := &peoplePage{People: list.Items, Pager: v.pager(list.Next)}
+	p.Title, p.Lead = "People", "Who runs the platform, and what each may do."
+	return v.ok(p)
+}
+
+var staffRoles = []option{
+	{Value: string(identity.Admin), Label: "Administrator", Text: "Everything, and who else is staff"},
+	{Value: string(identity.Approver), Label: "Approver", Text: "Decides access requests, suspends and ends grants"},
+	{Value: string(identity.Operator), Label: "Operator", Text: "Publishes, verifies organizations, suspends and ends"},
+	{Value: string(identity.Auditor), Label: "Auditor", Text: "Reads everything, changes nothing"},
+}
+
+func rolesField(roles []option) field {
+	return field{Name: "roles", Label: "Roles", Kind: checkField, Required: true, Options: append([]option(nil), roles...)}
+}
+
+func rolesOf(f form) []identity.Role {
+	var out []identity.Role
+	for _, r := range f.Field("roles").Values {
+		out = append(out, identity.Role(r))
+	}
+	return out
+}
+
+func personForm() form {
+	return newForm("/people",
+		field{Name: "name", Label: "Name", Kind: textField, Required: true, Max: 120, Autocomplete: "off"},
+		field{Name: "email", Label: "E-mail address", Kind: emailField, Required: true, Max: 254, Autocomplete: "off", Hint: "A sign-in link is sent there"},
+		rolesField(staffRoles),
+	)
+}
+
+func (v *visit) personPage(f form) error {
+	p := &formPage{Form: f, Button: "Add the person", Back: "/people"}
+	p.Title, p.Lead = "Add a person", "They get a link by which they sign in and set a password."
+	p.Trail = []crumb{{"People", "/people"}}
+	return v.show(statusOfForm(f), p)
+}
+
+func askPerson(v *visit) error { return v.personPage(personForm()) }
+
+func addPerson(v *visit) error {
+	f := personForm()
+	if !f.read(v.r.PostForm) {
+		return v.personPage(f)
+	}
+	if _, err := v.Control.AddStaff(v.r.Context(), v.actor, f.value("email"), f.value("name"), rolesOf(f)); err != nil {
+		if f.refuse(err) {
+			return v.personPage(f)
+		}
+		return err
+	}
+	return v.done("staff-added", "/people")
+}
+
+// staffChange finds the person and the form that changes them.
+func (v *visit) staffChange() (identity.Person, form, error) {
+	i, err := v.object(id.Person)
+	if err != nil {
+		return identity.Person{}, form{}, err
+	}
+	person, err := v.Control.Person(v.r.Context(), v.actor, i)
+	if err != nil {
+		return person, form{}, err
+	}
+	if person.Class != identity.Staff {
+		return person, form{}, fault.New(fault.NotFound, "this is nobody of the platform")
+	}
+	f := newForm("/people/"+string(i), rolesField(staffRoles),
+		field{Name: "state", Label: "State", Kind: radioField, Required: true, Options: []option{
+			{Value: string(identity.Active), Label: "Active", Text: "May sign in"},
+			{Value: string(identity.Disabled), Label: "Disabled", Text: "May not sign in; sessions and machine tokens end"},
+		}})
+	f.Version = person.Version
+	var have []string
+	for _, r := range person.Roles {
+		have = append(have, string(r))
+	}
+	f.tick("roles", have)
+	state := person.State
+	if state == identity.Unconfirmed {
+		state = identity.Active // whoever has not been here yet may come
+	}
+	f.set("state", string(state))
+	return person, f, nil
+}
+
+func (v *visit) staffPage(person identity.Person, f form) error {
+	p := &formPage{Form: f, Button: "Save", Back: "/people"}
+	p.Title, p.Lead = person.Name, person.Email
+	p.Trail = []crumb{{"People", "/people"}}
+	return v.show(statusOfForm(f), p)
+}
+
+func askPersonChange(v *visit) error {
+	person, f, err := v.staffChange()
+	if err != nil {
+		return err
+	}
+	return v.staffPage(person, f)
+}
+
+func changePerson(v *visit) error {
+	person, f, err := v.staffChange()
+	if err != nil {
+		return err
+	}
+	if !f.read(v.r.PostForm) {
+		return v.staffPage(person, f)
+	}
+	_, err = v.Control.ChangeStaff(v.r.Context(), v.actor, person.ID, f.Version, rolesOf(f), identity.State(f.value("state")))
+	if err != nil {
+		if f.refuse(err) {
+			f.Version = person.Version
+			return v.staffPage(person, f)
+		}
+		return err
+	}
+	return v.done("staff-saved", "/people")
+}

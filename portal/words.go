@@ -1,0 +1,204 @@
+package portal
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/credential"
+	"gatehouse/grant"
+	"gatehouse/manifest"
+	"gatehouse/ratelimit"
+)
+
+// badge is a word for how something stands, and how it is coloured.
+type badge struct{ Text, Tone string }
+
+// standing colours the word for a state. Colour never says anything that the word does not.
+func standing(word string) badge {
+	switch word {
+	case "active", "verified", "approved", "live", "in force":
+		return badge{word, "good"}
+	case "open", "registered", "upcoming", "retiring", "unconfirmed", "waiting":
+		return badge{word, "wait"}
+	case "suspended", "expired", "deprecated":
+		return badge{word, "warn"}
+	case "refused", "revoked", "offboarded", "disabled", "denied":
+		return badge{word, "bad"}
+	}
+	return badge{word, "plain"} // closed, ended, withdrawn and whatever may come
+}
+
+// keyStanding is the word for how a credential stands at that time.
+func keyStanding(c credential.Credential, now time.Time) string {
+	switch {
+	case c.State == credential.Revoked:
+		return "revoked"
+	case !now.Before(c.Expires), c.State == credential.Retiring && !now.Before(c.RetireAt):
+		return "expired"
+	}
+	return string(c.State)
+}
+
+// notices are the words of one page to the next.
+var notices = map[string]string{
+	"registered":        "Your organization is registered.",
+	"confirmed":         "Your e-mail address is confirmed. You can sign in now.",
+	"link-sent":         "If that address waits for a confirmation, a new letter is on its way.",
+	"signed-out":        "You are signed out.",
+	"password-set":      "Your new password is set. Sign in with it.",
+	"password-changed":  "Your password is changed. Your other sessions have ended.",
+	"session-ended":     "The session has ended.",
+	"application-made":  "The application is created.",
+	"application-saved": "The application is saved.",
+	"application-ended": "The application is closed. Its grants and credentials have ended with it.",
+	"request-sent":      "Your request is sent.",
+	"request-granted":   "Approved at once: the grant stands.",
+	"request-withdrawn": "The request is withdrawn.",
+	"approved":          "Your approval is recorded. The grant stands.",
+	"approved-stage":    "Your approval is recorded. The request goes to its next stage.",
+	"refused":           "Your refusal is recorded. The partner sees your reason.",
+	"grant-suspended":   "The grant is suspended.",
+	"grant-resumed":     "The grant is active again.",
+	"grant-ended":       "The grant has ended.",
+	"key-revoked":       "The key is revoked.",
+	"org-verified":      "The organization is verified.",
+	"org-suspended":     "The organization is suspended. Nothing of it passes a gateway.",
+	"org-resumed":       "The organization is active again.",
+	"staff-added":       "The person is added. A sign-in link is on its way to them.",
+	"staff-saved":       "Roles and state are saved.",
+	"token-revoked":     "The machine token is revoked.",
+}
+
+// approvalRoute tells in words how a request on the plan is decided.
+func approvalRoute(a manifest.Approval) string {
+	if a.Automatic {
+		return "Approved at once for a verified organization."
+	}
+	var steps []string
+	for _, s := range a.Stages {
+		who := "one " + roleWord(s.Role)
+		if s.Count > 1 {
+			who = fmt.Sprintf("%d %ss", s.Count, roleWord(s.Role))
+		}
+		if s.Name != "" {
+			who += " (" + s.Name + ")"
+		}
+		steps = append(steps, who)
+	}
+	switch len(steps) {
+	case 0:
+		return "Decided by one approver of the platform."
+	case 1:
+		return "Decided by " + steps[0] + "."
+	}
+	return "Decided by " + strings.Join(steps[:len(steps)-1], ", then ") + ", then " + steps[len(steps)-1] + "."
+}
+
+func roleWord(r string) string {
+	if r == "" {
+		return "approver"
+	}
+	return r
+}
+
+// limitWords tells a limit in words: "10 requests per second, up to 20 at once".
+func limitWords(requests int64, per time.Duration, burst int64) string {
+	s := number(requests) + " requests per " + perWord(per)
+	if requests == 1 {
+		s = "1 request per " + perWord(per)
+	}
+	if burst > 0 && burst != requests {
+		s += ", up to " + number(burst) + " at once"
+	}
+	return s
+}
+
+func planLimits(ls []manifest.Limit) []string {
+	out := make([]string, 0, len(ls))
+	for _, l := range ls {
+		out = append(out, limitWords(l.Requests, time.Duration(l.Per), l.Burst))
+	}
+	return out
+}
+
+func windowWords(ws []ratelimit.Window) []string {
+	out := make([]string, 0, len(ws))
+	for _, w := range ws {
+		out = append(out, limitWords(w.Requests, w.Per, w.Burst))
+	}
+	return out
+}
+
+func perWord(d time.Duration) string {
+	switch d {
+	case time.Second:
+		return "second"
+	case time.Minute:
+		return "minute"
+	case time.Hour:
+		return "hour"
+	case 24 * time.Hour:
+		return "day"
+	case 7 * 24 * time.Hour:
+		return "week"
+	}
+	return days(d)
+}
+
+// step is one step of a way: what happened or will, and how it stands.
+type step struct {
+	Title, Text string
+	State       string // done, now, next or bad
+	At          time.Time
+	By          string
+}
+
+// timeline tells the way of a request: asked, each stage, and what came of it.
+func timeline(r grant.Request, name func(grant.Decision) string, asker string) []step {
+	out := []step{{Title: "Access requested", By: asker, At: r.Created, State: "done", Text: r.Purpose}}
+	waiting := r.Stage()
+	for i, s := range r.Stages {
+		title := s.Name
+		if title == "" {
+			title = "Approval"
+		}
+		decided := false
+		for _, d := range r.Decisions {
+			if d.Stage != i {
+				continue
+			}
+			decided = true
+			if d.Approve {
+				out = append(out, step{Title: title + ": approved", By: name(d), At: d.At, State: "done", Text: d.Reason})
+			} else {
+				out = append(out, step{Title: title + ": refused", By: name(d), At: d.At, State: "bad", Text: d.Reason})
+			}
+		}
+		switch {
+		case r.State == grant.Open && i == waiting:
+			out = append(out, step{Title: title, State: "now", Text: waitsFor(s, decided)})
+		case r.State == grant.Open && i > waiting:
+			out = append(out, step{Title: title, State: "next", Text: "After the stage before it."})
+		}
+	}
+	switch r.State {
+	case grant.Open:
+		out = append(out, step{Title: "Grant", State: "next", Text: "Stands as soon as the last stage approves."})
+	case grant.Approved:
+		out = append(out, step{Title: "The grant stands", State: "done"})
+	case grant.Withdrawn:
+		out = append(out, step{Title: "Withdrawn", State: "bad"})
+	}
+	return out
+}
+
+func waitsFor(s grant.Stage, some bool) string {
+	switch {
+	case some:
+		return "Waits for one more " + roleWord(s.Role) + "."
+	case s.Count > 1:
+		return fmt.Sprintf("Waits for %d people with the role %s.", s.Count, roleWord(s.Role))
+	}
+	return "Waits for a person with the role " + roleWord(s.Role) + "."
+}
