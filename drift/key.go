@@ -184,6 +184,9 @@ func serves(k Key, m Match, want Key) bool {
 		base, prefix = k.Path, true
 	}
 	ks, ws := segments(base), segments(want.Path)
+	if family := strings.HasSuffix(want.Path, "/**"); family && !prefix || want.Path[0] == '~' {
+		return false // a family of paths is served only by a wider one
+	}
 	if prefix && len(ws) > len(ks) {
 		ws = ws[:len(ks)]
 	}

@@ -51,7 +51,9 @@ func node[T any](r *reader, key string, def T, read func(string) (T, bool)) drif
 
 func text(s string) (string, bool) { return s, true }
 
-func onOff(s string) (bool, bool) { return s == "on" || s == "true", s == "on" || s == "true" || s == "off" || s == "false" }
+func onOff(s string) (bool, bool) {
+	return s == "on" || s == "true", s == "on" || s == "true" || s == "off" || s == "false"
+}
 
 // lowest is the lowest of the versions of TLS that nginx is told to speak.
 func lowest(s string) (string, bool) {

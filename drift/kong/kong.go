@@ -69,7 +69,7 @@ type reader struct {
 	certs     []*source.Node
 	cas       []*source.Node
 	configs   map[string]*source.Node // _plugin_configs
-	conf      *conf // nil: not among the files
+	conf      *conf                   // nil: not among the files
 	gaps      map[string]bool
 }
 

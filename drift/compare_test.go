@@ -1,0 +1,112 @@
+package drift_test
+
+import (
+	"fmt"
+	"sort"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"gatehouse/drift"
+	"gatehouse/drift/drifttest"
+)
+
+func pairFindings(a, b *drift.Environment) []drift.Finding {
+	return drifttest.Between(drift.Compare([]*drift.Environment{a, b}, drift.Settings{Now: drifttest.Now()}))
+}
+
+// canonical writes findings so that their order means nothing.
+func canonical(fs []drift.Finding) []string {
+	out := make([]string, len(fs))
+	for i, f := range fs {
+		f.A.Origin, f.B.Origin = drift.Origin{}, drift.Origin{} // the first of many, by the order of reading
+		out[i] = fmt.Sprintf("%s %s %s %s %s %v %+v %+v %s", f.ID, f.Rule, f.Severity, f.Direction, f.Class, f.Operations, f.A, *f.B, f.Note)
+	}
+	sort.Strings(out)
+	return out
+}
+
+func TestNothingDiffersFromItself(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := genEnvironment(t, "a")
+		b := *a
+		b.Name = "b"
+		if fs := pairFindings(a, &b); len(fs) > 0 {
+			t.Fatalf("%+v", fs[0])
+		}
+	})
+}
+
+func TestComparisonMirrors(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := genEnvironment(t, "a"), genEnvironment(t, "b")
+		var mirrored []drift.Finding
+		for _, f := range pairFindings(b, a) {
+			mirrored = append(mirrored, f.Mirror())
+		}
+		if d := cmp.Diff(canonical(pairFindings(a, b)), canonical(mirrored)); d != "" {
+			t.Fatal(d)
+		}
+	})
+}
+
+func TestWrittenEnvironmentReadsBack(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		a := genEnvironment(rt, "a")
+		drifttest.Invariants(silent{t}, "a", drifttest.Copy(t, a))
+	})
+}
+
+// silent leaves out the complaint about causes, which the generator does not write.
+type silent struct{ testing.TB }
+
+func (silent) Errorf(string, ...any) {}
+
+func TestCatalogueIsWhole(t *testing.T) {
+	count := map[drift.Area]int{}
+	severity := map[drift.Severity]int{}
+	seen := map[string]bool{}
+	for _, r := range drift.Rules() {
+		count[r.Area]++
+		severity[r.Severity]++
+		if seen[r.ID] || r.Title == "" || r.Why == "" || !r.Pair && !r.Self {
+			t.Errorf("%+v", r)
+		}
+		seen[r.ID] = true
+	}
+	want := map[drift.Area]int{drift.AreaAuth: 22, drift.AreaCertificates: 13, drift.AreaObservability: 11, drift.AreaTraffic: 10, drift.AreaExposure: 11}
+	if d := cmp.Diff(want, count); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(map[drift.Severity]int{drift.Critical: 8, drift.High: 32, drift.Medium: 24, drift.Low: 2, drift.Info: 1}, severity); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestTenEnvironments is the promise of speed: 10 environments of 1,000 operations in under 2 s. The test allows for slow machines.
+func TestTenEnvironments(t *testing.T) {
+	var envs []*drift.Environment
+	for i := range 10 {
+		e := drift.NewEnvironment("test", drift.Options{Name: fmt.Sprint("e", i), Tier: drift.Prod})
+		for j := range 1000 {
+			k, m := drift.NewKey("GET", drift.Template, fmt.Sprintf("/api%d/items/{id}/p%d", j%20, j))
+			at := drift.Origin{File: "f", Line: j}
+			p := &drift.Policy{}
+			p.Auth.Ways = drift.Is(drift.Ways{{Needs: []drift.Requirement{{Kind: drift.JWTProof, JWT: &drift.JWT{
+				Issuers: drift.Is([]string{fmt.Sprintf("https://login.e%d.test/%d", i, j%7)}, at), Audiences: drift.Is([]string{"api://x"}, at), Algorithms: drift.Is([]string{"RS256"}, at)}}}}}, at)
+			p.TLS.Min = drift.Is([]string{"1.2", "1.3"}[i%2], at)
+			p.Upstream.URLs = drift.Is([]string{fmt.Sprintf("https://up%d.test", i)}, at)
+			e.Operations = append(e.Operations, drift.Operation{Key: k, Match: m, Effective: []drift.Effective{{Policy: p}}})
+		}
+		envs = append(envs, e)
+	}
+	start := time.Now()
+	r := drift.Compare(envs, drift.Settings{})
+	took := time.Since(start)
+	t.Logf("%d findings in %s", len(r.Findings), took)
+	if took > 20*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
