@@ -27,7 +27,7 @@ type Call struct {
 	body    body
 	keep    bool // the connection can carry another exchange after this one
 	sender  *sender
-	started time.Time
+	started instant
 	tried   int
 }
 
@@ -39,7 +39,7 @@ var errStale = errors.New("http1: the kept connection has ended")
 // request's body is at fault; what goes wrong with the upstream is a fault.Error.
 func (u *Upstream) Do(ctx context.Context, c *Call) error {
 	u.prepare()
-	c.started, c.tried = time.Now(), 0
+	c.started, c.tried = now(), 0
 	content, stream, err := c.content()
 	if err != nil {
 		return err
@@ -138,7 +138,11 @@ func (c *Call) ask(f framing, content []byte, stream bool) error {
 	l := c.link
 	s := &l.src
 	s.buf = s.bufs.get(pageSize)
-	s.silence = c.wait()
+	at := c.started
+	if c.tried > 1 {
+		at = now()
+	}
+	s.silence = c.wait(at)
 	out, ok := appendRequest(s.buf[:0], c.Request, f)
 	if !ok {
 		return ErrUnsendable
@@ -150,7 +154,7 @@ func (c *Call) ask(f framing, content []byte, stream bool) error {
 			defer s.bufs.put(bulk)
 			out = append(bulk[:0], out...)
 		}
-		if err := l.roundTrip(append(out, content...)); err != nil {
+		if err := l.roundTrip(at, append(out, content...)); err != nil {
 			return err
 		}
 		return c.answer(f)
@@ -164,7 +168,7 @@ func (c *Call) ask(f framing, content []byte, stream bool) error {
 	if f.expect {
 		s.silence = awaitGo
 		err := s.fill()
-		switch s.silence = c.wait(); {
+		switch s.silence = c.wait(now()); {
 		case err == nil:
 			return c.answer(f)
 		case !errors.Is(err, os.ErrDeadlineExceeded):
@@ -180,12 +184,12 @@ func (c *Call) ask(f framing, content []byte, stream bool) error {
 }
 
 // wait is how long the answer's head may still take.
-func (c *Call) wait() time.Duration {
+func (c *Call) wait(at instant) time.Duration {
 	d := c.Head
 	if d <= 0 {
 		d = c.link.u.patience.Head
 	}
-	return max(d-time.Since(c.started), time.Millisecond)
+	return max(d-at.sub(c.started), time.Millisecond)
 }
 
 // answer reads the head of the final answer, and passes interim ones on.
@@ -210,7 +214,7 @@ func (c *Call) answer(f framing) error {
 				c.clear()
 				continue
 			}
-			s.silence = c.wait()
+			s.silence = c.wait(now())
 			k, err := s.read(s.buf[s.w:])
 			if s.w += k; err != nil {
 				return err

@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"syscall"
-	"time"
 )
 
 // A conn is a client's connection. One goroutine serves it.
@@ -28,8 +27,9 @@ type conn struct {
 	writing alarm
 	e       *Exchange // nil while the connection is cold
 	halted  atomic.Bool
-	phase   atomic.Int32
-	since   time.Time // when the phase began
+	phase   uint8
+	since   instant // when the phase began
+	fd      uintptr // valid within stepRaw
 	one     [1]byte
 	inStep  bool // RawConn.Read holds the connection's read side
 	ended   bool // the peer has ended its side
@@ -46,7 +46,7 @@ const (
 )
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{s: s, nc: nc, since: time.Now()}
+	c := &conn{s: s, nc: nc, since: now()}
 	c.reading.set, c.writing.set = nc.SetReadDeadline, nc.SetWriteDeadline
 	if t, ok := nc.(*net.TCPConn); ok {
 		if raw, err := t.SyscallConn(); err == nil {
@@ -72,7 +72,7 @@ func (c *conn) serve() {
 		switch {
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			c.late(time.Now())
+			c.late(now())
 		default:
 			c.cut()
 		}
@@ -87,8 +87,8 @@ func (c *conn) advance() {
 			return
 		}
 		if !e.parsed {
-			if c.phase.Load() != inHead {
-				c.enter(inHead, e.Now)
+			if c.phase != inHead {
+				c.enter(inHead, e.at)
 			}
 			n, r := e.head.request(e.src.buf[:e.src.w], c.s.scheme, &e.Request)
 			switch {
@@ -105,8 +105,8 @@ func (c *conn) advance() {
 			e.begin(n)
 		}
 		waiting, socket := e.incomplete()
-		if waiting && c.phase.Load() != inBody {
-			c.enter(inBody, e.Now)
+		if waiting && c.phase != inBody {
+			c.enter(inBody, e.at)
 		}
 		if waiting || socket && c.inStep {
 			return
@@ -132,23 +132,19 @@ func (c *conn) exchange() {
 	}
 	e.src.settle()
 	e.restart()
-	c.enter(isWarm, time.Now())
+	c.enter(isWarm, now())
 }
 
 // enter begins a phase.
-func (c *conn) enter(phase int32, now time.Time) {
-	c.since = now
-	c.phase.Store(phase)
-}
+func (c *conn) enter(phase uint8, at instant) { c.phase, c.since = phase, at }
 
 // wait returns when advance may find something new, or with an error.
 func (c *conn) wait() error {
-	c.prepare(time.Now())
-	if c.s.draining.Load() && c.phase.Load() == isCold {
+	c.prepare(now())
+	if c.s.draining.Load() && c.phase == isCold {
 		return io.EOF
 	}
 	if c.raw != nil {
-		c.inStep = true
 		err := c.raw.Read(c.step)
 		c.inStep = false
 		if err == nil && c.ended && !c.over {
@@ -160,7 +156,7 @@ func (c *conn) wait() error {
 		n, err := c.nc.Read(c.one[:])
 		if n > 0 {
 			e := c.take()
-			e.Now = time.Now()
+			e.at = now()
 			e.src.w = copy(e.src.buf, c.one[:])
 			return nil
 		}
@@ -170,7 +166,7 @@ func (c *conn) wait() error {
 	n, err := c.nc.Read(s.buf[s.w:])
 	if n > 0 {
 		s.w += n
-		c.e.Now = time.Now()
+		c.e.at = now()
 		return nil
 	}
 	return err
@@ -178,6 +174,7 @@ func (c *conn) wait() error {
 
 // stepRaw is called by RawConn.Read: first at once, then whenever bytes may have come. It returns true to leave.
 func (c *conn) stepRaw(fd uintptr) bool {
+	c.inStep, c.fd = true, fd
 	for {
 		e := c.e
 		if e == nil {
@@ -187,7 +184,7 @@ func (c *conn) stepRaw(fd uintptr) bool {
 		n, err := readNow(fd, space)
 		switch {
 		case err == errNothing:
-			if c.phase.Load() == isCold {
+			if c.phase == isCold {
 				c.give()
 			}
 			return false
@@ -196,13 +193,13 @@ func (c *conn) stepRaw(fd uintptr) bool {
 			return true
 		}
 		e.src.w += n
-		e.Now = time.Now()
+		e.at = now()
 		c.advance()
 		if c.over || e.parsed && !waits(e) {
 			return true
 		}
 		if n < len(space) { // that was all there was
-			c.prepare(e.Now)
+			c.prepare(e.at)
 			return false
 		}
 	}
@@ -214,30 +211,30 @@ func waits(e *Exchange) bool {
 }
 
 // prepare arms the deadline of the phase.
-func (c *conn) prepare(now time.Time) {
+func (c *conn) prepare(at instant) {
 	l := &c.s.limits
-	phase := c.phase.Load()
+	phase := c.phase
 	if c.s.draining.Load() && (phase == isWarm || phase == inHead && c.empty()) {
-		c.reading.arm(now, drainGrace-now.Sub(c.since))
+		c.reading.arm(at, drainGrace-at.sub(c.since))
 		return
 	}
 	switch phase {
 	case inHead:
-		c.reading.arm(now, l.Head-now.Sub(c.since))
+		c.reading.arm(at, l.Head-at.sub(c.since))
 	case inBody:
-		c.reading.arm(now, l.Body)
+		c.reading.arm(at, l.Body)
 	case isWarm:
-		c.reading.arm(now, warm)
+		c.reading.arm(at, warm)
 	case isCold:
-		c.reading.arm(now, l.Idle-now.Sub(c.since))
+		c.reading.arm(at, l.Idle-at.sub(c.since))
 	}
 }
 
 // late is called when a deadline has passed, which Shutdown brings about too.
-func (c *conn) late(now time.Time) {
+func (c *conn) late(at instant) {
 	c.reading.forget()
-	spent := now.Sub(c.since)
-	switch c.phase.Load() {
+	spent := at.sub(c.since)
+	switch c.phase {
 	case inHead:
 		switch {
 		case c.empty() && c.s.draining.Load():
@@ -258,7 +255,7 @@ func (c *conn) late(now time.Time) {
 			c.over = spent >= drainGrace
 		case spent >= warm:
 			c.give()
-			c.phase.Store(isCold)
+			c.phase = isCold
 		}
 	case isCold:
 		c.over = c.s.draining.Load() || spent >= c.s.limits.Idle

@@ -20,6 +20,7 @@ type Exchange struct {
 	Upgrade wire.View      // "websocket" when the client asks to change to it; nil otherwise
 
 	c       *conn
+	at      instant // when bytes came last
 	src     source
 	head    head
 	body    body
@@ -108,8 +109,16 @@ func (e *Exchange) goOn() error {
 
 func (e *Exchange) write(b []byte) error {
 	c := e.c
+	if c.inStep { // at once, where the descriptor is at hand
+		n, err := writeNow(c.fd, b)
+		e.sent += int64(n)
+		if n == len(b) && err == nil {
+			return nil
+		}
+		b = b[n:] // an error comes again
+	}
 	for {
-		c.writing.arm(time.Now(), c.s.limits.Write)
+		c.writing.arm(now(), c.s.limits.Write)
 		n, err := c.nc.Write(b)
 		e.sent += int64(n)
 		if err == nil {
@@ -160,7 +169,7 @@ func (e *Exchange) Respond(m *wire.Message) error {
 		e.closing = true
 	}
 	f.close = e.closing
-	f.date = e.c.s.date(e.Now)
+	f.date = e.c.s.wall(now()).line
 
 	buf := e.src.bufs.get(pageSize)
 	defer func() { e.src.bufs.put(buf) }()
@@ -299,6 +308,7 @@ func (e *Exchange) restart() {
 func (e *Exchange) begin(n int) {
 	m, h, s := &e.Request, &e.head, &e.src
 	e.parsed = true
+	e.Now = e.c.s.wall(e.at).time(e.at)
 	s.r, s.base = n, n
 	s.silence = e.c.s.limits.Body
 	e.closing = h.close || h.old

@@ -89,7 +89,7 @@ func (c *Call) stop() error {
 			e.src.halt()
 		}
 		c.link.writing.forget()
-		_ = c.link.nc.SetWriteDeadline(time.Unix(1, 0))
+		_ = c.link.nc.SetWriteDeadline(past())
 		<-t.done
 	}
 	wait.Stop()
@@ -114,7 +114,7 @@ func (c *Call) stop() error {
 
 // write sends b to the upstream.
 func (l *link) write(b []byte) error {
-	l.writing.arm(time.Now(), l.u.patience.Write)
+	l.writing.arm(now(), l.u.patience.Write)
 	_, err := l.nc.Write(b)
 	if err != nil {
 		l.writing.forget()

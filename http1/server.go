@@ -32,7 +32,7 @@ type Server struct {
 	draining atomic.Bool
 	cutting  atomic.Bool // Close: nothing waits any more
 	open     atomic.Int64
-	dated    atomic.Pointer[dateLine]
+	ticking  atomic.Pointer[tick]
 	running  sync.WaitGroup
 
 	mu        sync.Mutex
@@ -115,7 +115,7 @@ func (s *Server) Open() int { return int(s.open.Load()) }
 // is done. A connection that was just used may bring one more request for a moment, so that a client that sent it
 // before it could know is answered.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop(func(c *conn) { _ = c.nc.SetReadDeadline(time.Unix(1, 0)) }) // whoever is not idle arms it anew
+	s.stop(func(c *conn) { _ = c.nc.SetReadDeadline(past()) }) // whoever is not idle arms it anew
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait()
@@ -161,23 +161,7 @@ func cutOff(c *conn) {
 		_ = t.CloseRead()
 	}
 	c.halted.Store(true)
-	_ = c.nc.SetDeadline(time.Unix(1, 0))
-}
-
-// A dateLine is a Date field for one second.
-type dateLine struct {
-	second int64
-	line   []byte
-}
-
-// date returns the Date field's line.
-func (s *Server) date(now time.Time) []byte {
-	d := s.dated.Load()
-	if second := now.Unix(); d == nil || d.second != second {
-		d = &dateLine{second, []byte("Date: " + now.UTC().Format("Mon, 02 Jan 2006 15:04:05") + " GMT\r\n")}
-		s.dated.Store(d)
-	}
-	return d.line
+	_ = c.nc.SetDeadline(past())
 }
 
 // refuse answers a request that is not served, and ends the connection.
@@ -190,7 +174,7 @@ func (c *conn) refuse(r Reason) {
 	}
 	b := strconv.AppendInt([]byte("HTTP/1.1 "), int64(r.Status()), 10)
 	b = append(b, " "+statusText(r.Status())+"\r\nConnection: close\r\n"...)
-	b = append(b, c.s.date(time.Now())...)
+	b = append(b, c.s.wall(now()).line...)
 	b = append(b, "Content-Type: "+kind+"\r\nContent-Length: "...)
 	b = append(strconv.AppendInt(b, int64(len(content)), 10), "\r\n\r\n"...)
 	if string(e.Request.Method) != "HEAD" {

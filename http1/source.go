@@ -8,24 +8,6 @@ import (
 	"time"
 )
 
-// alarm arms one of a connection's deadlines. It leaves an armed one alone as long as it is right within an eighth, so
-// that a busy connection does not pay for a timer on each wait.
-type alarm struct {
-	set   func(time.Time) error
-	armed time.Time
-}
-
-// arm sees to it that the deadline is between now+d and now+d+d/8.
-func (a *alarm) arm(now time.Time, d time.Duration) {
-	if left := a.armed.Sub(now); left < d || left > d+d/8 {
-		a.armed = now.Add(d + d/8)
-		_ = a.set(a.armed) // a connection that cannot is closed, and says so when it is read
-	}
-}
-
-// forget makes the next arm set the deadline anew: somebody else changed it.
-func (a *alarm) forget() { a.armed = time.Time{} }
-
 // A source is the bytes of a connection that were read and not used: buf[r:w].
 type source struct {
 	nc      net.Conn
@@ -78,8 +60,8 @@ func (s *source) room() {
 // read reads from the connection once, waiting up to the silence.
 func (s *source) read(p []byte) (int, error) {
 	for {
-		now := time.Now()
-		s.alarm.arm(now, s.silence)
+		began := now()
+		s.alarm.arm(began, s.silence)
 		if s.halted.Load() {
 			return 0, errHalted
 		}
@@ -93,7 +75,7 @@ func (s *source) read(p []byte) (int, error) {
 			if s.halted.Load() {
 				return 0, errHalted
 			}
-			if time.Since(now) < s.silence { // armed by somebody else
+			if now().sub(began) < s.silence { // armed by somebody else
 				s.alarm.forget()
 				continue
 			}
@@ -105,7 +87,7 @@ func (s *source) read(p []byte) (int, error) {
 // halt ends a read that waits in another goroutine, and all later ones.
 func (s *source) halt() {
 	s.halted.Store(true)
-	_ = s.nc.SetReadDeadline(time.Unix(1, 0))
+	_ = s.nc.SetReadDeadline(past())
 }
 
 // settle ends an exchange: the head's Views are over, and what is unread moves to the front of one buffer.

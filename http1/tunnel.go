@@ -107,10 +107,9 @@ func (w *lane) carry(first []byte) {
 	if c, ok := w.to.(interface{ CloseWrite() error }); ok && errors.Is(err, io.EOF) && c.CloseWrite() == nil {
 		return // the other direction may go on
 	}
-	past := time.Unix(1, 0)
 	w.t.dead.Store(true)
-	_ = w.from.SetDeadline(past)
-	_ = w.to.SetDeadline(past)
+	_ = w.from.SetDeadline(past())
+	_ = w.to.SetDeadline(past())
 }
 
 func (w *lane) send(b []byte) error {

@@ -67,9 +67,9 @@ type link struct {
 	reading alarm
 	writing alarm
 	halted  atomic.Bool
-	used    bool // it has carried an exchange before
-	heard   bool // something was received in this exchange
-	since   time.Time
+	used    bool    // it has carried an exchange before
+	heard   bool    // something was received in this exchange
+	since   instant // when the last exchange ended
 
 	// Of one RawConn.Read.
 	out  []byte
@@ -90,7 +90,7 @@ func (u *Upstream) prepare() {
 }
 
 // kept returns the connection that was used last, or nil.
-func (u *Upstream) kept(now time.Time) *link {
+func (u *Upstream) kept(at instant) *link {
 	u.mu.Lock()
 	n := len(u.idle)
 	if n == 0 {
@@ -101,7 +101,7 @@ func (u *Upstream) kept(now time.Time) *link {
 	u.idle[n-1] = nil
 	u.idle = u.idle[:n-1]
 	u.mu.Unlock()
-	if now.Sub(l.since) > u.patience.Idle {
+	if at.sub(l.since) > u.patience.Idle {
 		l.close()
 		return nil
 	}
@@ -110,7 +110,7 @@ func (u *Upstream) kept(now time.Time) *link {
 
 // keep takes a connection back whose last exchange is over without doubt.
 func (u *Upstream) keep(l *link) {
-	l.used, l.heard, l.since = true, false, time.Now()
+	l.used, l.heard, l.since = true, false, now()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed || len(u.idle) >= u.patience.Keep {
@@ -125,11 +125,11 @@ func (u *Upstream) keep(l *link) {
 
 // reap closes what was not used for long.
 func (u *Upstream) reap() {
-	now := time.Now()
+	at := now()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	n := 0
-	for n < len(u.idle) && now.Sub(u.idle[n].since) >= u.patience.Idle {
+	for n < len(u.idle) && at.sub(u.idle[n].since) >= u.patience.Idle {
 		u.drop(u.idle[n])
 		n++
 	}
@@ -140,7 +140,7 @@ func (u *Upstream) reap() {
 		u.reaper = nil
 		return
 	}
-	u.reaper = time.AfterFunc(u.idle[0].since.Add(u.patience.Idle).Sub(now), u.reap)
+	u.reaper = time.AfterFunc(u.idle[0].since.add(u.patience.Idle).sub(at), u.reap)
 }
 
 // drop closes a connection while u is locked.
@@ -201,7 +201,7 @@ func (u *Upstream) Close() {
 	u.idle = nil
 	for l := range u.all {
 		l.halted.Store(true)
-		_ = l.nc.SetDeadline(time.Unix(1, 0))
+		_ = l.nc.SetDeadline(past())
 	}
 }
 
@@ -214,11 +214,10 @@ func (l *link) close() {
 
 // roundTrip writes out and waits for the first bytes of an answer, which it puts into the source. On plain TCP the
 // wait is armed before the write, so that no read is tried in vain; what is there before the write is not an answer.
-func (l *link) roundTrip(out []byte) error {
-	now := time.Now()
-	l.reading.arm(now, l.src.silence)
-	l.writing.arm(now, l.u.patience.Write)
+func (l *link) roundTrip(at instant, out []byte) error {
+	l.reading.arm(at, l.src.silence)
 	if l.raw == nil {
+		l.writing.arm(at, l.u.patience.Write)
 		if _, err := l.nc.Write(out); err != nil {
 			return err
 		}
@@ -262,6 +261,7 @@ func (l *link) stepRaw(fd uintptr) bool {
 	l.sent = true
 	n, err := writeNow(fd, l.out)
 	if err == nil && n < len(l.out) || err == errNothing {
+		l.writing.arm(now(), l.u.patience.Write)
 		_, err = l.nc.Write(l.out[n:])
 	}
 	l.err = err
@@ -281,7 +281,7 @@ func (l *link) stale() bool {
 	})
 	if errors.Is(err, os.ErrDeadlineExceeded) { // of the last exchange
 		l.reading.forget()
-		l.reading.arm(time.Now(), l.u.patience.Head)
+		l.reading.arm(now(), l.u.patience.Head)
 		return l.stale()
 	}
 	return err != nil || !silent

@@ -1,0 +1,35 @@
+//go:build linux && (amd64 || arm64)
+
+package http1
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// errNothing is what reading ends with when there is nothing to read yet.
+const errNothing = syscall.EAGAIN
+
+// readNow reads from a non-blocking descriptor. A call that never blocks need not tell the scheduler that it may.
+func readNow(fd uintptr, p []byte) (int, error) { return rawNow(syscall.SYS_READ, fd, p) }
+
+// writeNow writes to one.
+func writeNow(fd uintptr, p []byte) (int, error) { return rawNow(syscall.SYS_WRITE, fd, p) }
+
+func rawNow(call, fd uintptr, p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for {
+		n, _, errno := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, errNothing
+		default:
+			return 0, errno
+		}
+	}
+}
