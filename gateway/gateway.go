@@ -3,58 +3,115 @@
 package gateway
 
 import (
-	"context"
-	"errors"
+	"crypto/ed25519"
+	"fmt"
 	"log/slog"
-	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gatehouse/event"
+	"gatehouse/fault"
 	"gatehouse/feed"
 	"gatehouse/policy"
+	"gatehouse/ratelimit"
 	"gatehouse/secret"
 	"gatehouse/snapshot"
 )
 
 // Options is what a gateway is made from.
 type Options struct {
-	Environment string        // the one it serves
-	Name        string        // its own, in receipts and events
-	Source      feed.Source   // where its changes come from
-	Kinds       []policy.Kind // the policies that routes may name
+	Environment string            // the one it serves
+	Name        string            // its own, in receipts and events
+	Source      feed.Source       // where its changes come from
+	Key         ed25519.PublicKey // of the control plane, which signs the feed
+	Kinds       []policy.Kind     // the policies that routes may name
 	Secrets     func(name string) (secret.Value, bool)
-	Events      event.Sink
-	Now         func() time.Time
-	Log         *slog.Logger
-	Limits      Limits // zero fields take the defaults
+	Events      event.Sink       // nil: events are not kept
+	Now         func() time.Time // nil: time.Now
+	Log         *slog.Logger     // nil: nothing is logged
+	Limits      Limits           // zero fields take the defaults
 }
 
 // Gateway is one data-plane process for one environment.
 type Gateway struct {
-	o Options
+	o        Options
+	follower *feed.Follower
+	access   *snapshot.Access
+	current  atomic.Pointer[current]
+	meters   *meters
+	carriers sync.Pool
+
+	mu       sync.Mutex // guards what follows; requests do not take it
+	limiters map[string]*ratelimit.Limiter
+	pools    map[string]*pool
+	desired  int64  // the newest revision that arrived
+	pending  []byte // its payload, while it has not been compiled
+	trouble  string // why it is not served
+}
+
+// current is what requests are served from: one consistent view, and the connections to its upstreams.
+type current struct {
+	view  *snapshot.View
+	pools map[*snapshot.Upstream]*pool
 }
 
 // New makes a gateway that serves nothing yet: every request is answered 503 until Follow has brought a revision.
-func New(o Options) (*Gateway, error) { return nil, errors.New("gateway: to be written") }
-
-// Follow applies the feed until the context ends: entries in their order, revisions compiled beside the running one. It
-// answers each change with a receipt. It returns nil when the context has ended.
-func (g *Gateway) Follow(ctx context.Context) error { return errors.New("gateway: to be written") }
-
-// Serve answers connections of the listener, which it closes, until the context ends; then it takes no new ones, lets
-// running exchanges end for up to Limits.Drain, and returns. It may be called for several listeners.
-func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
-	return errors.New("gateway: to be written")
+func New(o Options) (*Gateway, error) {
+	if o.Secrets == nil || len(o.Kinds) == 0 {
+		return nil, fault.New(fault.Internal, "a gateway needs its policies and a way to its secrets")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Events == nil {
+		o.Events = event.Nowhere{}
+	}
+	o.Limits = o.Limits.withDefaults()
+	g := &Gateway{o: o, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{}}
+	g.current.Store(&current{view: &snapshot.View{Routes: &snapshot.Routes{Environment: o.Environment}, Access: g.access}})
+	g.carriers.New = func() any { return newCarrier() }
+	f, err := feed.NewFollower(feed.Options{Source: o.Source, Environment: o.Environment, Gateway: o.Name, Key: o.Key,
+		Apply: g.apply, Status: g.status, Poll: o.Limits.Poll, Now: o.Now, Log: o.Log})
+	if err != nil {
+		return nil, fmt.Errorf("gateway %s: %w", o.Name, err)
+	}
+	g.follower = f
+	g.meters = newMeters(g)
+	return g, nil
 }
 
 // View is what the next request is served from.
-func (g *Gateway) View() *snapshot.View { return nil }
+func (g *Gateway) View() *snapshot.View { return g.current.Load().view }
 
-// Ready is nil once a revision is served and the feed was caught up with once.
-func (g *Gateway) Ready() error { return errors.New("gateway: to be written") }
+// Ready is nil once a revision is served and the feed was caught up with once. It stays nil: a gateway that has lost its
+// feed serves on with what it has.
+func (g *Gateway) Ready() error {
+	select {
+	case <-g.follower.CaughtUp():
+	default:
+		f := fault.New(fault.Unavailable, "the gateway has not caught up with its feed yet")
+		if err := g.follower.Trouble(); err != nil {
+			f = f.Because(err)
+		}
+		return f
+	}
+	if g.View().Revision == 0 {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.trouble != "" {
+			return fault.New(fault.Unavailable, "revision %d cannot be served: %s", g.desired, g.trouble)
+		}
+		return fault.New(fault.Unavailable, "nothing has been published for %s yet", g.o.Environment)
+	}
+	return nil
+}
 
 // Metrics gathers what this gateway counts, every series with its environment. Several gateways of one process are
 // joined by prometheus.Gatherers.
-func (g *Gateway) Metrics() prometheus.Gatherer { return nil }
+func (g *Gateway) Metrics() prometheus.Gatherer { return g.meters.registry }

@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"gatehouse/event"
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/policy"
+	"gatehouse/problem"
+	"gatehouse/ratelimit"
+	"gatehouse/snapshot"
+	"gatehouse/wire"
+)
+
+// The seam between the pipeline and the codecs. A front reads requests from connections: for each it takes a carrier,
+// fills Request, Protocol and Peer of its exchange, calls Gateway.exchange with itself as the sender, and gives the
+// carrier back. Nothing above a codec knows which one it is.
+
+// A sender writes x.Response to the caller, the body as it comes, and returns how many bytes of body it wrote. It closes
+// nothing. An error means that the caller did not get all of it.
+type sender interface {
+	send(x *policy.Exchange) (int64, error)
+}
+
+// An asker sends x.Request to a target of an upstream, the body as it comes, and fills x.Response with the answer's head;
+// its body is read by the sender, and closed by the pipeline when it is an io.Closer. Its errors are faults of the kinds
+// BadUpstream and SlowUpstream, errClientGone, or what reading the request's body returned.
+type asker interface {
+	ask(c *carrier, t snapshot.Target) error
+	close()
+}
+
+// errClientGone is returned when the caller went away. Nobody is told, but the event.
+var errClientGone = errors.New("the caller went away")
+
+// carrier is the memory of one exchange, used again for the next.
+type carrier struct {
+	x     policy.Exchange
+	ctx   context.Context // ends when the caller is gone
+	event event.Exchange
+
+	view   *snapshot.View
+	route  *snapshot.Route
+	began  time.Time
+	asked  time.Duration // from the request sent to the head of the answer received
+	target string
+	path   wire.View // as it was called
+	rule   string    // that refused or answered
+	body   *bounded  // the request's, while it is forwarded; nil when there is none
+	answer answer    // the upstream's
+	buf    []byte    // where problems are written
+}
+
+func newCarrier() *carrier {
+	c := &carrier{}
+	c.x.Request.Fields = make(wire.Fields, 0, 48)
+	c.x.Response.Fields = make(wire.Fields, 0, 32)
+	c.x.Limits = make([]ratelimit.Result, 0, ratelimit.MaxWindows)
+	c.x.KeepScratch(make([]byte, 0, 4096))
+	return c
+}
+
+func (g *Gateway) take(ctx context.Context) *carrier {
+	c := g.carriers.Get().(*carrier)
+	c.ctx = ctx
+	return c
+}
+
+func (g *Gateway) give(c *carrier) {
+	c.x.Reset()
+	*c = carrier{x: c.x, buf: c.buf[:0]}
+	g.carriers.Put(c)
+}
+
+// exchange takes one request through its route and sends the answer. bad is what the codec found wrong with the message,
+// or nil. It reports whether the caller got a whole answer.
+func (g *Gateway) exchange(c *carrier, w sender, bad error) bool {
+	x := &c.x
+	c.began = time.Now()
+	x.Now = g.o.Now()
+	x.ID, c.path = newID(x), x.Request.Path
+	now := g.current.Load()
+	c.view = now.view
+	x.Access = now.view
+	g.meters.running.Inc()
+	defer g.meters.running.Dec()
+
+	// First of all: from here on, nothing that came from outside can be taken for something the gateway said.
+	dropOwn(x.Request.Fields)
+	err := bad
+	if err == nil {
+		err = g.run(c, now)
+	}
+	if errors.Is(err, errClientGone) {
+		g.record(c, 0, err)
+		return false
+	}
+	if err != nil && bad != nil {
+		c.rule = ruleMessage
+	}
+	if err != nil {
+		g.refuse(c, err)
+	}
+	if c.route != nil {
+		for i := len(c.route.Response) - 1; i >= 0; i-- {
+			c.route.Response[i](x)
+		}
+	}
+	g.finish(c)
+	n, err := w.send(x)
+	if closer, ok := x.Response.Body.(io.Closer); ok {
+		_ = closer.Close()
+	}
+	g.record(c, n, err)
+	return err == nil
+}
+
+// run finds the route and takes the request through its policies to the upstream. Its error refuses the request.
+func (g *Gateway) run(c *carrier, now *current) error {
+	x := &c.x
+	m := now.view.Match(&x.Request.Head)
+	switch {
+	case now.view.Revision == 0:
+		c.rule = ruleRoute
+		f := fault.Of(fault.Unavailable, "not-ready", "this gateway serves nothing yet")
+		f.RetryAfter = time.Second
+		return f
+	case m.Route == nil && m.Allow != "":
+		c.rule = ruleRoute
+		x.Response.Fields.AddString("Allow", m.Allow)
+		return fault.Of(fault.Unsupported, "method-not-allowed", "this path is called by %s", m.Allow)
+	case m.Route == nil:
+		c.rule = ruleRoute
+		return fault.Of(fault.NotFound, "no-route", "nothing is offered at this address")
+	}
+	c.route, x.Route = m.Route, &m.Route.RouteInfo
+	if m.Route.Closed != nil {
+		c.rule = ruleRoute
+		return m.Route.Closed
+	}
+	if m.Preflight {
+		c.rule = "cors"
+		return m.Route.Preflight(x)
+	}
+	for i, request := range m.Route.Request {
+		if err := request(x); err != nil {
+			c.rule = m.Route.Rules[i]
+			return err
+		}
+		if x.Answered() {
+			c.rule = m.Route.Rules[i]
+			return nil
+		}
+	}
+	return g.forward(c, now.pools[m.Route.Upstream])
+}
+
+// The rules of the gateway itself, as refusals name them.
+const (
+	ruleMessage  = "message"  // the request as it was sent
+	ruleRoute    = "route"    // what is offered
+	ruleBody     = "body"     // the bound of a body
+	ruleUpstream = "upstream" // the call to the upstream
+)
+
+// refuse makes the response a problem document.
+func (g *Gateway) refuse(c *carrier, err error) {
+	x := &c.x
+	f := *fault.As(err)
+	if f.Rule == "" {
+		f.Rule = c.rule
+	}
+	c.rule, x.Refusal = f.Rule, &f
+	if f.Kind == fault.Internal {
+		g.o.Log.Error("exchange", "environment", g.o.Environment, "request", x.ID.String(), "rule", f.Rule, "error", err)
+	}
+	p := problem.Of(&f)
+	p.RequestID = x.ID.String()
+	if len(c.path) > 0 {
+		p.Instance = c.path.String()
+	}
+	c.buf = append(c.buf[:0], p.JSON()...)
+	x.Answer(p.Status, bytes.NewReader(c.buf), int64(len(c.buf)))
+	fields := &x.Response.Fields
+	allow, _ := fields.Get("Allow")
+	*fields = (*fields)[:0] // what an upstream or a policy has said does not belong to a refusal
+	if allow != nil {
+		fields.Add(wire.View("Allow"), allow)
+	}
+	fields.Add(nameContentType, typeProblem)
+	fields.Add(nameCacheControl, noStore)
+	if s := p.RetrySeconds(); s != "" {
+		fields.AddString("Retry-After", s)
+	}
+}
+
+// finish adds what every answer carries.
+func (g *Gateway) finish(c *carrier) {
+	x := &c.x
+	f := &x.Response.Fields
+	if len(x.Limits) > 0 {
+		f.Del("RateLimit")
+		f.Del("RateLimit-Policy")
+		f.Add(nameRateLimit, x.KeepScratch(ratelimit.AppendLimit(x.Scratch(), x.Limits)))
+		f.Add(nameRateLimitPolicy, x.KeepScratch(ratelimit.AppendPolicy(x.Scratch(), x.Limits)))
+	}
+	f.Add(nameRequestID, x.ID)
+}
+
+// newID makes a request id in the exchange's own memory. It sorts by time, as all IDs do; it is no secret.
+func newID(x *policy.Exchange) wire.View {
+	var b id.Bits
+	binary.BigEndian.PutUint64(b[:8], uint64(x.Now.UnixMilli())<<16|rand.Uint64()&0xffff)
+	binary.BigEndian.PutUint64(b[8:], rand.Uint64())
+	return x.KeepScratch(b.Append(x.Scratch(), requestKind))
+}
+
+const requestKind id.Kind = "rq"
+
+func bodyTooLarge(most int64, rule string) error {
+	f := *fault.As(policy.TooLarge(most))
+	f.Rule = rule
+	return &f
+}

@@ -1,0 +1,223 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
+
+	"gatehouse/id"
+	"gatehouse/policy"
+	"gatehouse/snapshot"
+	"gatehouse/wire"
+)
+
+// The names and values of fields that the gateway writes.
+var (
+	nameOrganization = wire.View("Gatehouse-Organization")
+	nameApplication  = wire.View("Gatehouse-Application")
+	nameCredential   = wire.View("Gatehouse-Credential")
+	nameGrant        = wire.View("Gatehouse-Grant")
+	nameScopes       = wire.View("Gatehouse-Scopes")
+	nameEnvironment  = wire.View("Gatehouse-Environment")
+	nameRequestID    = wire.View("Gatehouse-Request-Id")
+
+	nameXRequestID     = wire.View("X-Request-Id")
+	nameTraceparent    = wire.View("Traceparent")
+	nameForwarded      = wire.View("Forwarded")
+	nameForwardedFor   = wire.View("X-Forwarded-For")
+	nameForwardedHost  = wire.View("X-Forwarded-Host")
+	nameForwardedProto = wire.View("X-Forwarded-Proto")
+	nameVia            = wire.View("Via")
+	via                = wire.View("1.1 gatehouse")
+
+	nameContentType     = wire.View("Content-Type")
+	nameCacheControl    = wire.View("Cache-Control")
+	nameRateLimit       = wire.View("RateLimit")
+	nameRateLimitPolicy = wire.View("RateLimit-Policy")
+	typeProblem         = wire.View("application/problem+json")
+	noStore             = wire.View("no-store")
+)
+
+// own is how every field begins that the gateway alone may write.
+const own = "gatehouse-"
+
+// dropOwn deletes the fields that could be taken for the gateway's own, those with an underscore for a hyphen as well:
+// servers that make CGI variables of fields cannot tell them apart.
+func dropOwn(fields wire.Fields) {
+	for i := range fields {
+		if like(fields[i].Name, own) {
+			fields[i] = wire.Field{}
+		}
+	}
+}
+
+// like reports whether the name begins with the prefix, which is in lower case, when underscores are read as hyphens.
+func like(name wire.View, prefix string) bool {
+	if len(name) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		} else if c == '_' {
+			c = '-'
+		}
+		if c != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// connectionFields are those that concern one connection, or frame the message (RFC 9110 §7.6.1). They are never
+// forwarded; a codec writes its own.
+var connectionFields = []string{"Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Proxy-Authenticate", "Proxy-Authorization", "HTTP2-Settings", "Content-Length", "Expect"}
+
+// dropConnection deletes the fields of the connection, and those that its Connection fields name. It is done before the
+// gateway adds its own, so that nobody can have those deleted.
+func dropConnection(fields wire.Fields) {
+	for i := range fields {
+		if !fields[i].Name.EqualFold("Connection") {
+			continue
+		}
+		list := fields[i].Value
+		for len(list) > 0 {
+			name := list
+			if at := bytes.IndexByte(list, ','); at >= 0 {
+				name, list = list[:at], list[at+1:]
+			} else {
+				list = nil
+			}
+			if name = bytes.Trim(name, " \t"); len(name) == 0 {
+				continue
+			}
+			for j := range fields {
+				if j != i && bytes.EqualFold(fields[j].Name, name) {
+					fields[j] = wire.Field{}
+				}
+			}
+		}
+	}
+	for i := range fields {
+		for _, name := range connectionFields {
+			if fields[i].Name.EqualFold(name) {
+				fields[i] = wire.Field{}
+				break
+			}
+		}
+	}
+}
+
+// outbound makes the request's fields those that the upstream gets.
+func (g *Gateway) outbound(x *policy.Exchange, u *snapshot.Upstream) {
+	fields := &x.Request.Fields
+	dropConnection(*fields)
+	for i := range *fields {
+		if n := (*fields)[i].Name; like(n, "x-forwarded-") || same(n, "forwarded") || same(n, "x-real-ip") || same(n, "host") {
+			(*fields)[i] = wire.Field{}
+		}
+	}
+	g.trace(x)
+	peer := x.KeepScratch(x.Peer.Addr().Unmap().AppendTo(x.Scratch()))
+	fields.Add(nameForwardedFor, peer)
+	fields.Add(nameForwardedHost, x.Request.Authority)
+	fields.Add(nameForwardedProto, wire.View(x.Request.Scheme))
+	fields.Add(nameForwarded, x.KeepScratch(forwarded(x.Scratch(), x, peer)))
+	fields.Add(nameVia, via)
+
+	for _, p := range u.Present {
+		fields.Del(p.Header)
+		fields.AddString(p.Header, p.Value.Reveal()) // to the upstream that it proves the gateway to, and nowhere else
+	}
+	fields.Add(nameRequestID, x.ID)
+	fields.AddString("Gatehouse-Environment", g.o.Environment)
+	if p := &x.Principal; p.Known() {
+		fields.Add(nameOrganization, text(x, p.Organization, id.Organization))
+		fields.Add(nameApplication, text(x, p.Application, id.Application))
+		fields.Add(nameCredential, text(x, p.Credential, id.Credential))
+	}
+	if r := &x.Grant; !r.None() {
+		fields.Add(nameGrant, text(x, r.ID, id.Grant))
+		fields.AddString("Gatehouse-Scopes", r.Scopes.Joined)
+	}
+}
+
+// text writes an ID into the exchange's own memory.
+func text(x *policy.Exchange, b id.Bits, k id.Kind) wire.View {
+	return x.KeepScratch(b.Append(x.Scratch(), k))
+}
+
+// same reports whether the name is that one when underscores are read as hyphens.
+func same(name wire.View, want string) bool { return len(name) == len(want) && like(name, want) }
+
+// forwarded writes the value of the Forwarded field (RFC 7239).
+func forwarded(dst []byte, x *policy.Exchange, peer wire.View) []byte {
+	dst = append(dst, "for="...)
+	if x.Peer.Addr().Unmap().Is6() {
+		dst = append(append(append(dst, `"[`...), peer...), `]"`...)
+	} else {
+		dst = append(dst, peer...)
+	}
+	dst = append(append(dst, ";host="...), '"')
+	dst = append(dst, x.Request.Authority...) // a host and a port: nothing in it needs a backslash
+	return append(append(dst, `";proto=`...), x.Request.Scheme...)
+}
+
+// trace keeps what the caller says about its request and trace when it is well-formed, and makes it where it is not.
+func (g *Gateway) trace(x *policy.Exchange) {
+	fields := &x.Request.Fields
+	if v, ok := fields.Get("X-Request-Id"); !ok || fields.Count("X-Request-Id") > 1 || !printable(v) {
+		fields.Del("X-Request-Id")
+		fields.Add(nameXRequestID, x.ID)
+	}
+	if v, ok := fields.Get("Traceparent"); ok && fields.Count("Traceparent") == 1 && validTrace(v) {
+		return
+	}
+	fields.Del("Traceparent")
+	fields.Del("Tracestate") // it continues a trace that is not there
+	var b [24]byte
+	for i := range 3 {
+		binary.LittleEndian.PutUint64(b[i*8:], rand.Uint64()|1) // neither part may be all zeros
+	}
+	dst := append(x.Scratch(), "00-"...)
+	dst = append(hex.AppendEncode(dst, b[:16]), '-')
+	dst = hex.AppendEncode(dst, b[16:])
+	fields.Add(nameTraceparent, x.KeepScratch(append(dst, "-00"...)))
+}
+
+const maxForeignID = 128 // of an X-Request-Id that is kept
+
+func printable(v wire.View) bool {
+	for _, c := range v {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return len(v) > 0 && len(v) <= maxForeignID
+}
+
+// validTrace reports whether v is a traceparent of version 00 (W3C Trace Context §3.2).
+func validTrace(v wire.View) bool {
+	if len(v) != 55 || string(v[:3]) != "00-" || v[35] != '-' || v[52] != '-' {
+		return false
+	}
+	for i, c := range v {
+		if i != 2 && i != 35 && i != 52 && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return string(v[3:35]) != "00000000000000000000000000000000" && string(v[36:52]) != "0000000000000000"
+}
+
+// inbound makes the answer's fields those that the caller gets.
+func inbound(fields wire.Fields) {
+	dropConnection(fields)
+	for i := range fields {
+		if n := fields[i].Name; like(n, own) || same(n, "alt-svc") { // another address for the same would go round the gateway
+			fields[i] = wire.Field{}
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/feed"
+	"gatehouse/manifest"
+	"gatehouse/policy"
+	"gatehouse/ratelimit"
+	"gatehouse/snapshot"
+)
+
+// Follow applies the feed until the context ends: entries in their order, revisions compiled beside the running one. It
+// answers changes with receipts. It returns nil when the context has ended.
+func (g *Gateway) Follow(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wg.Go(func() { // of the revisions that are there at the start only the newest is compiled
+		select {
+		case <-g.follower.CaughtUp():
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.compile()
+		case <-ctx.Done():
+		}
+	})
+	return g.follower.Run(ctx)
+}
+
+// apply brings one entry into force. The follower calls it in order, from one goroutine.
+func (g *Gateway) apply(e feed.Entry) error {
+	if e.Kind != feed.KindRevision {
+		if err := g.access.Apply(e); err != nil {
+			return err
+		}
+		g.meters.applied(e, g.o.Now())
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.desired, g.pending = e.Version, e.Payload
+	select {
+	case <-g.follower.CaughtUp():
+		g.compile()
+	default:
+	}
+	g.meters.applied(e, g.o.Now())
+	return nil
+}
+
+// compile builds the pending revision and serves it. One that does not compile changes nothing: the last good one goes
+// on, and receipts say so. g is locked.
+func (g *Gateway) compile() {
+	if g.pending == nil {
+		return
+	}
+	began, raw := time.Now(), g.pending
+	g.pending = nil
+	var r feed.Revision
+	if err := json.Unmarshal(raw, &r); err != nil {
+		g.refuseRevision(r.Number, "its entry cannot be read: "+err.Error())
+		return
+	}
+	named := map[string]bool{}
+	routes, ds := snapshot.Open(r, g.o.Environment, g.o.Kinds, policy.Deps{
+		Limiter: func(name string) *ratelimit.Limiter { named[name] = true; return g.limiter(name) },
+		Secret:  g.o.Secrets,
+	})
+	if routes == nil {
+		g.refuseRevision(r.Number, summary(ds))
+		return
+	}
+	for _, d := range ds {
+		g.o.Log.Warn("revision", "environment", g.o.Environment, "revision", r.Number, "warning", d.String())
+	}
+	g.use(routes)
+	for name := range g.limiters {
+		if !named[name] {
+			delete(g.limiters, name)
+		}
+	}
+	g.desired, g.trouble = r.Number, ""
+	g.o.Log.Info("serving", "environment", g.o.Environment, "revision", r.Number, "routes", len(routes.All), "took", time.Since(began))
+}
+
+// use makes the routes what the next request is served from. Requests that run go on with theirs; connections to
+// upstreams that are not named any more are closed when the last of them has ended.
+func (g *Gateway) use(routes *snapshot.Routes) {
+	next := &current{view: &snapshot.View{Routes: routes, Access: g.access}, pools: map[*snapshot.Upstream]*pool{}}
+	named := map[string]bool{}
+	for _, u := range routes.Upstreams {
+		key := poolKey(u)
+		named[key] = true
+		if g.pools[key] == nil {
+			g.pools[key] = newPool(u)
+		}
+		next.pools[u] = g.pools[key]
+	}
+	old := g.View().Routes
+	g.current.Store(next)
+	for key, p := range g.pools {
+		if !named[key] {
+			delete(g.pools, key)
+			p.retire()
+		}
+	}
+	g.meters.served(routes, old)
+}
+
+func (g *Gateway) refuseRevision(n int64, why string) {
+	g.trouble = why
+	g.o.Log.Error("a revision cannot be served: the last good one goes on",
+		"environment", g.o.Environment, "revision", n, "serving", g.View().Revision, "error", why)
+}
+
+// summary is the first diagnostics that stop a revision, in one line.
+func summary(ds []manifest.Diagnostic) string {
+	var lines []string
+	more := 0
+	for _, d := range ds {
+		switch {
+		case d.Warning:
+		case len(lines) < 3:
+			lines = append(lines, d.String())
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		lines = append(lines, "and more")
+	}
+	return strings.Join(lines, "; ")
+}
+
+// limiter returns the limiter of that name, which outlives revisions. g is locked.
+func (g *Gateway) limiter(name string) *ratelimit.Limiter {
+	l := g.limiters[name]
+	if l == nil {
+		l = ratelimit.NewLimiter(g.o.Limits.Keys)
+		g.limiters[name] = l
+	}
+	return l
+}
+
+// status is what receipts say.
+func (g *Gateway) status() (served, desired int64, trouble string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.View().Revision, g.desired, g.trouble
+}

@@ -1,0 +1,179 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/wire"
+)
+
+// forward asks the upstream of the route and makes its answer the response.
+func (g *Gateway) forward(c *carrier, p *pool) error {
+	x, u := &c.x, c.route.Upstream
+	if v, asks := x.Request.Fields.Get("Upgrade"); asks && wire.ContainsToken(v, "websocket") {
+		c.rule = ruleUpstream
+		return fault.Of(fault.Unsupported, "upgrade-unsupported", "this gateway does not change a connection to another protocol")
+	}
+	most, rule := x.BodyLimit, "request_size"
+	if most == 0 {
+		most, rule = g.o.Limits.Body, ruleBody
+	}
+	if x.Request.Length > most {
+		return bodyTooLarge(most, rule)
+	}
+	if x.Request.Body != nil {
+		c.body = &bounded{r: x.Request.Body, left: most, most: most, rule: rule}
+		x.Request.Body = c.body
+	}
+	g.outbound(x, u)
+	x.Request.Path = x.KeepScratch(c.route.UpstreamPath(x.Scratch(), x.Request.Path))
+
+	p.enter()
+	var cancel context.CancelFunc
+	c.ctx, cancel = context.WithTimeoutCause(c.ctx, u.Total, errTotal)
+	target := p.turn(u)
+	c.target = target.Host
+	asked := time.Now()
+	err := p.asker.ask(c, target)
+	c.asked = time.Since(asked)
+	if err != nil {
+		cancel()
+		p.leave()
+		c.rule = ruleUpstream
+		return g.explain(c, err)
+	}
+	c.answer = answer{r: x.Response.Body, cancel: cancel, pool: p}
+	x.Response.Body = &c.answer
+	if x.Response.Status < 200 {
+		_ = c.answer.Close()
+		x.Response.Body = nil
+		c.rule = ruleUpstream
+		return fault.Of(fault.BadUpstream, "upstream-switched", "the service behind this gateway changed the protocol without being asked to")
+	}
+	inbound(x.Response.Fields)
+	return nil
+}
+
+// errTotal is why an exchange ends that took longer than its upstream may.
+var errTotal = errors.New("the whole exchange took too long")
+
+// explain makes the fault for the caller of what went wrong with the upstream.
+func (g *Gateway) explain(c *carrier, err error) error {
+	var f *fault.Error
+	if c.body != nil {
+		if failed := c.body.failed(); failed != nil {
+			err = failed // whatever the codec made of it
+		}
+	}
+	switch {
+	case errors.As(err, &f) && f.Kind != fault.BadUpstream && f.Kind != fault.SlowUpstream: // the caller's own
+		return f
+	case errors.Is(context.Cause(c.ctx), errTotal):
+		f = fault.Of(fault.SlowUpstream, "upstream-timeout", "the service behind this gateway did not answer in time").Because(err)
+	case errors.Is(err, errClientGone):
+		return err
+	case errors.As(err, &f):
+	default:
+		f = fault.Of(fault.BadUpstream, "upstream-unreachable", "the service behind this gateway cannot be reached").Because(err)
+	}
+	if f.Kind == fault.BadUpstream || f.Kind == fault.SlowUpstream {
+		g.o.Log.Warn("upstream", "environment", g.o.Environment, "request", c.x.ID.String(), "upstream", c.route.Upstream.Name,
+			"target", c.target, "code", f.Code, "error", f.Err)
+	}
+	return f
+}
+
+// bounded is a request's body with an end: a larger one fails with a fault. An asker may read it from another goroutine
+// until end is called.
+type bounded struct {
+	most int64
+	rule string
+
+	mu   sync.Mutex
+	r    io.Reader
+	left int64
+	err  error // why it failed; io.EOF is no failure
+	over bool
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.over:
+		return 0, io.ErrClosedPipe
+	case b.err != nil:
+		return 0, b.err
+	}
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1] // one more than may come, to see whether it does
+	}
+	n, err := b.r.Read(p)
+	if int64(n) > b.left {
+		n, err = int(b.left), bodyTooLarge(b.most, b.rule)
+	}
+	b.left -= int64(n)
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
+	return n, err
+}
+
+// failed is why the body could not be read, or nil.
+func (b *bounded) failed() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+// end waits for a Read that is running and lets no further one through. It returns how many bytes were read.
+func (b *bounded) end() int64 {
+	if a, ok := b.r.(interface{ abort() }); ok {
+		a.abort()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = true
+	return b.most - b.left
+}
+
+// answer is an upstream's body. Closing it gives the connection back.
+type answer struct {
+	r      io.Reader
+	cancel context.CancelFunc
+	pool   *pool
+	done   bool
+}
+
+func (a *answer) Read(p []byte) (int, error) {
+	if a.r == nil {
+		return 0, io.EOF
+	}
+	n, err := a.r.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%w: %w", errUpstreamBroke, err)
+	}
+	return n, err
+}
+
+// errUpstreamBroke is returned when an answer ended in its middle.
+var errUpstreamBroke = errors.New("the upstream broke off its answer")
+
+func (a *answer) Close() error {
+	if a.done {
+		return nil
+	}
+	a.done = true
+	var err error
+	if c, ok := a.r.(io.Closer); ok {
+		err = c.Close()
+	}
+	a.cancel()
+	a.pool.leave()
+	return err
+}

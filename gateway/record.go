@@ -1,0 +1,167 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+	"unsafe"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gatehouse/feed"
+	"gatehouse/id"
+	"gatehouse/snapshot"
+	"gatehouse/wire"
+)
+
+// The verdicts of exchanges.
+const (
+	passed   = "passed"   // the upstream answered
+	answered = "answered" // a policy did
+	refused  = "refused"
+	aborted  = "aborted" // the caller did not get the whole answer: Code says whose doing it was
+)
+
+// record writes the exchange's event and counts it. n is how many bytes of body were sent, err why not all were.
+func (g *Gateway) record(c *carrier, n int64, err error) {
+	x, e := &c.x, &c.event
+	total := time.Since(c.began)
+	e.Time, e.ID, e.Environment, e.Gateway, e.Revision = x.Now, borrow(x.ID), g.o.Environment, g.o.Name, c.view.Revision
+	e.Method, e.Host, e.Path, e.Protocol = borrow(x.Request.Method), borrow(x.Request.Authority), borrow(c.path), x.Protocol
+	e.Peer = borrow(x.KeepScratch(x.Peer.Addr().Unmap().AppendTo(x.Scratch())))
+	e.Status, e.Upstream, e.UpstreamTime, e.Total, e.ResponseBytes = x.Response.Status, c.target, c.asked, total, n
+	if c.body != nil {
+		e.RequestBytes = c.body.end()
+	}
+	if c.route != nil {
+		e.API, e.Operation, e.Route = x.Route.API, x.Route.Operation, x.Route.Route
+	}
+	if p := &x.Principal; p.Known() {
+		e.Organization = borrow(text(x, p.Organization, id.Organization))
+		e.Application = borrow(text(x, p.Application, id.Application))
+		e.Credential = borrow(text(x, p.Credential, id.Credential))
+	}
+	if r := &x.Grant; !r.None() {
+		e.Grant, e.Product, e.Plan = borrow(text(x, r.ID, id.Grant)), r.Terms.Product, r.Terms.Plan
+	}
+	e.Verdict, e.Rule, e.Fault, e.Code = passed, c.rule, "none", ""
+	switch {
+	case x.Refusal != nil:
+		e.Verdict, e.Fault, e.Code = refused, string(x.Refusal.Kind), x.Refusal.Code
+	case x.Answered():
+		e.Verdict = answered
+	}
+	if err != nil {
+		e.Verdict, e.Code = aborted, "client-gone"
+		if errors.Is(err, errUpstreamBroke) {
+			e.Code = "upstream-broke-off"
+		}
+	}
+	g.meters.exchange(e.Route, e.Status, e.Verdict, e.Rule, e.Fault, total, c.asked)
+	g.o.Events.Write(e)
+}
+
+// borrow shows bytes as a string without copying them. The string must not outlive the exchange: an event.Sink keeps
+// none.
+func borrow(v wire.View) string { return unsafe.String(unsafe.SliceData(v), len(v)) }
+
+// meters is what a gateway counts. Labels are bounded: routes and rules are those of the served revision, never a path
+// or an application.
+type meters struct {
+	registry  *prometheus.Registry
+	exchanges *prometheus.CounterVec
+	total     *prometheus.HistogramVec
+	upstream  *prometheus.HistogramVec
+	running   prometheus.Gauge
+	applyLag  prometheus.Histogram
+	lastSeq   prometheus.Gauge
+}
+
+// buckets are upper bounds in seconds: finer than usual below 5 ms, where a gateway's own cost is.
+var buckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+
+func newMeters(g *Gateway) *meters {
+	r := prometheus.NewRegistry()
+	in := prometheus.WrapRegistererWith(prometheus.Labels{"environment": g.o.Environment}, r)
+	m := &meters{registry: r,
+		exchanges: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatehouse_exchanges_total",
+			Help: "Exchanges by route, class of status, verdict, the rule that refused or answered, and the kind of fault."},
+			[]string{"route", "status", "verdict", "rule", "fault"}),
+		total: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gatehouse_exchange_seconds", Buckets: buckets,
+			Help: "Time from a request's head to the end of its answer."}, []string{"route"}),
+		upstream: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gatehouse_upstream_seconds", Buckets: buckets,
+			Help: "Time from asking the upstream to the head of its answer."}, []string{"route"}),
+		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_exchanges_running", Help: "Exchanges that run now."}),
+		applyLag: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gatehouse_feed_apply_seconds", Buckets: buckets,
+			Help: "Time from a change's commit to its being in force here, for changes of the last hour."}),
+		lastSeq: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_feed_seq", Help: "Number of the last entry of the feed that is in force."}),
+	}
+	gauge := func(name, help string, labels prometheus.Labels, value func() float64) {
+		in.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
+	}
+	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq)
+	gauge("gatehouse_feed_trouble", "1 while the feed stands still.", nil, func() float64 { return truth(g.follower.Trouble() != nil) })
+	gauge("gatehouse_ready", "1 when requests are served.", nil, func() float64 { return truth(g.Ready() == nil) })
+	const revision = "Revision of the manifest that is served, and the newest that arrived."
+	gauge("gatehouse_revision", revision, prometheus.Labels{"which": "served"}, func() float64 { return float64(g.View().Revision) })
+	gauge("gatehouse_revision", revision, prometheus.Labels{"which": "desired"}, func() float64 { _, d, _ := g.status(); return float64(d) })
+	const records = "Records in the access index."
+	for kind, count := range map[string]func(snapshot.Counts) int{
+		"organization": func(c snapshot.Counts) int { return c.Organizations }, "application": func(c snapshot.Counts) int { return c.Applications },
+		"credential": func(c snapshot.Counts) int { return c.Credentials }, "grant": func(c snapshot.Counts) int { return c.Grants },
+	} {
+		gauge("gatehouse_access_records", records, prometheus.Labels{"kind": kind}, func() float64 { return float64(count(g.access.Counts())) })
+	}
+	return m
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (m *meters) exchange(route string, status int, verdict, rule, fault string, total, asked time.Duration) {
+	if route == "" {
+		route = "none"
+	}
+	if rule == "" {
+		rule = "none"
+	}
+	m.exchanges.WithLabelValues(route, class(status), verdict, rule, fault).Inc()
+	m.total.WithLabelValues(route).Observe(total.Seconds())
+	if asked > 0 {
+		m.upstream.WithLabelValues(route).Observe(asked.Seconds())
+	}
+}
+
+func class(status int) string {
+	if status < 100 || status > 599 {
+		return "none"
+	}
+	return [...]string{"1xx", "2xx", "3xx", "4xx", "5xx"}[status/100-1]
+}
+
+// applied notes that an entry is in force. What is replayed at a start says nothing about how long a change takes.
+func (m *meters) applied(e feed.Entry, now time.Time) {
+	m.lastSeq.Set(float64(e.Seq))
+	if lag := now.Sub(e.Committed); lag >= 0 && lag < time.Hour {
+		m.applyLag.Observe(lag.Seconds())
+	}
+}
+
+// served forgets the series of routes that are not served any more.
+func (m *meters) served(r *snapshot.Routes, old *snapshot.Routes) {
+	still := map[string]bool{}
+	for _, route := range r.All {
+		still[route.Route] = true
+	}
+	for _, route := range old.All {
+		if !still[route.Route] {
+			gone := prometheus.Labels{"route": route.Route}
+			m.exchanges.DeletePartialMatch(gone)
+			m.total.DeletePartialMatch(gone)
+			m.upstream.DeletePartialMatch(gone)
+		}
+	}
+}

@@ -1,0 +1,373 @@
+package gateway
+
+// This file is the one place that knows net/http: its server in front of the pipeline, its transport behind. It carries
+// the first slice; http1 takes its place behind the same seam.
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/policy"
+	"gatehouse/snapshot"
+	"gatehouse/wire"
+)
+
+// Serve answers connections of the listener, which it closes, until the context ends; then it takes no new ones, lets
+// running exchanges end for up to Limits.Drain, and returns. It may be called for several listeners.
+func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	f := &stdFront{g: g}
+	s := &http.Server{
+		Handler:           f,
+		ReadHeaderTimeout: g.o.Limits.HeadTime,
+		IdleTimeout:       g.o.Limits.Idle,
+		MaxHeaderBytes:    g.o.Limits.Head, // net/http adds 4 KiB; fits() looks again
+		ErrorLog:          log.New(slogWriter{g.o.Log}, "", 0),
+	}
+	s.Protocols = new(http.Protocols)
+	s.Protocols.SetHTTP1(true)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(earlyListener{l, g}) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.o.Limits.Drain)
+	defer cancel()
+	err := s.Shutdown(bound)
+	if errors.Is(err, context.DeadlineExceeded) {
+		g.o.Log.Warn("exchanges were cut off", "environment", g.o.Environment, "after", g.o.Limits.Drain)
+		err = s.Close()
+	}
+	<-ended
+	f.running.Wait()
+	return err
+}
+
+type stdFront struct {
+	g       *Gateway
+	running sync.WaitGroup
+}
+
+// ServeHTTP takes one request through the pipeline.
+func (f *stdFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.running.Add(1)
+	defer f.running.Done()
+	c := f.g.take(r.Context())
+	s := &stdSender{w: w, control: http.NewResponseController(w), stall: f.g.o.Limits.Stall}
+	bad := s.fill(&c.x, r, f.g.o.Limits)
+	whole := f.g.exchange(c, s, bad)
+	f.g.give(c)
+	if !whole {
+		panic(http.ErrAbortHandler) // closes the connection, so that the caller notices
+	}
+}
+
+// stdSender is one request of net/http's server.
+type stdSender struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	stall   time.Duration
+}
+
+// fill makes the exchange's request from net/http's. Its error is what is wrong with the message.
+func (s *stdSender) fill(x *policy.Exchange, r *http.Request, most Limits) error {
+	keep := func(v string) wire.View { return x.KeepScratch(append(x.Scratch(), v...)) }
+	x.Protocol = r.Proto
+	x.Peer, _ = netip.ParseAddrPort(r.RemoteAddr)
+	q := &x.Request
+	q.Method, q.Scheme, q.Authority = keep(r.Method), "http", keep(strings.ToLower(r.Host))
+	if r.TLS != nil {
+		q.Scheme = "https"
+	}
+	size := len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			q.Fields.Add(keep(name), keep(v))
+			size += len(name) + len(v) + 4
+		}
+	}
+	q.Length = r.ContentLength
+	if r.Body != nil && r.Body != http.NoBody {
+		q.Body = &stdBody{r: r.Body, control: s.control, stall: s.stall}
+	}
+	switch {
+	case len(r.RequestURI) > most.Target:
+		return fault.Of(fault.TooLarge, "uri-too-long", "the address is longer than %d bytes", most.Target)
+	case size > most.Head:
+		return fault.Of(fault.TooLarge, "head-too-large", "the request's header fields are larger than %d bytes", most.Head)
+	case r.Method == http.MethodConnect:
+		return fault.Of(fault.Unsupported, "method-not-allowed", "this gateway opens no tunnels")
+	case r.ProtoMajor != 1 || r.ProtoMinor != 1 && r.ProtoMinor != 0:
+		return fault.Of(fault.Unsupported, "version-unsupported", "this gateway speaks HTTP/1.1")
+	case len(r.Header.Values("Content-Length")) > 1:
+		return malformed("there are several Content-Length fields")
+	}
+	return target(x, r.RequestURI)
+}
+
+// target reads path and query from the request's target: an address, or a path.
+func target(x *policy.Exchange, t string) error {
+	if scheme, rest, absolute := strings.Cut(t, "://"); absolute && !strings.HasPrefix(t, "/") {
+		if s := strings.ToLower(scheme); s != "http" && s != "https" {
+			return malformed("the address is not one of http")
+		}
+		at := strings.IndexAny(rest, "/?#")
+		if at < 0 {
+			at, rest = len(rest), rest+"/"
+		}
+		if t = rest[at:]; t[0] == '?' {
+			t = "/" + t
+		}
+	}
+	path, query, has := strings.Cut(t, "?")
+	normal, why := wire.NormalPath(x.Scratch(), wire.View(path))
+	if why != "" {
+		return malformed(why)
+	}
+	x.Request.Path = x.KeepScratch(append(x.Scratch(), normal...))
+	if !has {
+		return nil
+	}
+	for i := range len(query) {
+		if c := query[i]; c <= ' ' || c >= 0x7f || c == '#' {
+			return malformed("the query holds a character that must be escaped")
+		}
+	}
+	x.Request.Query = x.KeepScratch(append(x.Scratch(), query...))
+	if x.Request.Query == nil {
+		x.Request.Query = wire.View{}
+	}
+	return nil
+}
+
+func malformed(why string) error { return fault.Of(fault.Invalid, "malformed-request", "%s", why) }
+
+// stdBody is a request's body with a deadline for each part.
+type stdBody struct {
+	r       io.ReadCloser
+	control *http.ResponseController
+	stall   time.Duration
+	ended   bool
+}
+
+func (b *stdBody) Read(p []byte) (int, error) {
+	_ = b.control.SetReadDeadline(time.Now().Add(b.stall))
+	n, err := b.r.Read(p)
+	if err == nil {
+		return n, nil
+	}
+	b.ended = true
+	_ = b.control.SetReadDeadline(time.Time{}) // net/http waits in the background for the caller to go away
+	switch {
+	case err == io.EOF:
+		return n, err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, fault.Of(fault.Invalid, "request-timeout", "the request's body stopped coming").Because(err)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled):
+		return n, errClientGone
+	}
+	return n, fault.Of(fault.Invalid, "malformed-request", "the request's body cannot be read").Because(err)
+}
+
+// abort makes a Read that is running return, from another goroutine.
+func (b *stdBody) abort() { _ = b.control.SetReadDeadline(time.Unix(1, 0)) }
+
+// send writes the response. Header fields are written before the body is known to be readable: what fails later breaks
+// the connection.
+func (s *stdSender) send(x *policy.Exchange) (int64, error) {
+	h := s.w.Header()
+	for _, f := range x.Response.Fields {
+		if len(f.Name) > 0 {
+			h.Add(f.Name.String(), f.Value.String())
+		}
+	}
+	if _, set := h["Content-Type"]; !set {
+		h["Content-Type"] = nil // net/http must not guess
+	}
+	status := x.Response.Status
+	bodyless := x.Request.Method.EqualFold("HEAD") || status == http.StatusNoContent || status == http.StatusNotModified
+	if x.Response.Length >= 0 && status != http.StatusNoContent && !(status == http.StatusNotModified && x.Response.Length == 0) {
+		h.Set("Content-Length", itoa(x.Response.Length))
+	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.stall))
+	s.w.WriteHeader(status)
+	if bodyless || x.Response.Body == nil {
+		return 0, nil
+	}
+	n, err := s.copy(x.Response.Body, x.Response.Length < 0)
+	if err == nil {
+		for _, f := range x.Response.Trailer {
+			if len(f.Name) > 0 {
+				h.Add(http.TrailerPrefix+f.Name.String(), f.Value.String())
+			}
+		}
+	}
+	return n, err
+}
+
+// copy writes the body, each part at once when nobody knows how much is to come.
+func (s *stdSender) copy(r io.Reader, flush bool) (int64, error) {
+	buf := copyBuffers.Get().(*[copySize]byte)
+	defer copyBuffers.Put(buf)
+	var total int64
+	if flush {
+		_ = s.control.Flush()
+	}
+	for {
+		n, err := r.Read(buf[:])
+		if n > 0 {
+			_ = s.control.SetWriteDeadline(time.Now().Add(s.stall))
+			m, werr := s.w.Write(buf[:n])
+			total += int64(m)
+			if werr == nil && flush {
+				werr = s.control.Flush()
+			}
+			if werr != nil {
+				return total, errClientGone
+			}
+		}
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+const copySize = 32 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
+
+// stdAsker is net/http's transport for one upstream.
+type stdAsker struct {
+	t    *http.Transport
+	read time.Duration
+}
+
+func newStdAsker(u *snapshot.Upstream) asker {
+	t := &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: u.Connect}).DialContext,
+		TLSHandshakeTimeout:    u.Connect,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		ResponseHeaderTimeout:  u.Read,
+		MaxResponseHeaderBytes: 64 << 10, // twice what a request may have
+		MaxIdleConnsPerHost:    256,
+		IdleConnTimeout:        time.Minute,
+		DisableCompression:     true, // bodies pass as they are
+	}
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	return &stdAsker{t, u.Read}
+}
+
+func (a *stdAsker) close() { a.t.CloseIdleConnections() }
+
+func (a *stdAsker) ask(c *carrier, t snapshot.Target) error {
+	x := &c.x
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	r := (&http.Request{
+		Method: x.Request.Method.String(),
+		URL: &url.URL{Scheme: t.Scheme, Host: t.Host, Opaque: x.Request.Path.String(), RawQuery: x.Request.Query.String(),
+			ForceQuery: x.Request.Query != nil && len(x.Request.Query) == 0},
+		Host:          strings.TrimSuffix(strings.TrimSuffix(t.Host, ":80"), ":443"),
+		Header:        make(http.Header, len(x.Request.Fields)),
+		ContentLength: x.Request.Length,
+	}).WithContext(ctx)
+	for _, f := range x.Request.Fields {
+		if len(f.Name) > 0 {
+			r.Header.Add(f.Name.String(), f.Value.String())
+		}
+	}
+	if _, set := r.Header["User-Agent"]; !set {
+		r.Header["User-Agent"] = nil // net/http must not add its own
+	}
+	if x.Request.Body != nil {
+		r.Body = io.NopCloser(x.Request.Body)
+	}
+	answer, err := a.t.RoundTrip(r)
+	if err != nil {
+		defer cancel(nil)
+		return explainStd(ctx, err)
+	}
+	x.Response.Status, x.Response.Length = answer.StatusCode, answer.ContentLength
+	for name, values := range answer.Header {
+		for _, v := range values {
+			x.Response.Fields.AddString(name, v)
+		}
+	}
+	x.Response.Body = newStdAnswer(x, answer, cancel, a.read)
+	return nil
+}
+
+// explainStd says whose fault it is that there is no answer.
+func explainStd(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
+		return errClientGone
+	}
+	var slow net.Error
+	if errors.As(err, &slow) && slow.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		return fault.Of(fault.SlowUpstream, "upstream-timeout", "the service behind this gateway did not answer in time").Because(err)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return fault.Of(fault.BadUpstream, "upstream-unreachable", "the service behind this gateway cannot be reached").Because(err)
+	}
+	return fault.Of(fault.BadUpstream, "upstream-failed", "the service behind this gateway did not give a proper answer").Because(err)
+}
+
+// stdAnswer is an upstream's body, each part of which must come within the upstream's read deadline.
+type stdAnswer struct {
+	x      *policy.Exchange
+	r      *http.Response
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	read   time.Duration
+}
+
+func newStdAnswer(x *policy.Exchange, r *http.Response, cancel context.CancelCauseFunc, read time.Duration) *stdAnswer {
+	return &stdAnswer{x, r, cancel, time.AfterFunc(read, func() { cancel(os.ErrDeadlineExceeded) }), read}
+}
+
+func (a *stdAnswer) Read(p []byte) (int, error) {
+	a.timer.Reset(a.read)
+	n, err := a.r.Body.Read(p)
+	if err == io.EOF {
+		for name, values := range a.r.Trailer {
+			for _, v := range values {
+				a.x.Response.Trailer.AddString(name, v)
+			}
+		}
+		inbound(a.x.Response.Trailer)
+	}
+	return n, err
+}
+
+func (a *stdAnswer) Close() error {
+	a.timer.Stop()
+	err := a.r.Body.Close()
+	a.cancel(nil)
+	return err
+}
+
+// slogWriter takes what net/http logs.
+type slogWriter struct{ log *slog.Logger }
+
+func (w slogWriter) Write(b []byte) (int, error) {
+	w.log.Debug("net/http", "message", strings.TrimSpace(string(b)))
+	return len(b), nil
+}
