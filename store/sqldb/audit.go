@@ -29,8 +29,8 @@ const (
 	personalOf    = `SELECT name, value, salt, commitment FROM audit_personal WHERE entry = $1 ORDER BY place`
 	personalErase = `UPDATE audit_personal SET value = '', salt = $2 WHERE entry = $1`
 
-	hashAdd = `INSERT INTO audit_hashes (place, hash) VALUES ($1, $2)`
-	hashGet = `SELECT hash FROM audit_hashes WHERE place = $1`
+	hashAdd   = `INSERT INTO audit_hashes (place, hash) VALUES ($1, $2)`
+	hashesGet = `SELECT hash FROM audit_hashes WHERE place BETWEEN $1 AND $2 ORDER BY place`
 
 	checkpointAdd    = `INSERT INTO audit_checkpoints (size, note, at) VALUES ($1, $2, $3)`
 	checkpointNewest = `SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1`
@@ -142,20 +142,30 @@ func (t *tx) Seal(ctx context.Context, i id.ID, seq int64, hashes [][32]byte) er
 	return err
 }
 
+func scanHash(r row) (h [32]byte, err error) {
+	var b []byte
+	if err = r.Scan(&b); err == nil && copy(h[:], b) != len(h) {
+		err = fmt.Errorf("a hash of the log has %d bytes", len(b))
+	}
+	return h, err
+}
+
 func (t *tx) TreeHashes(ctx context.Context, indexes []int64) ([][32]byte, error) {
-	out := make([][32]byte, len(indexes))
-	for i, place := range indexes {
-		h, err := get(ctx, t, func(r row) (h [32]byte, err error) {
-			var b []byte
-			if err = r.Scan(&b); err == nil && copy(h[:], b) != len(h) {
-				err = fmt.Errorf("hash %d of the log has %d bytes", place, len(b))
-			}
-			return h, err
-		}, "hash of the log", hashGet, place)
+	out := make([][32]byte, 0, len(indexes))
+	for i := 0; i < len(indexes); {
+		k := i + 1 // those that follow one another are read together
+		for k < len(indexes) && indexes[k] == indexes[k-1]+1 {
+			k++
+		}
+		hs, err := all(ctx, t, scanHash, hashesGet, indexes[i], indexes[k-1])
 		if err != nil {
 			return nil, err
 		}
-		out[i] = h
+		if len(hs) != k-i {
+			return nil, fault.New(fault.NotFound, "of the hashes %d to %d of the log some are not there", indexes[i], indexes[k-1])
+		}
+		out = append(out, hs...)
+		i = k
 	}
 	return out, nil
 }
