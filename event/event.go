@@ -13,7 +13,7 @@ type Exchange struct {
 	Method        string
 	Host          string
 	Path          string // without the query, which may hold secrets
-	Status        int
+	Status        int    // 0 when nothing was answered
 	Peer          string // address of the client
 	API           string
 	Operation     string
@@ -25,10 +25,10 @@ type Exchange struct {
 	Grant         string
 	Product       string
 	Plan          string
-	Verdict       string // "passed", "answered" or "refused"
+	Verdict       string // "passed", "answered", "refused", or "aborted": the caller did not get the whole answer
 	Rule          string // the policy that refused or answered
 	Fault         string // the kind of the fault, "none" otherwise
-	Code          string // its stable name
+	Code          string // its stable name; of an aborted one "client-gone" or "upstream-broke-off"
 	RequestBytes  int64
 	ResponseBytes int64
 	UpstreamTime  time.Duration // from the first byte sent to the head received
@@ -36,5 +36,6 @@ type Exchange struct {
 	Protocol      string // "HTTP/1.1", "HTTP/2.0"
 }
 
-// Sink takes events. Write must not keep e, and must not block for long: what it cannot take in time it counts as lost.
+// Sink takes events. Write must not keep e nor any string in it: they are borrowed from the exchange. It must not block:
+// what it cannot take it counts as lost.
 type Sink interface{ Write(e *Exchange) }
