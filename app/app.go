@@ -192,7 +192,9 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 		return err
 	}
 	defer func() {
-		err = errors.Join(err, s.events.Close())
+		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err = errors.Join(err, s.events.Close(flush))
 		for _, c := range s.sinks {
 			err = errors.Join(err, c.Close())
 		}
