@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -51,6 +52,7 @@ type Started struct {
 	Operations string            `json:"operations"`
 	SignIn     string            `json:"sign_in,omitempty"` // one-time link, in development
 	Mail       string            `json:"mail,omitempty"`    // where letters are shown, in development
+	Events     string            `json:"events,omitempty"`  // the file with the events, if it is one
 	Took       time.Duration     `json:"-"`
 }
 
@@ -64,6 +66,8 @@ type serving struct {
 	gateways []*served
 	events   *event.Lines
 	sinks    []io.Closer
+
+	eventFile string // where events go, if it is a file
 
 	failed chan error
 	wait   sync.WaitGroup
@@ -336,7 +340,7 @@ func (s *serving) publish(ctx context.Context, bundle manifest.Bundle) error {
 
 // started waits until every gateway that has something to serve serves it.
 func (s *serving) started(ctx context.Context, portalURL string, operationsAt net.Listener) (Started, error) {
-	st := Started{Portal: portalURL, Gateways: map[string]string{}, Operations: address(s.Config.Operations, operationsAt)}
+	st := Started{Portal: portalURL, Gateways: map[string]string{}, Operations: address(s.Config.Operations, operationsAt), Events: s.eventFile}
 	deadline := time.NewTimer(startTime)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -388,17 +392,22 @@ func (unset) Send(context.Context, mail.Letter) error {
 
 // openEvents opens where exchanges are told.
 func (s *serving) openEvents() (*event.Lines, error) {
+	to := s.Config.Events
+	if to == "" && s.Config.Dev {
+		to = filepath.Join(s.Config.Data, "events.jsonl")
+	}
 	var w io.Writer
-	switch s.Config.Events {
-	case "none", "":
+	switch to {
+	case "none":
 		w = io.Discard
-	case "stdout":
+	case "", "stdout":
 		w = s.Events
 	default:
-		f, err := os.OpenFile(s.Config.Events, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+		f, err := os.OpenFile(to, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
-			return nil, fmt.Errorf("events cannot be written to %s: %w", s.Config.Events, cause(err))
+			return nil, fmt.Errorf("events cannot be written to %s: %w. Choose another file with %s", to, cause(err), config.Setting{Name: "events"}.Variable())
 		}
+		s.eventFile = to
 		s.sinks = append(s.sinks, f)
 		w = f
 	}

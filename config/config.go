@@ -19,7 +19,7 @@ type Config struct {
 	Operations Listener // health, metrics and profiles; no TLS
 	SMTP       SMTP
 	Secrets    map[string]secret.Value // by the names that manifests use
-	Events     string                  // where exchanges are told: "stdout", "none" or a file
+	Events     string                  // where exchanges are told: "stdout", "none" or a file; "" is stdout, in development a file in Data
 	LogLevel   slog.Level
 	LogFormat  string // "text" or "json"
 }
@@ -51,7 +51,6 @@ func Default() Config {
 		Operations: Listener{Listen: "127.0.0.1:8003"},
 		SMTP:       SMTP{Port: 587, TLS: "starttls"},
 		Secrets:    map[string]secret.Value{},
-		Events:     "stdout",
 		LogFormat:  "text",
 	}
 }

@@ -29,7 +29,7 @@ func Settings() []Setting {
 		{"manifest", "folder of a manifest: its environments are made at start, and in development it is published", text(func(c *Config) *string { return &c.Manifest })},
 		{"dev", "development conveniences: letters are shown, not sent; refused unless every listener is on loopback (default false)", truth(func(c *Config) *bool { return &c.Dev })},
 		{"example", "run the example upstream, in development (default false)", truth(func(c *Config) *bool { return &c.Example })},
-		{"events", "where each exchange is told as a line of JSON: stdout, none or a file (default stdout)", text(func(c *Config) *string { return &c.Events })},
+		{"events", "where each exchange is told as a line of JSON: stdout, none or a file (default stdout; in development events.jsonl in the data folder)", text(func(c *Config) *string { return &c.Events })},
 		{"log.level", "debug, info, warn or error (default info)", func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{"log.format", "text or json (default text)", oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json")},
 		{"smtp.host", "server that letters are given to", text(func(c *Config) *string { return &c.SMTP.Host })},

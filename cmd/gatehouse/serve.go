@@ -96,7 +96,7 @@ func (c *cli) run(conf config.Config) error {
 		handler = slog.NewJSONHandler(c.err, options)
 	}
 	events := c.out
-	if c.format == "json" && conf.Events == "stdout" {
+	if c.format == "json" {
 		events = io.Discard // standard output is one JSON object then
 	}
 	s := app.Serve{Config: conf, Version: version, Log: slog.New(handler), Events: events, Ready: c.ready}
@@ -122,6 +122,9 @@ func (c *cli) ready(s app.Started) {
 		fmt.Fprintf(w, "  %-16s %s\n", "gateway "+name, s.Gateways[name])
 	}
 	fmt.Fprintf(w, "  %-16s %s\n  %-16s %s\n", "portal", s.Portal, "operations", s.Operations)
+	if s.Events != "" {
+		fmt.Fprintf(w, "  %-16s %s\n", "events", s.Events)
+	}
 	if s.Mail != "" {
 		fmt.Fprintf(w, "  %-16s %s\n", "letters", s.Mail)
 	}
