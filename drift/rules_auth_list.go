@@ -1,5 +1,7 @@
 package drift
 
+import "slices"
+
 func authRules() []Rule {
 	const area = AreaAuth
 	return []Rule{
@@ -195,16 +197,17 @@ func pairExempt(v *pairing, a, b *Policy) {
 }
 
 func selfConditional(p *probe, q *Policy) {
-	w := q.Auth.Ways.Value
-	if w.Open() {
-		return
-	}
-	if c := w.MaybeOpen(); c != nil && c.Client {
-		l := DependsOn(w, string(c.Text), q.Auth.Ways.Origin)
+	for _, w := range q.Auth.Ways.Value {
+		c := w.When
+		if c == nil || !c.Client || !slices.ContainsFunc(q.Auth.Ways.Value, func(o Way) bool { return o.implies(w) && !w.implies(o) }) {
+			continue
+		}
+		l := DependsOn(q.Auth.Ways.Value, string(c.Text), q.Auth.Ways.Origin)
 		if c.Origin.File != "" {
 			l.Origin = c.Origin
 		}
-		p.found("auth.ways", l, "authentication is left out when "+Mask(string(c.Text))+", which the caller decides")
+		p.found("auth.ways", l, "less is asked when "+Mask(string(c.Text))+", which the caller decides")
+		return
 	}
 }
 

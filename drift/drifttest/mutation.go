@@ -40,7 +40,8 @@ type Mutation struct {
 	Rule      string
 	File      string
 	Old, New  string
-	Self      bool // found in the weakened environment alone
+	Also      [2]string // a second replacement in the same file
+	Self      bool      // found in the weakened environment alone
 	Tier      drift.Tier
 	Direction drift.Direction // of the pair finding; default: B weaker
 }
@@ -68,7 +69,11 @@ func Mutate(t *testing.T, read drift.Reader, good Files, list []Mutation) (found
 				tier = drift.Prod
 			}
 			a := Read(t, read, good, "a", tier)
-			b := Read(t, read, good.With(t, m.File, m.Old, m.New), "b", tier)
+			weak := good.With(t, m.File, m.Old, m.New)
+			if m.Also[0] != "" {
+				weak = weak.With(t, m.File, m.Also[0], m.Also[1])
+			}
+			b := Read(t, read, weak, "b", tier)
 			if m.Self {
 				if fs := Named(drift.Compare([]*drift.Environment{a}, drift.Settings{Now: now}), m.Rule); len(fs) > 0 {
 					t.Fatalf("found before it was seeded: %+v", fs[0])

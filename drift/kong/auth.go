@@ -78,12 +78,20 @@ func (r *reader) auth(rt *route, on map[string]*plugin, p *drift.Policy) {
 	// Custom code may authenticate: then nothing is said about whether the route is open.
 	if len(p.Auth.Ways.Value) == 0 {
 		for _, name := range sortedNames(on) {
-			if name == "pre-function" || name == "post-function" || !bundled(name) {
+			if (view{r, on[name], rt}).mayAuthenticate() {
 				p.Auth.Ways = drift.Unknown[drift.Ways]("custom code may authenticate: "+name, on[name].node.Origin(on[name].scope))
 				break
 			}
 		}
 	}
+}
+
+// mayAuthenticate reports whether code of somebody's own runs before the upstream is called.
+func (v view) mayAuthenticate() bool {
+	if v.p.name != "pre-function" && v.p.name != "post-function" {
+		return !bundled(v.p.name)
+	}
+	return v.either("certificate", "rewrite", "access", "functions") != nil
 }
 
 func leafState(v view) drift.State {
