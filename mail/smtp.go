@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	netmail "net/mail"
 	"strings"
 	"time"
@@ -107,24 +108,37 @@ func (s *SMTP) Send(ctx context.Context, l Letter) error {
 	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: nobody's out-of-office should answer
 	m.SetBodyString(gomail.TypeTextPlain, l.Text)
 
-	c, err := s.client()
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	c, err := s.client(ctx)
 	if err != nil {
 		return fmt.Errorf("mail to %s: %w", s.o.Host, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
 	if err := c.DialAndSendWithContext(ctx, m); err != nil {
 		return fault.New(fault.Unavailable, "the mail server did not take the letter").Because(err)
 	}
 	return nil
 }
 
-// client makes a client for one letter: they are not for use by several goroutines.
-func (s *SMTP) client() (*gomail.Client, error) {
-	opts := []gomail.Option{gomail.WithTimeout(dialTimeout), gomail.WithoutNoop()}
+// client makes a client for one letter: they are not for use by several goroutines. Its connection ends with ctx.
+func (s *SMTP) client(ctx context.Context) (*gomail.Client, error) {
 	conf := s.o.Config
 	if conf == nil {
 		conf = &tls.Config{ServerName: s.o.Host, MinVersion: tls.VersionTLS12}
+	}
+	wait := dialTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline))
+	}
+	opts := []gomail.Option{gomail.WithTimeout(max(wait, time.Millisecond)), gomail.WithoutNoop()}
+	if s.o.TLS != TLS { // there the library must dial itself, else it takes the connection for a plain one
+		opts = append(opts, gomail.WithDialContextFunc(func(dialing context.Context, network, address string) (net.Conn, error) {
+			c, err := (&net.Dialer{}).DialContext(dialing, network, address)
+			if err == nil {
+				context.AfterFunc(ctx, func() { _ = c.Close() })
+			}
+			return c, err
+		}))
 	}
 	switch s.o.TLS {
 	case TLS:
