@@ -115,7 +115,7 @@ func serve(t *testing.T, s *server, implicit, offer bool) {
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(l) }()
-	t.Cleanup(func() { srv.Close(); <-done })
+	t.Cleanup(func() { _ = srv.Close(); _ = l.Close(); <-done }) // Close before Serve leaves the listener open
 }
 
 func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
