@@ -50,6 +50,9 @@ func (c *Config) file(file string, data []byte) []fault.Field {
 	bad := func(line int, format string, args ...any) []fault.Field {
 		return []fault.Field{{Pointer: fmt.Sprintf("%s:%d", file, line), Text: fmt.Sprintf(format, args...)}}
 	}
+	if len(strings.TrimSpace(string(data))) == 0 {
+		return nil
+	}
 	var doc yaml.Node
 	if err := yaml.Load(data, &doc); err != nil {
 		return bad(0, "is not one YAML document: %v", err)
