@@ -56,7 +56,7 @@ type Schema struct {
 	Enum        []string
 	Properties  []Property
 	Items       *Schema
-	Recursive   string // the name of the schema that stands here again, where it contains itself
+	Recursive   string // the name of a schema that is not written out here, because it stands further up already or is too large
 }
 
 // Property is one property of an object.

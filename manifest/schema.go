@@ -12,18 +12,18 @@ import (
 // Bounds of the schemas that a document is shown with. Schemas may contain each other, so that a small document could
 // stand for an endless page.
 const (
-	maxParts  = 2_000   // of one schema, written out
-	maxModels = 500_000 // built for one document
-	maxEnum   = 200
+	maxParts = 2_000 // of one schema, written out: what does not fit is named only
+	maxEnum  = 200
 )
 
 // schemas makes what the API reference shows of schemas.
 type schemas struct {
 	*openapi
-	built map[*yaml.Node]*Schema // those that hold nothing that is cut because of where they stood
-	parts map[*Schema]int        // how many parts one has, written out
-	made  int
-	stack []*yaml.Node // being built
+	whole map[*yaml.Node]*Schema // of bodies and parameters
+	built map[*yaml.Node]*Schema // parts of those, where they are the same wherever they stand
+	parts map[*Schema]int        // how many parts a built one has, written out
+	left  int                    // how many more parts fit
+	stack []*yaml.Node           // being built
 }
 
 // of is the schema at a node, which may be nil.
@@ -31,8 +31,17 @@ func (s *schemas) of(n *yaml.Node, at string) *Schema {
 	if n == nil {
 		return &Schema{Type: "any"}
 	}
-	out, _ := s.build(n, at)
-	return out
+	t, _, ok := s.refs.follow(n, at)
+	if !ok {
+		return &Schema{Type: "any"}
+	}
+	out := s.whole[t]
+	if out == nil {
+		s.left = maxParts
+		out, _ = s.build(t, at)
+		s.whole[t] = out
+	}
+	return s.besides(n, out)
 }
 
 // besides gives a schema that is named by a reference the description that stands beside the reference.
@@ -46,18 +55,18 @@ func (s *schemas) besides(n *yaml.Node, m *Schema) *Schema {
 	}
 	own := *m
 	own.Description = d.Value
-	s.parts[&own] = s.parts[m]
 	return &own
 }
 
-// build returns the schema, and the least index in the stack of a schema at which it was cut: below len(stack) when what
-// it holds depends on where it stands.
+// build returns the schema, and the least index in the stack at which it, or a part of it, was cut because it stands there
+// already; -1 when something did not fit. At len(stack) or more it is the same wherever it stands.
 func (s *schemas) build(n *yaml.Node, at string) (*Schema, int) {
 	free := len(s.stack)
 	t, name, ok := s.refs.follow(n, at)
 	if !ok {
 		return &Schema{Type: "any"}, free
 	}
+	s.left--
 	if t.Kind == yaml.ScalarNode && t.ShortTag() == "!!bool" { // a schema that takes everything, or nothing
 		if t.Value == "false" {
 			return &Schema{Type: "nothing"}, free
@@ -68,39 +77,30 @@ func (s *schemas) build(n *yaml.Node, at string) (*Schema, int) {
 		s.bad(n, at, "a schema must be a mapping, not %s", shape(t))
 		return &Schema{Type: "any"}, free
 	}
-	if done := s.built[t]; done != nil {
+	if i := slices.Index(s.stack, t); i >= 0 {
+		return s.cut(t, at, cmp.Or(name, "this")), i
+	}
+	done := s.built[t]
+	if done != nil && s.parts[done] <= s.left {
+		s.left -= s.parts[done] - 1
 		return done, free
 	}
-	if i := slices.Index(s.stack, t); i >= 0 {
-		return &Schema{Type: "object", Recursive: cmp.Or(name, "this")}, i
+	if done != nil || s.left < 0 || free > maxDepth {
+		return s.cut(t, at, cmp.Or(name, "more")), -1
 	}
-	if s.made++; s.made > maxModels || len(s.stack) > maxDepth {
-		return &Schema{Type: "any", Recursive: name}, free
-	}
+	before := s.left
 	s.stack = append(s.stack, t)
 	out, cut := s.fields(t, at)
 	s.stack = s.stack[:free]
-	s.parts[out] = s.size(out)
-	if s.parts[out] > maxParts { // too much for a page: its name must do
-		out = &Schema{Type: out.Type, Description: out.Description, Recursive: cmp.Or(name, "more")}
-		s.parts[out] = 1
-	}
 	if cut >= free {
-		s.built[t] = out
-		cut = free
+		s.built[t], s.parts[out] = out, 1+before-s.left
 	}
 	return out, cut
 }
 
-func (s *schemas) size(m *Schema) int {
-	n := 1
-	for _, p := range m.Properties {
-		n += max(1, s.parts[p.Schema])
-	}
-	if m.Items != nil {
-		n += max(1, s.parts[m.Items])
-	}
-	return n
+// cut is a schema that is named only.
+func (s *schemas) cut(t *yaml.Node, at, name string) *Schema {
+	return &Schema{Type: cmp.Or(strings.Join(s.types(t, at), " or "), "object"), Recursive: name}
 }
 
 func (s *schemas) fields(n *yaml.Node, at string) (*Schema, int) {
@@ -124,6 +124,10 @@ func (s *schemas) fields(n *yaml.Node, at string) (*Schema, int) {
 	}
 	if props := s.object(n, at, "properties"); props != nil {
 		for i := 0; i+1 < len(props.Content); i += 2 {
+			if s.left < 0 {
+				out.Recursive, cut = "more", -1
+				break
+			}
 			name := props.Content[i].Value
 			child, c := s.build(props.Content[i+1], at+"/properties/"+escape(name))
 			cut = min(cut, c)
@@ -141,6 +145,10 @@ func (s *schemas) fields(n *yaml.Node, at string) (*Schema, int) {
 		}
 	}
 	for i, part := range s.list(n, at, "allOf") {
+		if s.left < 0 {
+			out.Recursive, cut = "more", -1
+			break
+		}
 		child, c := s.build(part, fmt.Sprintf("%s/allOf/%d", at, i))
 		cut = min(cut, c)
 		out.join(child)
@@ -174,6 +182,10 @@ func (s *schemas) alternatives(n *yaml.Node, at, word string, out *Schema, types
 	list := s.list(n, at, word)
 	bare := len(*types) == 0
 	for i, part := range list {
+		if s.left < 0 {
+			out.Recursive, cut = "more", -1
+			break
+		}
 		child, c := s.build(part, fmt.Sprintf("%s/%s/%d", at, word, i))
 		cut = min(cut, c)
 		if bare && !slices.Contains(*types, child.Type) {
