@@ -27,6 +27,7 @@ type body struct {
 	trailer *wire.Fields
 	memory  []byte       // where trailer fields are kept
 	wanted  func() error // called before the first wait: the peer waits to be told to send
+	call    *Call        // of an answer
 }
 
 func (b *body) reset(src *source, ends uint8, length int64, trailer *wire.Fields) {
@@ -42,6 +43,14 @@ func (b *body) whole() bool { return b.over && b.err == nil && b.ends != byClose
 
 // Ready reports whether the next Read will not wait for the peer.
 func (b *body) Ready() bool { return b.over || b.src.unread() > 0 }
+
+// Close ends the call whose answer it belongs to, as Done does. To a request's body it does nothing.
+func (b *body) Close() error {
+	if b.call != nil {
+		b.call.Done()
+	}
+	return nil
+}
 
 // Read returns content as it comes, and io.EOF after the last.
 func (b *body) Read(p []byte) (int, error) {

@@ -21,6 +21,7 @@ type Call struct {
 	// protocol go to the upstream. It may be nil.
 	Exchange *Exchange
 	Head     time.Duration // how long to wait for the answer's head; 0: the upstream's Patience
+	Total    time.Duration // how long the upstream may take for everything, the answer's content too; 0: no such bound
 
 	link    *link
 	head    head
@@ -142,7 +143,10 @@ func (c *Call) ask(f framing, content []byte, stream bool) error {
 	if c.tried > 1 {
 		at = now()
 	}
-	s.silence = c.wait(at)
+	s.silence, s.until = c.wait(at), 0
+	if c.Total > 0 {
+		s.until = c.started.add(c.Total)
+	}
 	out, ok := appendRequest(s.buf[:0], c.Request, f)
 	if !ok {
 		return ErrUnsendable
@@ -296,6 +300,7 @@ func (c *Call) final() error {
 		c.body.reset(s, byClose, 0, nil)
 		m.Body = &c.body
 	}
+	c.body.call = c
 	return nil
 }
 

@@ -31,6 +31,7 @@ type Exchange struct {
 	parsed  bool  // the head is complete
 	sending *Call // an upstream that still takes the body from another goroutine
 	sent    int64
+	content int64
 	tellGo  func() error
 }
 
@@ -66,6 +67,9 @@ func (e *Exchange) Started() bool { return e.state != unanswered }
 
 // Sent is how many bytes were written to the client, heads included.
 func (e *Exchange) Sent() int64 { return e.sent }
+
+// Content is how many bytes of content were read for the answer, all of which were written when Respond returned nil.
+func (e *Exchange) Content() int64 { return e.content }
 
 // Received is how many bytes of the request's content were read.
 func (e *Exchange) Received() int64 { return e.body.total }
@@ -212,6 +216,7 @@ func (e *Exchange) carry(b []byte, content io.Reader, left int64, chunked bool, 
 		}
 		n, err := content.Read(space)
 		if n > 0 {
+			e.content += int64(n)
 			if chunked {
 				b = appendChunk(b, n)
 			} else {
@@ -301,7 +306,7 @@ func (e *Exchange) restart() {
 	e.body.none(&e.src)
 	e.Upgrade, e.state, e.refused = nil, unanswered, Fine
 	e.closing, e.expects, e.parsed = false, false, false
-	e.sending, e.sent = nil, 0
+	e.sending, e.sent, e.content = nil, 0, 0
 }
 
 // begin sets up the exchange after a head of n bytes.

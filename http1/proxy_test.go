@@ -108,6 +108,13 @@ func (p *proxy) reasons() []http1.Reason {
 	return append([]http1.Reason(nil), p.refused...)
 }
 
+// failures returns the errors of the handler so far.
+func (p *proxy) failures() []error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]error(nil), p.errors...)
+}
+
 // lastError waits for an error of the handler.
 func (p *proxy) lastError(t *testing.T) error {
 	t.Helper()

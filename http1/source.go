@@ -18,6 +18,7 @@ type source struct {
 	spare   []byte // the buffer with the head, while the body is read through another one
 	alarm   *alarm
 	silence time.Duration // how long a read may wait
+	until   instant       // when no read may wait any more; 0: never
 	halted  *atomic.Bool  // a read that waits is to end
 }
 
@@ -61,7 +62,11 @@ func (s *source) room() {
 func (s *source) read(p []byte) (int, error) {
 	for {
 		began := now()
-		s.alarm.arm(began, s.silence)
+		patience := s.patience(began)
+		if patience <= 0 {
+			return 0, os.ErrDeadlineExceeded
+		}
+		s.alarm.arm(began, patience)
 		if s.halted.Load() {
 			return 0, errHalted
 		}
@@ -75,13 +80,21 @@ func (s *source) read(p []byte) (int, error) {
 			if s.halted.Load() {
 				return 0, errHalted
 			}
-			if now().sub(began) < s.silence { // armed by somebody else
+			if now().sub(began) < patience { // armed by somebody else
 				s.alarm.forget()
 				continue
 			}
 		}
 		return 0, err
 	}
+}
+
+// patience is how long a read that begins at that instant may wait.
+func (s *source) patience(at instant) time.Duration {
+	if s.until == 0 {
+		return s.silence
+	}
+	return min(s.silence, s.until.sub(at))
 }
 
 // halt ends a read that waits in another goroutine, and all later ones.

@@ -130,8 +130,8 @@ func cut(list []byte) (element, rest []byte) {
 	return trim(list), nil
 }
 
-// lookalike reports whether some program may take the name for one that frames or routes a message: without its hyphens
-// and marks it is one of them. name is not itself one of them.
+// lookalike reports whether some program may take the name for one that frames or routes a message: its letters alone are
+// one of them. name is not itself one of them.
 func lookalike(name []byte) bool {
 	if len(name) > 32 {
 		return false
@@ -142,7 +142,7 @@ func lookalike(name []byte) bool {
 		if 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
 		}
-		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+		if 'a' <= c && c <= 'z' {
 			letters[n] = c
 			n++
 		}

@@ -215,7 +215,7 @@ func (l *link) close() {
 // roundTrip writes out and waits for the first bytes of an answer, which it puts into the source. On plain TCP the
 // wait is armed before the write, so that no read is tried in vain; what is there before the write is not an answer.
 func (l *link) roundTrip(at instant, out []byte) error {
-	l.reading.arm(at, l.src.silence)
+	l.reading.arm(at, l.src.patience(at))
 	if l.raw == nil {
 		l.writing.arm(at, l.u.patience.Write)
 		if _, err := l.nc.Write(out); err != nil {
