@@ -1,0 +1,518 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"gatehouse/credential"
+	"gatehouse/event"
+	"gatehouse/fault"
+	"gatehouse/feed"
+	"gatehouse/gateway"
+	"gatehouse/id"
+	"gatehouse/manifest"
+	"gatehouse/policy"
+	"gatehouse/policy/anonymous"
+	"gatehouse/policy/apikey"
+	"gatehouse/policy/cors"
+	"gatehouse/policy/granted"
+	"gatehouse/policy/headers"
+	"gatehouse/policy/limit"
+	"gatehouse/policy/requestsize"
+	"gatehouse/secret"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func kinds() []policy.Kind {
+	return []policy.Kind{anonymous.Kind(), apikey.Kind(), granted.Kind(), granted.WithoutKind(), limit.Kind(), cors.Kind(),
+		headers.Kind(), requestsize.Kind()}
+}
+
+// A line is the control plane's end of a feed, in memory.
+type line struct {
+	key ed25519.PrivateKey
+
+	mu       sync.Mutex
+	entries  []feed.Entry
+	changed  chan struct{}
+	receipts []feed.Receipt
+	told     chan struct{}
+	deaf     bool // gives no hints
+}
+
+func newLine(t *testing.T) *line {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &line{key: key, changed: make(chan struct{}), told: make(chan struct{})}
+}
+
+// publish appends an entry and returns its number.
+func (l *line) publish(t *testing.T, k feed.Kind, key string, payload any) int64 {
+	t.Helper()
+	raw, err := json.Marshal(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var after feed.Position
+	if n := len(l.entries); n > 0 {
+		after = l.entries[n-1].Position()
+	}
+	version := int64(1)
+	if r, ok := payload.(feed.Revision); ok {
+		version = r.Number
+	}
+	e, err := feed.Seal(after, feed.Entry{Environment: "live", Epoch: 1, Kind: k, Key: key, Version: version, Payload: raw, Committed: time.Now()},
+		func(digest string) []byte { return feed.Sign(l.key, digest) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.entries = append(l.entries, e)
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return e.Seq
+}
+
+func (l *line) Tail(_ context.Context, environment string, after feed.Position, limit int) ([]feed.Entry, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if environment != "live" || after.Seq > int64(len(l.entries)) {
+		return nil, fault.New(fault.Conflict, "position %d is not in the feed", after.Seq)
+	}
+	rest := l.entries[after.Seq:]
+	return append([]feed.Entry(nil), rest[:min(limit, len(rest))]...), nil
+}
+
+func (l *line) Changed(_ string, seq int64) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if int64(len(l.entries)) > seq && !l.deaf {
+		now := make(chan struct{})
+		close(now)
+		return now
+	}
+	if l.deaf {
+		return nil
+	}
+	return l.changed
+}
+
+func (l *line) Acknowledge(_ context.Context, r feed.Receipt) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.receipts = append(l.receipts, r)
+	close(l.told)
+	l.told = make(chan struct{})
+	return nil
+}
+
+// receipt waits for one that satisfies.
+func (l *line) receipt(t *testing.T, want func(feed.Receipt) bool) feed.Receipt {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for {
+		l.mu.Lock()
+		told := l.told
+		for _, r := range l.receipts {
+			if want(r) {
+				l.mu.Unlock()
+				return r
+			}
+		}
+		l.mu.Unlock()
+		select {
+		case <-told:
+		case <-deadline:
+			t.Fatalf("no such receipt among %+v", l.receipts)
+		}
+	}
+}
+
+// kept is an event sink that keeps copies.
+type kept struct {
+	mu     sync.Mutex
+	events []map[string]any
+	more   chan struct{}
+}
+
+func (k *kept) Write(e *event.Exchange) {
+	var m map[string]any
+	if err := json.Unmarshal(event.Append(nil, e), &m); err != nil {
+		panic(err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.events = append(k.events, m)
+	close(k.more)
+	k.more = make(chan struct{})
+}
+
+// of waits for the event of a request id.
+func (k *kept) of(t *testing.T, id string) map[string]any {
+	t.Helper()
+	return k.where(t, func(e map[string]any) bool { return e["id"] == id })
+}
+
+func (k *kept) where(t *testing.T, want func(map[string]any) bool) map[string]any {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for {
+		k.mu.Lock()
+		more := k.more
+		for _, e := range k.events {
+			if want(e) {
+				k.mu.Unlock()
+				return e
+			}
+		}
+		k.mu.Unlock()
+		select {
+		case <-more:
+		case <-deadline:
+			t.Fatal("there is no such event")
+		}
+	}
+}
+
+// A clock that tests move.
+type clock struct {
+	mu  sync.Mutex
+	off time.Duration
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.off)
+}
+
+func (c *clock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.off += d
+}
+
+// A house is a real gateway on a real listener, in front of a real upstream, behind a feed.
+type house struct {
+	t        *testing.T
+	g        *gateway.Gateway
+	line     *line
+	events   *kept
+	clock    *clock
+	addr     string // of the gateway
+	upstream *httptest.Server
+	app, org id.ID
+	revision int64
+	client   *http.Client
+}
+
+// files is the manifest of the tests; %s is the upstream's address.
+func files(upstream, extra string) manifest.Bundle {
+	return manifest.Bundle{
+		"gatehouse.yaml": []byte(strings.ReplaceAll(strings.ReplaceAll(testManifest, "UPSTREAM", upstream), "# EXTRA", extra)),
+		"eid.json":       []byte(testDocument),
+	}
+}
+
+const testManifest = `gatehouse: 1
+environments: [{name: live}, {name: test}]
+upstreams:
+  - name: eid
+    targets: ["UPSTREAM"]
+    timeouts: {connect: 1s, read: 300ms, total: 2s}
+    present: [{header: Eid-Gateway-Secret, secret: eid-gateway}]
+apis:
+  - name: eid
+    openapi: eid.json
+    path: /eid/v1
+    upstream: eid
+    upstream_path: /v1
+    policies:
+      - api_key: {bearer: true}
+      - grant
+      - rate_limit
+      - request_size: {max: 64KB}
+      - cors: {origins: ["https://partner.example"], headers: [Content-Type, X-API-Key]}
+      - headers: {response: {set: {X-From: gateway}, remove: [Server]}}
+    operations:
+      - {id: health, remove: [api_key, grant, rate_limit], policies: [anonymous]}
+      - {id: upload, policies: [{request_size: {max: 1MB}}]}
+      - {id: hidden, expose: false}
+      - {id: many, policies: [{rate_limit: {by: application, windows: [{name: big, requests: 1000000, per: 1s}]}}]}
+# EXTRA
+products:
+  - name: starter
+    operations: [{api: eid}]
+    scopes: {read: Read., write: Write.}
+    plans:
+      - name: free
+        limits: [{name: burst, requests: 5, per: 10s}, {name: day, requests: 1000, per: 24h}]
+        approval: {automatic: true}
+        longest: 90d
+`
+
+const testDocument = `{"openapi":"3.1.0","info":{"title":"eid","version":"1"},
+"components":{"securitySchemes":{"key":{"type":"apiKey","in":"header","name":"X-API-Key"}}},
+"paths":{
+ "/whoami":{"get":{"operationId":"whoami","security":[{"key":["read"]}],"responses":{"200":{"description":"ok"}}}},
+ "/many":{"get":{"operationId":"many","security":[{"key":["read"]}],"responses":{"200":{"description":"ok"}}}},
+ "/things/{id}":{"get":{"operationId":"thing","security":[{"key":["read"]}],"responses":{"200":{"description":"ok"}},
+   "parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string"}}]},
+   "delete":{"operationId":"drop","security":[{"key":["write"]}],"responses":{"204":{"description":"ok"}},
+   "parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string"}}]}},
+ "/things/secret":{"get":{"operationId":"hidden","security":[{"key":["read"]}],"responses":{"200":{"description":"ok"}}}},
+ "/upload":{"post":{"operationId":"upload","security":[{"key":["read"]}],"responses":{"200":{"description":"ok"}}}},
+ "/health":{"get":{"operationId":"health","security":[],"responses":{"200":{"description":"ok"}}}}
+}}`
+
+type setup struct {
+	upstream http.Handler
+	limits   gateway.Limits
+	secrets  map[string]string
+	bundle   manifest.Bundle // instead of files(…)
+}
+
+func start(t *testing.T, s setup) *house {
+	t.Helper()
+	if s.upstream == nil {
+		s.upstream = http.HandlerFunc(echo)
+	}
+	if s.secrets == nil {
+		s.secrets = map[string]string{"eid-gateway": "let me in"}
+	}
+	h := &house{t: t, line: newLine(t), events: &kept{more: make(chan struct{})}, clock: &clock{}, upstream: httptest.NewServer(s.upstream)}
+	t.Cleanup(h.upstream.Close)
+	transport := &http.Transport{}
+	h.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	t.Cleanup(transport.CloseIdleConnections)
+
+	h.org, h.app = id.New(id.Organization, time.Now()), id.New(id.Application, time.Now())
+	h.line.publish(t, feed.KindOrganization, string(h.org), feed.Organization{ID: h.org, Name: "Acme", Live: true})
+	h.line.publish(t, feed.KindApplication, string(h.app), feed.Application{ID: h.app, Organization: h.org, Name: "Shop", Live: true})
+	if s.bundle == nil {
+		s.bundle = files(h.upstream.URL, "")
+	}
+	h.revise(s.bundle)
+	h.run(s)
+	return h
+}
+
+// run makes the gateway and waits until it serves.
+func (h *house) run(s setup) {
+	t := h.t
+	var logged bytes.Buffer
+	var mu sync.Mutex
+	g, err := gateway.New(gateway.Options{Environment: "live", Name: "gw-1", Source: h.line, Key: h.line.key.Public().(ed25519.PublicKey),
+		Kinds: kinds(), Events: h.events, Now: h.clock.now, Limits: s.limits,
+		Log: slog.New(slog.NewTextHandler(writer(func(b []byte) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return logged.Write(b)
+		}), nil)),
+		Secrets: func(name string) (secret.Value, bool) {
+			v, ok := s.secrets[name]
+			return secret.New(v), ok
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.g, h.addr = g, l.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := g.Follow(ctx); err != nil {
+			t.Errorf("Follow: %v", err)
+		}
+	})
+	wg.Go(func() {
+		if err := g.Serve(ctx, l); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		h.client.CloseIdleConnections()
+		cancel()
+		wg.Wait()
+		if t.Failed() {
+			mu.Lock()
+			defer mu.Unlock()
+			t.Logf("the gateway's log:\n%s", logged.String())
+		}
+	})
+	h.wait("the gateway is ready", func() bool { return g.Ready() == nil })
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
+
+// wait polls for a condition that nothing announces.
+func (h *house) wait(what string, ok func() bool) {
+	h.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("it never came about that %s; readiness: %v", what, h.g.Ready())
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// revise publishes a bundle as the next revision.
+func (h *house) revise(b manifest.Bundle) int64 {
+	h.revision++
+	return h.line.publish(h.t, feed.KindRevision, "live", feed.Revision{Number: h.revision, Digest: b.Digest(), Bundle: b.Encode()})
+}
+
+// inForce waits until the gateway says that the entry is.
+func (h *house) inForce(seq int64) {
+	h.line.receipt(h.t, func(r feed.Receipt) bool { return r.Position.Seq >= seq })
+}
+
+// issue publishes a fresh key and returns it with what can be published again, changed.
+func (h *house) issue(bound ...id.ID) (string, feed.Credential) {
+	key, public, hash := credential.NewKey("live")
+	c := feed.Credential{ID: id.New(id.Credential, time.Now()), Application: h.app, Kind: "api_key", PublicID: public, Hash: hash[:],
+		Grants: bound, Live: true, Expires: time.Now().Add(24 * time.Hour)}
+	h.put(c)
+	return key.Reveal(), c
+}
+
+func (h *house) put(payload any) int64 {
+	switch p := payload.(type) {
+	case feed.Credential:
+		return h.line.publish(h.t, feed.KindCredential, string(p.ID), p)
+	case feed.Grant:
+		return h.line.publish(h.t, feed.KindGrant, string(p.ID), p)
+	case feed.Application:
+		return h.line.publish(h.t, feed.KindApplication, string(p.ID), p)
+	case feed.Organization:
+		return h.line.publish(h.t, feed.KindOrganization, string(p.ID), p)
+	}
+	panic(fmt.Sprintf("what is a %T", payload))
+}
+
+func (h *house) grant(scopes ...string) feed.Grant {
+	g := feed.Grant{ID: id.New(id.Grant, time.Now()), Application: h.app, Product: "starter", Plan: "free", Scopes: scopes,
+		From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour), State: "active"}
+	h.inForce(h.put(g))
+	return g
+}
+
+// call is one request; do sends it and reads the whole answer.
+type call struct {
+	method, path, key string
+	header            http.Header
+	body              io.Reader
+}
+
+type answer struct {
+	status  int
+	header  http.Header
+	body    string
+	problem struct {
+		Type, Title, Detail, Instance, Rule string
+		Status                              int
+		RequestID                           string `json:"request_id"`
+	}
+}
+
+func (h *house) do(c call) answer {
+	h.t.Helper()
+	if c.method == "" {
+		c.method = "GET"
+	}
+	r, err := http.NewRequest(c.method, "http://"+h.addr+c.path, c.body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for name, values := range c.header {
+		r.Header[name] = values
+	}
+	if c.key != "" {
+		r.Header.Set("X-API-Key", c.key)
+	}
+	res, err := h.client.Do(r)
+	if err != nil {
+		h.t.Fatalf("%s %s: %v", c.method, c.path, err)
+	}
+	return read(h.t, res)
+}
+
+func read(t *testing.T, res *http.Response) answer {
+	t.Helper()
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("reading the answer: %v", err)
+	}
+	a := answer{status: res.StatusCode, header: res.Header, body: string(b)}
+	if res.Header.Get("Content-Type") == "application/problem+json" && len(b) > 0 {
+		if err := json.Unmarshal(b, &a.problem); err != nil {
+			t.Fatalf("the problem is no JSON: %v: %s", err, b)
+		}
+		if a.problem.Status != a.status || a.problem.RequestID == "" || a.problem.RequestID != a.header.Get("Gatehouse-Request-Id") ||
+			a.problem.Title == "" || a.problem.Detail == "" || a.problem.Rule == "" || !strings.HasPrefix(a.problem.Type, "/problems/") {
+			t.Errorf("the problem lacks something: %d %s", a.status, b)
+		}
+	}
+	return a
+}
+
+// want checks status and problem type; "" is no problem.
+func (a answer) want(t *testing.T, status int, kind string) {
+	t.Helper()
+	got := strings.TrimPrefix(a.problem.Type, "/problems/")
+	if a.status != status || got != kind {
+		t.Errorf("answered %d %q, want %d %q: %.300s", a.status, got, status, kind, a.body)
+	}
+}
+
+// echo is an upstream that answers what it got.
+func echo(w http.ResponseWriter, r *http.Request) {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.WriteHeader(400)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Gatehouse-Grant", "forged by the upstream")
+	w.Header().Set("Server", "upstream/1")
+	w.Header().Set("Alt-Svc", `h3=":443"`)
+	_ = json.NewEncoder(w).Encode(map[string]any{"method": r.Method, "uri": r.RequestURI, "host": r.Host, "header": r.Header, "body": string(b)})
+}
+
+type echoed struct {
+	Method, URI, Host, Body string
+	Header                  http.Header
+}
+
+func (a answer) echoed(t *testing.T) (e echoed) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(a.body), &e); err != nil {
+		t.Fatalf("the upstream's answer: %v: %s", err, a.body)
+	}
+	return e
+}
