@@ -15,8 +15,9 @@ import (
 // A conn is a client's connection. One goroutine serves it.
 //
 // On plain TCP it waits inside of one RawConn.Read: what arrives while a request is served is remembered by the poller
-// there, so no read has to be tried before waiting. After a read that filled its space another one is tried, and an
-// end of the stream that came together with the last bytes is found when the connection goes from warm to cold.
+// there, so that between requests no read has to be tried before waiting. What the poller cannot tell is an end of the
+// stream that came together with the last bytes: within a message and after the first one another read is tried, later
+// it is found when the connection goes from warm to cold.
 type conn struct {
 	s       *Server
 	nc      net.Conn
@@ -31,6 +32,7 @@ type conn struct {
 	since   instant // when the phase began
 	fd      uintptr // valid within stepRaw
 	one     [1]byte
+	served  int  // requests
 	inStep  bool // RawConn.Read holds the connection's read side
 	ended   bool // the peer has ended its side
 	over    bool // no further request is read
@@ -132,6 +134,7 @@ func (c *conn) exchange() {
 	}
 	e.src.settle()
 	e.restart()
+	c.served++
 	c.enter(isWarm, now())
 }
 
@@ -198,10 +201,11 @@ func (c *conn) stepRaw(fd uintptr) bool {
 		if c.over || e.parsed && !waits(e) {
 			return true
 		}
-		if n < len(space) { // that was all there was
+		if n < len(space) && e.src.w == 0 && c.served > 1 { // that was all there was
 			c.prepare(e.at)
 			return false
 		}
+		c.prepare(e.at)
 	}
 }
 
