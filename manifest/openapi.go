@@ -48,7 +48,7 @@ func readDocument(ds *diagnostics, file string, data []byte) *Document {
 	r.refs.check()
 	r.models = schemas{openapi: r, whole: map[*yaml.Node]*Schema{}, built: map[*yaml.Node]*Schema{}, parts: map[*Schema]int{}}
 	r.samples = map[*yaml.Node]string{}
-	r.known(root, "", rootFields)
+	(&structure{r, grammar()}).walk(root, "", "root")
 	r.info()
 	r.schemes()
 	if n, _ := get(root, "security"); n != nil {
@@ -145,24 +145,8 @@ func (r *openapi) list(n *yaml.Node, at, name string) []*yaml.Node {
 	return v.Content
 }
 
-var (
-	rootFields      = strings.Fields("openapi info jsonSchemaDialect servers paths webhooks components security tags externalDocs $self")
-	pathFields      = strings.Fields("$ref summary description servers parameters additionalOperations")
-	operationFields = strings.Fields("tags summary description externalDocs operationId parameters requestBody responses callbacks deprecated security servers")
-	parameterFields = strings.Fields("name in description required deprecated allowEmptyValue style explode allowReserved schema example examples content")
-	methods         = strings.Fields("get put post delete options head patch trace query")
-)
-
-// known warns about fields that OpenAPI does not have: they are mostly misspelt ones.
-func (r *openapi) known(n *yaml.Node, at string, fields ...[]string) {
-	all := slices.Concat(fields...)
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k := n.Content[i]
-		if !slices.Contains(all, k.Value) && !strings.HasPrefix(k.Value, "x-") {
-			r.warn(k, at+"/"+escape(k.Value), "is no field of OpenAPI here%s", meant(k.Value, all))
-		}
-	}
-}
+// methods is the fields of a path that are operations.
+var methods = strings.Fields("get put post delete options head patch trace query")
 
 func (r *openapi) info() {
 	n, key := get(r.root, "info")
@@ -219,7 +203,6 @@ func (r *openapi) pathItem(key, item *yaml.Node, at string, names []string) {
 		r.bad(item, at, "must be a mapping from methods, not %s", shape(n))
 		return
 	}
-	r.known(n, at, pathFields, methods)
 	shared := r.list(n, at, "parameters")
 	for _, m := range methods {
 		if op := r.object(n, at, m); op != nil {
@@ -244,7 +227,6 @@ func (r *openapi) pathItem(key, item *yaml.Node, at string, names []string) {
 }
 
 func (r *openapi) operation(key, n *yaml.Node, at, method, template string, shared []*yaml.Node, names []string) {
-	r.known(n, at, operationFields)
 	op := DocOperation{Method: method, Path: template, Line: key.Line,
 		ID: r.text(n, at, "operationId"), Summary: r.text(n, at, "summary"), Description: r.text(n, at, "description"),
 		Deprecated: r.flag(n, at, "deprecated")}

@@ -58,9 +58,6 @@ func (r *openapi) parameter(item *yaml.Node, at string, names []string) (Paramet
 		r.bad(item, at, "must be a mapping, not %s", shape(n))
 		return Parameter{}, false
 	}
-	if n == item {
-		r.known(n, at, parameterFields)
-	}
 	p := Parameter{Name: r.text(n, at, "name"), In: r.text(n, at, "in"), Description: r.text(n, at, "description"), Required: r.flag(n, at, "required")}
 	switch {
 	case p.Name == "":
@@ -97,9 +94,6 @@ func (r *openapi) requestBody(item *yaml.Node, at string) *Body {
 	if n.Kind != yaml.MappingNode {
 		r.bad(item, at, "must be a mapping, not %s", shape(n))
 		return nil
-	}
-	if n == item {
-		r.known(n, at, strings.Fields("description content required"))
 	}
 	content := r.object(n, at, "content")
 	if content == nil {
@@ -142,9 +136,6 @@ func (r *openapi) responses(key, n *yaml.Node, at string) []Response {
 		if t.Kind != yaml.MappingNode {
 			r.bad(item, below, "must be a mapping, not %s", shape(t))
 			continue
-		}
-		if t == item {
-			r.known(t, below, strings.Fields("summary description headers content links"))
 		}
 		a := Response{Status: status.Value, Description: cmp.Or(r.text(t, below, "description"), r.text(t, below, "summary"))}
 		if content := r.object(t, below, "content"); content != nil {
