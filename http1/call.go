@@ -117,6 +117,8 @@ func (c *Call) framing(content []byte, stream bool) framing {
 		case "POST", "PUT", "PATCH":
 			f.length = 0
 		}
+	case m.Length < 0 && !stream && len(m.Trailer) == 0:
+		f.length = int64(len(content)) // the chunks were whole
 	case m.Length < 0:
 		f.chunked = true
 	}
@@ -158,7 +160,12 @@ func (c *Call) ask(f framing, content []byte, stream bool) error {
 			defer s.bufs.put(bulk)
 			out = append(bulk[:0], out...)
 		}
-		if err := l.roundTrip(at, append(out, content...)); err != nil {
+		if f.chunked {
+			out = appendWhole(out, content, c.Request.Trailer)
+		} else {
+			out = append(out, content...)
+		}
+		if err := l.roundTrip(at, out); err != nil {
 			return err
 		}
 		return c.answer(f)

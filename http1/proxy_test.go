@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ type proxy struct {
 	upstream *http1.Upstream
 	addr     string
 	calls    sync.Pool
+	dials    atomic.Int64 // that succeeded
 
 	mu      sync.Mutex
 	refused []http1.Reason
@@ -31,6 +33,13 @@ func newProxy(t testing.TB, addr string, set func(*proxy)) *proxy {
 	t.Helper()
 	bufs := &http1.Buffers{Poison: true}
 	p := &proxy{server: &http1.Server{Buffers: bufs}, upstream: &http1.Upstream{Address: addr, Buffers: bufs}}
+	p.upstream.Dial = func(ctx context.Context) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+		if err == nil {
+			p.dials.Add(1)
+		}
+		return c, err
+	}
 	p.server.Handler = p.handle
 	p.server.Refused = func(e *http1.Exchange, r http1.Reason) (string, []byte) {
 		p.mu.Lock()

@@ -101,9 +101,9 @@ func (u *recorder) serve(c net.Conn, kept *bytes.Buffer) {
 func (u *recorder) take(p *proxy) []string {
 	for {
 		u.mu.Lock()
-		n := len(u.open)
+		accepted, open := len(u.conns), len(u.open)
 		u.mu.Unlock()
-		if n == p.upstream.Idle() {
+		if accepted == int(p.dials.Load()) && open == p.upstream.Idle() {
 			break
 		}
 		time.Sleep(20 * time.Microsecond)

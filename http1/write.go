@@ -133,6 +133,15 @@ func appendChunk(b []byte, n int) []byte {
 	return append(b, "\r\n"...)
 }
 
+// appendWhole appends a chunked body of one chunk.
+func appendWhole(b, content []byte, trailer wire.Fields) []byte {
+	if len(content) > 0 {
+		b = append(strconv.AppendInt(b, int64(len(content)), 16), "\r\n"...)
+		b = append(append(b, content...), "\r\n"...)
+	}
+	return appendTrailer(b, trailer)
+}
+
 // visible reports whether b has no space, control byte or byte beyond ASCII.
 func visible(b []byte) bool {
 	for _, c := range b {
