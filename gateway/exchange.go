@@ -42,9 +42,10 @@ var errClientGone = errors.New("the caller went away")
 
 // carrier is the memory of one exchange, used again for the next.
 type carrier struct {
-	x     policy.Exchange
-	ctx   context.Context // ends when the caller is gone
-	event event.Exchange
+	x      policy.Exchange
+	ctx    context.Context // ends when the caller is gone
+	asking context.Context // ends with the upstream's time as well
+	event  event.Exchange
 
 	view   *snapshot.View
 	route  *snapshot.Route

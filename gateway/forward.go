@@ -35,7 +35,7 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 
 	p.enter()
 	var cancel context.CancelFunc
-	c.ctx, cancel = context.WithTimeoutCause(c.ctx, u.Total, errTotal)
+	c.asking, cancel = context.WithTimeoutCause(c.ctx, u.Total, errTotal)
 	target := p.turn(u)
 	c.target = target.Host
 	asked := time.Now()
@@ -73,7 +73,7 @@ func (g *Gateway) explain(c *carrier, err error) error {
 	switch {
 	case errors.As(err, &f) && f.Kind != fault.BadUpstream && f.Kind != fault.SlowUpstream: // the caller's own
 		return f
-	case errors.Is(context.Cause(c.ctx), errTotal):
+	case errors.Is(context.Cause(c.asking), errTotal):
 		f = fault.Of(fault.SlowUpstream, "upstream-timeout", "the service behind this gateway did not answer in time").Because(err)
 	case errors.Is(err, errClientGone):
 		return err
@@ -133,10 +133,16 @@ func (b *bounded) failed() error {
 
 // end waits for a Read that is running and lets no further one through. It returns how many bytes were read.
 func (b *bounded) end() int64 {
-	if a, ok := b.r.(interface{ abort() }); ok {
-		a.abort()
+	if !b.mu.TryLock() { // a Read is running
+		a, can := b.r.(interface{ abort(yes bool) })
+		if can {
+			a.abort(true)
+		}
+		b.mu.Lock()
+		if can && b.err == nil {
+			a.abort(false) // it had come to its end by itself
+		}
 	}
-	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.over = true
 	return b.most - b.left

@@ -52,7 +52,7 @@ func (g *Gateway) record(c *carrier, n int64, err error) {
 	}
 	if err != nil {
 		e.Verdict, e.Code = aborted, "client-gone"
-		if errors.Is(err, errUpstreamBroke) {
+		if errors.Is(err, errUpstreamBroke) && c.ctx.Err() == nil {
 			e.Code = "upstream-broke-off"
 		}
 	}

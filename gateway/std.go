@@ -35,6 +35,8 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       g.o.Limits.Idle,
 		MaxHeaderBytes:    g.o.Limits.Head, // net/http adds 4 KiB; fits() looks again
 		ErrorLog:          log.New(slogWriter{g.o.Log}, "", 0),
+
+		DisableGeneralOptionsHandler: true,
 	}
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
@@ -71,16 +73,22 @@ func (f *stdFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	bad := s.fill(&c.x, r, f.g.o.Limits)
 	whole := f.g.exchange(c, s, bad)
 	f.g.give(c)
+	if s.body != nil && !s.body.ended { // net/http reads on, to keep the connection, or until this
+		_ = s.control.SetReadDeadline(time.Now().Add(min(s.stall, linger)))
+	}
 	if !whole {
 		panic(http.ErrAbortHandler) // closes the connection, so that the caller notices
 	}
 }
+
+const linger = 2 * time.Second // for a caller that still sends to see its answer
 
 // stdSender is one request of net/http's server.
 type stdSender struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	stall   time.Duration
+	body    *stdBody // of the request; nil: none
 }
 
 // fill makes the exchange's request from net/http's. Its error is what is wrong with the message.
@@ -102,7 +110,9 @@ func (s *stdSender) fill(x *policy.Exchange, r *http.Request, most Limits) error
 	}
 	q.Length = r.ContentLength
 	if r.Body != nil && r.Body != http.NoBody {
-		q.Body = &stdBody{r: r.Body, control: s.control, stall: s.stall}
+		s.body = &stdBody{r: r.Body, control: s.control, stall: s.stall}
+		q.Body = s.body
+		_ = s.control.EnableFullDuplex() // an answer does not wait for the rest of the body
 	}
 	switch {
 	case len(r.RequestURI) > most.Target:
@@ -170,12 +180,15 @@ func (b *stdBody) Read(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	b.ended = true
-	_ = b.control.SetReadDeadline(time.Time{}) // net/http waits in the background for the caller to go away
+	late := errors.Is(err, os.ErrDeadlineExceeded)
+	if !late {
+		_ = b.control.SetReadDeadline(time.Time{}) // net/http waits in the background for the caller to go away
+	}
 	switch {
 	case err == io.EOF:
+		b.ended = true
 		return n, err
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case late:
 		return n, fault.Of(fault.Invalid, "request-timeout", "the request's body stopped coming").Because(err)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled):
 		return n, errClientGone
@@ -183,8 +196,14 @@ func (b *stdBody) Read(p []byte) (int, error) {
 	return n, fault.Of(fault.Invalid, "malformed-request", "the request's body cannot be read").Because(err)
 }
 
-// abort makes a Read that is running return, from another goroutine.
-func (b *stdBody) abort() { _ = b.control.SetReadDeadline(time.Unix(1, 0)) }
+// abort makes a Read that is running return, from another goroutine; abort(false) takes that back.
+func (b *stdBody) abort(yes bool) {
+	if yes {
+		_ = b.control.SetReadDeadline(time.Unix(1, 0))
+	} else {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+}
 
 // send writes the response. Header fields are written before the body is known to be readable: what fails later breaks
 // the connection.
@@ -279,7 +298,7 @@ func (a *stdAsker) close() { a.t.CloseIdleConnections() }
 
 func (a *stdAsker) ask(c *carrier, t snapshot.Target) error {
 	x := &c.x
-	ctx, cancel := context.WithCancelCause(c.ctx)
+	ctx, cancel := context.WithCancelCause(c.asking)
 	r := (&http.Request{
 		Method: x.Request.Method.String(),
 		URL: &url.URL{Scheme: t.Scheme, Host: t.Host, Opaque: x.Request.Path.String(), RawQuery: x.Request.Query.String(),
