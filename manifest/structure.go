@@ -236,7 +236,7 @@ var rules = map[string]func(n *yaml.Node, minor string) string{
 // mayReserve reports whether reserved characters may stand in a parameter as they are.
 func mayReserve(n *yaml.Node, in, minor string) bool {
 	style, _ := get(n, "style")
-	return in == "query" || minor == "3.2" && (in == "path" || in == "cookie" && style != nil && style.Value == "form")
+	return in == "query" || minor == "3.2" && (in == "path" || in == "cookie" && (style == nil || style.Value == "form"))
 }
 
 // carries is what a parameter or header wants of the fields that say what it holds.
