@@ -1,0 +1,193 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"gatehouse/application"
+	"gatehouse/control"
+	"gatehouse/credential"
+	"gatehouse/grant"
+	"gatehouse/id"
+	"gatehouse/identity"
+	"gatehouse/snapshot"
+)
+
+// Grant is a grant and how it stands now.
+type Grant struct {
+	grant.Grant
+	Standing string `json:"standing"`
+}
+
+func (a *api) grantOf(g grant.Grant) Grant {
+	g.Scopes, g.ApprovedBy = list(g.Scopes), list(g.ApprovedBy)
+	return Grant{g, g.Standing(a.Now())}
+}
+
+// grants adds the rights.
+func (a *api) grants() {
+	c := a.Control
+	const path = "/api/grants"
+	add(a, operation{id: "grants", method: http.MethodGet, path: path, tag: tagGrants,
+		summary: "List grants", doc: "Of your organization; for staff all.",
+	}, func(ctx context.Context, in *struct {
+		Caller
+		Paging
+		Select
+		Ending time.Time `query:"ending" doc:"Only active ones whose end is before this" example:"2027-01-31T00:00:00Z"`
+	}) (*Page[Grant], error) {
+		f := in.filter()
+		f.Ending = in.Ending
+		l, err := c.Grants(ctx, in.actor(), f, in.page())
+		return paged(l, err, a.grantOf)
+	})
+	add(a, operation{id: "grant", method: http.MethodGet, path: path + "/{id}", tag: tagGrants,
+		summary: "Show a grant", doc: "Who, what, where, why, from, until.",
+	}, func(ctx context.Context, in *Object) (*Versioned[Grant], error) {
+		g, err := c.Grant(ctx, in.actor(), in.object())
+		return versioned(a.grantOf(g), g.Version, err)
+	})
+	type turn = func(context.Context, identity.Actor, id.ID, int64, string) (grant.Grant, error)
+	turned := func(o operation, t turn) {
+		o.tag = tagGrants
+		deed(a, o, func(ctx context.Context, who identity.Actor, i id.ID, version int64, reason string) (Grant, int64, error) {
+			g, err := t(ctx, who, i, version, reason)
+			return a.grantOf(g), g.Version, err
+		})
+	}
+	turned(operation{id: "suspendGrant", path: path + "/{id}/suspend", summary: "Stop a grant until it is resumed",
+		doc: "The next call under it is refused. Its end does not move. For an operator, approver or admin."}, c.SuspendGrant)
+	turned(operation{id: "resumeGrant", path: path + "/{id}/resume", summary: "End a suspension",
+		doc: "For an operator, approver or admin."}, c.ResumeGrant)
+	turned(operation{id: "endGrant", path: path + "/{id}/end", summary: "End a grant for good",
+		doc: "For an operator, approver or admin, or an owner or developer of the organization."}, c.EndGrant)
+}
+
+// Credential is a credential and whether it proves anything now.
+type Credential struct {
+	credential.Credential
+	Live bool `json:"live"`
+}
+
+func (a *api) credentialOf(c credential.Credential) Credential {
+	return Credential{c, c.Live(a.Now())}
+}
+
+// NewKey is what an API key is made from.
+type NewKey struct {
+	Application id.ID   `json:"application" doc:"Which application it proves" example:"app_01kas0v2m8c4y6n0q3r5t7w9xz"`
+	Environment string  `json:"environment" doc:"Where; it is unknown everywhere else" example:"live"`
+	Name        string  `json:"name" doc:"To know it again" example:"web server"`
+	Lifetime    string  `json:"lifetime,omitempty" doc:"For how long, such as 90d; the longest that the plans allow, when left out" example:"90d"`
+	Grants      []id.ID `json:"grants,omitempty" doc:"Bind it to these grants; all of the application's there, when left out" example:"gr_01kas0v2m8c4y6n0q3r5t7w9xz"`
+}
+
+// Issued is a fresh credential with its key, told once.
+type Issued struct {
+	Credential Credential `json:"credential"`
+	Key        string     `json:"key"`
+}
+
+// credentials adds what applications prove themselves with.
+func (a *api) credentials() {
+	c := a.Control
+	const path = "/api/credentials"
+	add(a, operation{id: "issueKey", method: http.MethodPost, path: path, tag: tagCredentials, status: http.StatusCreated,
+		summary: "Issue an API key",
+		doc: `The key is in this answer and in none after it: only its hash is stored. Sent again with the same Idempotency-Key, the answer
+is 409 already-issued. The application needs a grant in that environment. For an owner or developer: nobody of the platform
+ever sees a partner's key.`,
+	}, func(ctx context.Context, in *struct {
+		Caller
+		Once
+		Body NewKey
+	}) (*Made[Issued], error) {
+		n := in.Body
+		lifetime, err := span("/lifetime", n.Lifetime)
+		if err != nil {
+			return nil, err
+		}
+		v, key, err := c.IssueKey(ctx, in.actor(), control.NewKey{Application: n.Application, Environment: n.Environment, Name: n.Name,
+			Lifetime: lifetime, Grants: n.Grants, Once: in.Key})
+		return made(path, v.ID, Issued{a.credentialOf(v), key.Reveal()}, v.Version, err)
+	})
+	add(a, operation{id: "credentials", method: http.MethodGet, path: path, tag: tagCredentials,
+		summary: "List credentials", doc: "Of your organization; for staff all. No secret is in it.",
+	}, func(ctx context.Context, in *struct {
+		Caller
+		Paging
+		Organization string `query:"organization" doc:"Only of this organization" example:"org_01kas0v2m8c4y6n0q3r5t7w9xz"`
+		Application  string `query:"application" doc:"Only of this application" example:"app_01kas0v2m8c4y6n0q3r5t7w9xz"`
+	}) (*Page[Credential], error) {
+		l, err := c.Credentials(ctx, in.actor(), id.ID(in.Organization), id.ID(in.Application), in.page())
+		return paged(l, err, a.credentialOf)
+	})
+	add(a, operation{id: "credential", method: http.MethodGet, path: path + "/{id}", tag: tagCredentials,
+		summary: "Show a credential", doc: "One of your organization's; for staff any. No secret is in it.",
+	}, func(ctx context.Context, in *Object) (*Versioned[Credential], error) {
+		v, err := c.Credential(ctx, in.actor(), in.object())
+		return versioned(a.credentialOf(v), v.Version, err)
+	})
+	deed(a, operation{id: "revokeCredential", path: path + "/{id}/revoke", tag: tagCredentials,
+		summary: "End a credential at once and for good",
+		doc:     "The next call with it is refused; ask /api/in-force/{id} where that is so. For an owner or developer, an operator or admin.",
+	}, func(ctx context.Context, who identity.Actor, i id.ID, version int64, reason string) (Credential, int64, error) {
+		v, err := c.RevokeCredential(ctx, who, i, version, reason)
+		return a.credentialOf(v), v.Version, err
+	})
+}
+
+// Reach is what an application can call at one instant.
+type Reach struct {
+	Application application.Application `json:"application"`
+	At          time.Time               `json:"at"`
+	Seq         map[string]int64        `json:"seq"`
+	Operations  []Reachable             `json:"operations" nullable:"false"`
+}
+
+// Reachable is one operation that it can call, and by what right.
+type Reachable struct {
+	Environment string    `json:"environment"`
+	API         string    `json:"api"`
+	Operation   string    `json:"operation"`
+	Method      string    `json:"method"`
+	Path        string    `json:"path"`
+	Grant       id.ID     `json:"grant,omitempty"`
+	Product     string    `json:"product,omitempty"`
+	Plan        string    `json:"plan,omitempty"`
+	Scopes      []string  `json:"scopes,omitempty" nullable:"false"`
+	Until       time.Time `json:"until,omitzero"`
+	Windows     []Window  `json:"windows,omitempty" nullable:"false"`
+	Credentials []id.ID   `json:"credentials,omitempty" nullable:"false"`
+	Closed      string    `json:"closed,omitempty"`
+}
+
+// Window is one limit that applies.
+type Window struct {
+	Name     string  `json:"name"`
+	Requests int64   `json:"requests"`
+	Seconds  float64 `json:"seconds"`
+	Burst    int64   `json:"burst"`
+}
+
+func reachOf(r control.Reach) Reach {
+	out := Reach{r.Application, r.At, r.Seq, make([]Reachable, 0, len(r.Operations))}
+	for _, o := range r.Operations {
+		out.Operations = append(out.Operations, reachableOf(o))
+	}
+	return out
+}
+
+func reachableOf(o snapshot.Reachable) Reachable {
+	v := Reachable{Environment: o.Environment, API: o.API, Operation: o.Operation, Method: o.Method, Path: o.Path, Grant: o.Grant, Product: o.Product,
+		Plan: o.Plan, Scopes: o.Scopes, Until: o.Until, Credentials: o.Credentials, Closed: o.Closed}
+	for _, w := range o.Windows {
+		burst := w.Burst
+		if burst == 0 {
+			burst = w.Requests
+		}
+		v.Windows = append(v.Windows, Window{w.Name, w.Requests, w.Per.Seconds(), burst})
+	}
+	return v
+}
