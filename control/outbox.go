@@ -69,22 +69,21 @@ func (c *Control) sendOne(ctx context.Context, l store.Posted) error {
 	if ctx.Err() != nil {
 		return ctx.Err() // the lease runs out and it is tried again
 	}
-	tries := l.Tries + 1
-	over := failure != nil && (tries >= letterTries || fault.KindOf(failure) == fault.Invalid)
+	over := failure != nil && (l.Tries >= letterTries || fault.KindOf(failure) == fault.Invalid)
 	if over {
-		c.Log.Error("letter given up", "letter", l.ID, "tries", tries, "error", failure)
+		c.Log.Error("letter given up", "letter", l.ID, "tries", l.Tries, "error", failure)
 	}
 	return c.update(ctx, identity.Actor{Class: identity.System}, "sendLetters", func(w *write) error {
 		switch {
 		case failure == nil:
 			return w.tx.LetterSent(ctx, l.ID)
 		case !over:
-			return w.tx.LetterFailed(ctx, l.ID, failure.Error(), w.after(retryAfter(tries)))
+			return w.tx.LetterFailed(ctx, l.ID, failure.Error(), w.after(retryAfter(l.Tries)))
 		}
 		if err := w.tx.LetterFailed(ctx, l.ID, failure.Error(), time.Time{}); err != nil {
 			return err
 		}
-		return w.audit(change{action: "letter.give-up", reason: "letter " + strconv.FormatInt(l.ID, 10) + " after " + strconv.Itoa(tries) + " tries",
+		return w.audit(change{action: "letter.give-up", reason: "letter " + strconv.FormatInt(l.ID, 10) + " after " + strconv.Itoa(l.Tries) + " tries",
 			personal: audit.Commit("email", l.To)}, nil, nil)
 	})
 }

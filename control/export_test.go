@@ -1,0 +1,43 @@
+package control
+
+import (
+	"context"
+	"maps"
+	"slices"
+)
+
+// CheapPasswords makes hashing fast for tests that are not about its cost.
+func (c *Control) CheapPasswords() {
+	c.hasher.memory = 8
+	c.hasher.dummy = c.hasher.encode("nobody's")
+}
+
+// Deliver sends every letter that waits.
+func (c *Control) Deliver(ctx context.Context) error {
+	for {
+		if n, err := c.sendSome(ctx); n == 0 || err != nil {
+			return err
+		}
+	}
+}
+
+// Sequence numbers and seals everything that is committed.
+func (c *Control) Sequence(ctx context.Context) error {
+	for {
+		if more, err := c.sequencer.step(ctx); !more || err != nil {
+			return err
+		}
+	}
+}
+
+// Rights is the names of the methods of the table.
+func Rights() []string { return slices.Sorted(maps.Keys(rights)) }
+
+var (
+	CleanEmail    = cleanEmail
+	CleanPassword = cleanPassword
+	Clean         = clean
+	CleanAgent    = cleanAgent
+	ReadCode      = readCode
+	UserCode      = userCode
+)
