@@ -104,12 +104,12 @@ type exampler struct {
 }
 
 func (e *exampler) of(n *yaml.Node, at string) *yaml.Node {
-	t, _, ok := e.refs.follow(n, at)
-	if !ok || t.Kind != yaml.MappingNode || slices.Contains(e.stack, t) {
-		return nil
-	}
 	e.sampled++
 	if e.made++; e.made > maxParts || e.sampled > maxSampled || len(e.stack) > maxDepth {
+		return nil
+	}
+	t, _, ok := e.refs.follow(n, at)
+	if !ok || t.Kind != yaml.MappingNode || slices.Contains(e.stack, t) {
 		return nil
 	}
 	e.stack = append(e.stack, t)
@@ -135,6 +135,9 @@ func (e *exampler) build(t *yaml.Node, at string) *yaml.Node {
 	object := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	if parts, _ := get(t, "allOf"); parts != nil && parts.Kind == yaml.SequenceNode {
 		for _, part := range parts.Content {
+			if e.made > maxParts {
+				break
+			}
 			v := e.of(part, at)
 			if v != nil && v.Kind != yaml.MappingNode {
 				return v
@@ -156,7 +159,7 @@ func (e *exampler) build(t *yaml.Node, at string) *yaml.Node {
 		}
 	}
 	if props, _ := get(t, "properties"); props != nil && props.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(props.Content); i += 2 {
+		for i := 0; i+1 < len(props.Content) && e.made <= maxParts; i += 2 {
 			if v := e.of(props.Content[i+1], at); v != nil {
 				putAll(object, &yaml.Node{Content: []*yaml.Node{props.Content[i], v}})
 			}
