@@ -30,16 +30,16 @@ type Environment struct {
 
 // Upstream is a service behind the gateway.
 type Upstream struct {
-	Name         string                      `json:"name"`
+	Name         string                      `json:"name"`         // by which APIs name it
 	Targets      []string                    `json:"targets"`      // http:// or https:// addresses without a path, taken in turn
 	Environments map[string]UpstreamOverride `json:"environments"` // other targets in some environments
-	Timeouts     Timeouts                    `json:"timeouts"`
-	Present      []Present                   `json:"present"` // fields that prove to the upstream that the gateway asks
+	Timeouts     Timeouts                    `json:"timeouts"`     // deadlines of a call
+	Present      []Present                   `json:"present"`      // fields that prove to the upstream that the gateway asks
 }
 
 // UpstreamOverride is what differs in one environment.
 type UpstreamOverride struct {
-	Targets []string `json:"targets"`
+	Targets []string `json:"targets"` // instead of the upstream's
 }
 
 // Timeouts are the deadlines of a call to an upstream.
@@ -51,21 +51,21 @@ type Timeouts struct {
 
 // Present is one header field with a secret that the gateway adds for the upstream.
 type Present struct {
-	Header string `json:"header"`
+	Header string `json:"header"` // name of the field; what a caller sends under it is removed
 	Secret string `json:"secret"` // the name of a secret of the gateway, set in its start-up configuration; never the secret itself
 }
 
 // API is one API, described by its OpenAPI document.
 type API struct {
-	Name         string      `json:"name"`
+	Name         string      `json:"name"`          // by which products name it, and events and metrics show it
 	Title        string      `json:"title"`         // default: the document's
 	OpenAPI      string      `json:"openapi"`       // the document (3.0 or 3.1, YAML or JSON), relative to the manifest's folder
 	Path         string      `json:"path"`          // where the gateway exposes it, such as /eid/v1
 	UpstreamPath string      `json:"upstream_path"` // what stands before the document's paths at the upstream; default: nothing
 	Hosts        []string    `json:"hosts"`         // only for these host names; default: all
-	Upstream     string      `json:"upstream"`
-	Policies     []Policy    `json:"policies"`   // of every operation
-	Operations   []Operation `json:"operations"` // what differs for some operations
+	Upstream     string      `json:"upstream"`      // name of the upstream behind it
+	Policies     []Policy    `json:"policies"`      // of every operation
+	Operations   []Operation `json:"operations"`    // what differs for some operations
 }
 
 // Operation says what differs for one operation of an API.
@@ -85,29 +85,29 @@ type Policy struct {
 
 // Product is a bundle of operations offered to partners.
 type Product struct {
-	Name         string            `json:"name"`
-	Title        string            `json:"title"`
+	Name         string            `json:"name"`         // part of every request and grant: it stays
+	Title        string            `json:"title"`        // shown to people; default: the name
 	Description  string            `json:"description"`  // Markdown
 	Owner        string            `json:"owner"`        // the team that answers for it
 	Environments []string          `json:"environments"` // where it is offered; default: everywhere
-	Operations   []ProductAPI      `json:"operations"`
-	Scopes       map[string]string `json:"scopes"` // each scope a partner can ask for, with what it allows in a sentence
-	Plans        []Plan            `json:"plans"`
+	Operations   []ProductAPI      `json:"operations"`   // what a grant of the product opens, as far as its scopes go
+	Scopes       map[string]string `json:"scopes"`       // each scope a partner can ask for, with what it allows in a sentence
+	Plans        []Plan            `json:"plans"`        // the terms that can be asked for, at least one
 }
 
 // ProductAPI names operations of one API.
 type ProductAPI struct {
-	API string   `json:"api"`
+	API string   `json:"api"` // name of the API
 	IDs []string `json:"ids"` // operationIds; default: all that are exposed
 }
 
 // Plan is the terms under which a product is offered.
 type Plan struct {
-	Name              string   `json:"name"`
-	Title             string   `json:"title"`
-	Description       string   `json:"description"`
-	Limits            []Limit  `json:"limits"`
-	Approval          Approval `json:"approval"`
+	Name              string   `json:"name"`               // part of every request and grant: it stays
+	Title             string   `json:"title"`              // shown to people; default: the name
+	Description       string   `json:"description"`        // one or two sentences for partners
+	Limits            []Limit  `json:"limits"`             // windows that hold at once for each grant, where a route has the policy rate_limit; default: none
+	Approval          Approval `json:"approval"`           // default: one stage, decided by one approver
 	Longest           Duration `json:"longest"`            // the longest a grant may last, such as 365d
 	Credentials       []string `json:"credentials"`        // kinds of credentials that may be used; default: api_key
 	CredentialLongest Duration `json:"credential_longest"` // the longest a credential may last; default: 90d
@@ -116,22 +116,22 @@ type Plan struct {
 
 // Limit is one window: so many requests per time in the long run, and so many at once.
 type Limit struct {
-	Name     string   `json:"name"` // shown in the RateLimit fields; default: made from the window
-	Requests int64    `json:"requests"`
-	Per      Duration `json:"per"`
-	Burst    int64    `json:"burst"` // how many may come at once after a pause; default: requests
+	Name     string   `json:"name"`     // shown in the RateLimit fields; default: made from the window
+	Requests int64    `json:"requests"` // from 1 on
+	Per      Duration `json:"per"`      // from 1s to 366d
+	Burst    int64    `json:"burst"`    // how many may come at once after a pause; default: requests
 }
 
 // Approval is how a request on the plan is decided.
 type Approval struct {
 	Automatic bool    `json:"automatic"` // approved at once for a verified organization; else the stages decide
-	Stages    []Stage `json:"stages"`
+	Stages    []Stage `json:"stages"`    // decide one after another; nobody decides twice on a request, nor on their own
 }
 
 // Stage is one step of an approval route.
 type Stage struct {
-	Name  string `json:"name"`
-	Role  string `json:"role"`  // of staff; default approver
+	Name  string `json:"name"`  // shown to those who wait; default: the role
+	Role  string `json:"role"`  // of staff: approver, operator or admin; default approver
 	Count int    `json:"count"` // so many people; default 1
 }
 
