@@ -157,7 +157,7 @@ func changeApplication(v *visit) error {
 type applicationPage struct {
 	frame
 	Application  application.Application
-	Organization ref
+	Partner      ref
 	Owner        string
 	Reach        []reachSummary
 	ReachTrouble string // why it is not known
@@ -203,7 +203,7 @@ func showApplication(v *visit) error {
 	liveFirst(keys.Items, v.now, func(c credential.Credential) bool { return c.Live(v.now) }, func(c credential.Credential) time.Time { return c.Expires })
 	slices.SortStableFunc(requests.Items, func(x, y grant.Request) int { return y.Created.Compare(x.Created) })
 	p := &applicationPage{
-		Application: a, Organization: v.organizationRef(a.Organization), Owner: v.person(a.Owner),
+		Application: a, Partner: v.organizationRef(a.Organization), Owner: v.person(a.Owner),
 		Grants: rows(grants.Items, v.grantRow), Keys: rows(keys.Items, v.keyRow), Requests: rows(requests.Items, v.requestRow),
 	}
 	for _, g := range grants.Items {
@@ -265,20 +265,24 @@ type reachPage struct {
 
 func (*reachPage) template() string { return "reach" }
 
-// reachEnvironment is the part of one environment.
+// reachEnvironment is the part of one environment, grant by grant.
 type reachEnvironment struct {
 	Name, Gateway string
 	Seq           int64
-	Granted, Open []reachRow
-	Cut           int // how many more there are than the page shows
+	Grants        []reachGrant
+	Open          []snapshot.Reachable // to anybody
+	Cut           int                  // how many more there are than the page shows
 }
 
-// reachRow is one operation that can be called, and by what right.
-type reachRow struct {
-	snapshot.Reachable
+// reachGrant is one grant with the operations that it opens.
+type reachGrant struct {
+	Grant        id.ID
 	ProductTitle string
 	PlanTitle    string
 	Limits       []string
+	Until        time.Time
+	Keys         int // with which they can be called
+	Operations   []snapshot.Reachable
 }
 
 // shownReach is how many operations of an environment are listed.
@@ -295,24 +299,37 @@ func showReach(v *visit) error {
 	}
 	p := &reachPage{Application: r.Application, At: r.At}
 	for _, s := range summarise(r) {
-		e := reachEnvironment{Name: s.Environment, Gateway: v.gateway(s.Environment), Seq: r.Seq[s.Environment]}
-		for _, o := range r.Operations {
-			if o.Environment != s.Environment {
-				continue
-			}
-			row := reachRow{Reachable: o, ProductTitle: v.productTitle(o.Product), PlanTitle: v.planOf(o.Product, o.Plan).Title, Limits: windowWords(o.Windows)}
-			switch {
-			case len(e.Granted)+len(e.Open) >= shownReach:
-				e.Cut++
-			case o.Grant == "":
-				e.Open = append(e.Open, row)
-			default:
-				e.Granted = append(e.Granted, row)
-			}
-		}
-		p.Environments = append(p.Environments, e)
+		p.Environments = append(p.Environments, v.reachIn(r, s.Environment))
 	}
 	p.Title, p.Lead = "What "+r.Application.Name+" can reach right now", "Computed from the view that the gateways enforce, not from a list of this portal."
 	p.Trail = []crumb{{"Applications", "/applications"}, {r.Application.Name, "/applications/" + string(i)}}
 	return v.ok(p)
+}
+
+// reachIn sorts the operations of one environment to their grants.
+func (v *visit) reachIn(r control.Reach, environment string) reachEnvironment {
+	e := reachEnvironment{Name: environment, Gateway: v.gateway(environment), Seq: r.Seq[environment]}
+	at, shown := map[id.ID]int{}, 0
+	for _, o := range r.Operations {
+		switch {
+		case o.Environment != environment:
+			continue
+		case shown >= shownReach:
+			e.Cut++
+			continue
+		case o.Grant == "":
+			e.Open = append(e.Open, o)
+		default:
+			i, ok := at[o.Grant]
+			if !ok {
+				i = len(e.Grants)
+				at[o.Grant] = i
+				e.Grants = append(e.Grants, reachGrant{Grant: o.Grant, ProductTitle: v.productTitle(o.Product), PlanTitle: v.planOf(o.Product, o.Plan).Title,
+					Limits: windowWords(o.Windows), Until: o.Until, Keys: len(o.Credentials)})
+			}
+			e.Grants[i].Operations = append(e.Grants[i].Operations, o)
+		}
+		shown++
+	}
+	return e
 }

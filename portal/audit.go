@@ -47,7 +47,7 @@ type entryRow struct {
 var actionKinds = []option{
 	{Value: "organization.", Label: "Organizations"}, {Value: "person.", Label: "People"}, {Value: "application.", Label: "Applications"},
 	{Value: "request.", Label: "Requests"}, {Value: "grant.", Label: "Grants"}, {Value: "credential.", Label: "Keys"},
-	{Value: "revision.", Label: "Revisions"}, {Value: "machine.", Label: "Machine tokens"}, {Value: "session.", Label: "Sessions"},
+	{Value: "revision.", Label: "Revisions"}, {Value: "machine.", Label: "Machine tokens"}, {Value: "session.", Label: "Sessions"}, {Value: "device.", Label: "Command lines"},
 }
 
 func listAudit(v *visit) error {
@@ -77,9 +77,17 @@ func listAudit(v *visit) error {
 
 func (v *visit) entryRow(e audit.Entry) entryRow {
 	class, who, _ := strings.Cut(e.Actor, ":")
-	row := entryRow{Entry: e, Class: class, Who: personal(e, "name"), Did: actionWords(e.Action), Target: objectRef(e.Object, v.actor)}
-	if row.Who == "" {
-		row.Who = cmp.Or(short(id.ID(who)), class)
+	row := entryRow{Entry: e, Class: class, Who: personal(e, "actor.name"), Did: actionWords(e.Action), Target: objectRef(e.Object, v.actor)}
+	switch i := id.ID(who); {
+	case row.Who != "":
+	case i.Is(id.Person):
+		row.Who = v.person(i)
+	case class == identity.Anonymous.String():
+		row.Who = "a visitor"
+	case class == identity.System.String():
+		row.Who = "Gatehouse itself"
+	default:
+		row.Who = cmp.Or(short(i), class)
 	}
 	if e.Seq >= 0 {
 		row.Href = "/audit/" + strconv.FormatInt(e.Seq, 10)
@@ -94,11 +102,6 @@ func personal(e audit.Entry, name string) string {
 		}
 	}
 	return ""
-}
-
-// actionWords turns "grant.suspend" into "grant suspend": what was done, without a guess at the grammar.
-func actionWords(action string) string {
-	return strings.NewReplacer(".", " ", "_", " ", "-", " ").Replace(action)
 }
 
 // objectRef leads to what was changed, where there is a page for it.
@@ -153,7 +156,7 @@ func showEntry(v *visit) error {
 		return fault.New(fault.NotFound, "there is no such entry")
 	}
 	e := list.Items[at]
-	p := &entryPage{Entry: v.entryRow(e), Address: personal(e, "address"), Changes: compare(e.Before, e.After), Created: len(e.Before) == 0, Removed: len(e.After) == 0}
+	p := &entryPage{Entry: v.entryRow(e), Address: personal(e, "actor.address"), Changes: compare(e.Before, e.After), Created: len(e.Before) == 0, Removed: len(e.After) == 0}
 	p.Title = sentenceStart(p.Entry.Did)
 	p.Trail = []crumb{{"Audit", "/audit"}}
 	if v.actor.Class == identity.Member {

@@ -65,6 +65,7 @@ type productPage struct {
 	Scopes       []scopeView
 	APIs         []apiView
 	Request      string // where to ask for access; "" for whoever cannot
+	Operations   int
 }
 
 func (*productPage) template() string { return "product" }
@@ -105,6 +106,7 @@ func showProduct(v *visit) error {
 			}
 		}
 		p.APIs = append(p.APIs, view)
+		p.Operations += view.Total
 	}
 	if v.actor.Class == identity.Member && v.actor.Has(identity.Owner, identity.Developer) {
 		p.Request = "/requests/new?product=" + url.QueryEscape(x.Name)
@@ -113,11 +115,12 @@ func showProduct(v *visit) error {
 		}
 	}
 	for i := range p.Plans {
+		p.Plans[i].Environments = onlyIn(p.Plans[i].Environments, x.Environments)
 		if p.Request != "" {
 			p.Plans[i].Ask = p.Request + "&plan=" + url.QueryEscape(p.Plans[i].Name)
 		}
 	}
-	p.Title, p.Lead = cmp.Or(x.Title, x.Name), v.markdown.firstParagraph(x.Description)
+	p.Title = cmp.Or(x.Title, x.Name)
 	p.Trail = []crumb{{"Catalogue", "/catalogue"}}
 	return v.ok(p)
 }

@@ -234,7 +234,7 @@ func showKey(v *visit) error {
 			p.Grants = append(p.Grants, v.grantRow(g))
 		}
 	}
-	if p.InForce, err = v.inForce(c.ID, c.Revoked); err != nil {
+	if p.InForce, err = v.inForce(c.ID); err != nil {
 		return err
 	}
 	p.CanRevoke = c.State != credential.Revoked && (v.actor.Class == identity.Staff && v.actor.Has(identity.Admin, identity.Operator) ||

@@ -148,7 +148,7 @@ func (p *dashboardPage) next(v *visit) (nextStep, []step) {
 	case granted == nil:
 		return nextStep{"Your request waits for its decision", "You need to do nothing now. We write to you as soon as it is decided.", "See the request", "/requests/" + string(p.Requests[0].ID)}, steps
 	case keyless != nil:
-		return nextStep{"Issue a key", "The grant of " + keyless.Name + " stands. With a key the first call is one command away.", "Issue a key", "/credentials/new?application=" + url.QueryEscape(string(keyless.ID))}, steps
+		return nextStep{"Issue a key", "A grant of " + keyless.Name + " stands, and there is no key for it yet. With one, the first call is one command away.", "Issue a key", "/credentials/new?application=" + url.QueryEscape(string(keyless.ID))}, steps
 	case len(p.Ending) > 0 && p.Ending[0].Until.Sub(v.now) < soon:
 		g := p.Ending[0]
 		return nextStep{"A grant ends " + relative(v.now, g.Until), g.Application.Name + " reaches " + g.ProductTitle + " in " + g.Environment + " until " + g.Until.Format("2 January 2006") + ". Ask in time for what comes after.", "See the grant", "/grants/" + string(g.ID)}, steps

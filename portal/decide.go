@@ -105,14 +105,14 @@ func (v *visit) decisionPage() (*decisionPage, error) {
 
 func decisionForm(r grant.Request, facts control.Facts, now time.Time) form {
 	allowed, _ := r.Allowed(now)
-	scopes := field{Name: "scopes", Label: "Scopes to approve", Kind: checkField, Hint: "Take away what the purpose does not need"}
+	scopes := field{Name: "scopes", Label: "Scopes to approve", Kind: checkField, Unmarked: true, Hint: "Take away what the purpose does not need"}
 	for _, s := range scopeSentences(facts.Product.Scopes, allowed) {
 		scopes.Options = append(scopes.Options, option{Value: s.Name, Label: s.Name, Text: s.Text})
 	}
 	f := newForm("/requests/"+string(r.ID)+"/decide", scopes,
 		field{Name: "until", Label: "Last day", Kind: dateField, Hint: "The grant ends with this day, in UTC. Empty: the latest end allowed",
 			From: now.Format(time.DateOnly), To: facts.LatestEnd.UTC().Format(time.DateOnly)},
-		field{Name: "reason", Label: "Reason", Kind: areaField, Max: 2000, Hint: "The partner sees it. Needed to refuse"},
+		field{Name: "reason", Label: "Reason", Kind: areaField, Max: 2000, Unmarked: true, Hint: "The partner sees it. Needed to refuse"},
 	)
 	f.Version = r.Version
 	f.tick("scopes", allowed)

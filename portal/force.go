@@ -21,9 +21,9 @@ const (
 	forceLook = 20 * time.Millisecond
 )
 
-// inForce tells where the newest change of an object is in force. After a change that is fresh it waits a little for the
-// gateways, so that the page can say so without a script.
-func (v *visit) inForce(object id.ID, changed time.Time) ([]forceView, error) {
+// inForce tells where the newest change of an object is in force. On the page that answers a form it waits a little for
+// the gateways, so that the page can say so without a script.
+func (v *visit) inForce(object id.ID) ([]forceView, error) {
 	deadline := time.NewTimer(forceWait)
 	defer deadline.Stop()
 	for {
@@ -34,8 +34,7 @@ func (v *visit) inForce(object id.ID, changed time.Time) ([]forceView, error) {
 			}
 			return nil, err
 		}
-		fresh := !changed.IsZero() && v.Now().Sub(changed) < time.Minute
-		if !fresh || everywhere(list) {
+		if v.notice == "" || everywhere(list) {
 			return rows(list, viewForce), nil
 		}
 		select {

@@ -41,6 +41,7 @@ type field struct {
 	Values            []string // of checkField
 	Error             string
 	Mono              bool // typed letter by letter, such as a code
+	Unmarked          bool // neither required nor optional: it depends on which button is pressed
 }
 
 // option is one answer of a selectField, radioField or checkField.
@@ -68,6 +69,18 @@ func (f field) DescribedBy() string {
 
 // Secret reports whether the answer is never written back onto a page.
 func (f field) Secret() bool { return f.Kind == secretField }
+
+// Class is how a one-line field looks: as wide as its answers can be.
+func (f field) Class() string {
+	var names []string
+	if f.Mono {
+		names = append(names, "mono")
+	}
+	if f.Max > 0 && f.Max <= 20 || f.Kind == dateField {
+		names = append(names, "short")
+	}
+	return strings.Join(names, " ")
+}
 
 // Longest is how many characters the answer may have.
 func (f field) Longest() int {

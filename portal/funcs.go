@@ -17,6 +17,7 @@ func functions(a assets, m markdown) template.FuncMap {
 		"asset":    a.url,
 		"icon":     icon,
 		"markdown": m.html,
+		"inline":   m.inline,
 		"excerpt":  m.firstParagraph,
 		"moment":   moment,
 		"ago":      ago,
@@ -35,6 +36,7 @@ func functions(a assets, m markdown) template.FuncMap {
 		"count":    func(n int) string { return number(int64(n)) },
 		"ms":       milliseconds,
 		"clip":     clip,
+		"breaks":   breaks,
 
 		"grantRows":   func(p page, r []grantRow) list[grantRow] { return list[grantRow]{p.around(), r} },
 		"keyRows":     func(p page, r []keyRow) list[keyRow] { return list[keyRow]{p.around(), r} },
@@ -58,6 +60,12 @@ func clip(s string) string {
 	return s
 }
 
+// breaks lets a browser break a path or a scope after its separators and nowhere else.
+func breaks(s string) template.HTML {
+	s = template.HTMLEscapeString(s)
+	return template.HTML(strings.NewReplacer("/", "/<wbr>", ":", ":<wbr>").Replace(s))
+}
+
 // stamp writes one instant as <time>: the text people read, the instant machines read, and the whole of it as a title.
 func stamp(t time.Time, text string) template.HTML {
 	if t.IsZero() {
@@ -73,7 +81,7 @@ func moment(now, t time.Time) template.HTML {
 	if t.IsZero() {
 		return stamp(t, "")
 	}
-	return stamp(t, t.UTC().Format("2 Jan 2006, 15:04 UTC")) + template.HTML(` <span class="rel">`+relative(now, t)+`</span>`)
+	return stamp(t, t.UTC().Format("2 Jan 2006, 15:04 UTC")) + template.HTML(` <span class="rel">(`+relative(now, t)+`)</span>`)
 }
 
 // day shows the day of an instant with its distance from now.
@@ -81,7 +89,7 @@ func day(now, t time.Time) template.HTML {
 	if t.IsZero() {
 		return stamp(t, "")
 	}
-	return stamp(t, t.UTC().Format("2 Jan 2006")) + template.HTML(` <span class="rel">`+relative(now, t)+`</span>`)
+	return stamp(t, t.UTC().Format("2 Jan 2006")) + template.HTML(` <span class="rel">(`+relative(now, t)+`)</span>`)
 }
 
 // ago shows only the distance.
@@ -113,7 +121,7 @@ func span(d time.Duration) string {
 		return count(int64(d/time.Minute), "minute")
 	case d < 2*day:
 		return count(int64(d/time.Hour), "hour")
-	case d < 60*day:
+	case d < 100*day:
 		return count(int64(d/day), "day")
 	case d < 730*day:
 		return count(int64(d/(30*day+10*time.Hour)), "month")
@@ -205,7 +213,7 @@ func bar(now, from, until time.Time) template.HTML {
 	if whole <= 0 {
 		return ""
 	}
-	part := min(max(float64(now.Sub(from))/float64(whole), 0), 1)
+	part := min(max(float64(now.Sub(from))/float64(whole), 0.012), 1) // a grant that has just begun shows too
 	tone := "calm"
 	if left := until.Sub(now); left <= 0 {
 		tone = "over"

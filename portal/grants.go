@@ -1,8 +1,6 @@
 package portal
 
 import (
-	"time"
-
 	"gatehouse/control"
 	"gatehouse/grant"
 	"gatehouse/id"
@@ -20,7 +18,7 @@ type grantsPage struct {
 func (*grantsPage) template() string { return "grants" }
 
 func listGrants(v *visit) error {
-	states := []string{string(grant.Active), string(grant.Suspended), string(grant.Ended)}
+	states := []string{"active", "upcoming", "suspended", "expired", "ended"} // the words of Standing
 	state := v.oneOf("state", states)
 	list, err := v.Control.Grants(v.r.Context(), v.actor, grant.Filter{State: state}, control.Page{After: v.after()})
 	if err != nil {
@@ -66,7 +64,7 @@ func showGrant(v *visit) error {
 			p.Keys = append(p.Keys, v.keyRow(c))
 		}
 	}
-	if p.InForce, err = v.inForce(g.ID, time.Time{}); err != nil {
+	if p.InForce, err = v.inForce(g.ID); err != nil {
 		return err
 	}
 	open := p.Grant.Standing == "active" || p.Grant.Standing == "suspended" || p.Grant.Standing == "upcoming"

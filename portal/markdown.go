@@ -58,6 +58,20 @@ func (m markdown) html(s string) template.HTML {
 	return template.HTML(m.clean.SanitizeBytes(b.Bytes()))
 }
 
+// inline renders a text of one line: a description in a table. Longer ones keep their paragraphs.
+func (m markdown) inline(s string) template.HTML {
+	if !strings.ContainsAny(s, "`*_[<&\n\\:") {
+		return template.HTML(template.HTMLEscapeString(s))
+	}
+	out := strings.TrimSpace(string(m.html(s)))
+	if one, ok := strings.CutPrefix(out, "<p>"); ok && strings.Count(out, "<p>") == 1 {
+		if one, ok = strings.CutSuffix(one, "</p>"); ok {
+			out = one
+		}
+	}
+	return template.HTML(out)
+}
+
 // firstParagraph is the plain text of a Markdown text's first paragraph, for cards.
 func (m markdown) firstParagraph(s string) string {
 	for part := range strings.SplitSeq(strings.ReplaceAll(s, "\r\n", "\n"), "\n\n") {

@@ -65,6 +65,9 @@ func navigation(f *frame) []navGroup {
 			it := &g.Items[i]
 			it.Current = it.Href == f.Path
 			it.Within = it.Current || strings.HasPrefix(f.Path, it.Href+"/")
+			if strings.HasSuffix(f.Path, "/decide") {
+				it.Within = it.Href == "/queue" // where the decider comes from
+			}
 		}
 	}
 	return groups

@@ -96,7 +96,7 @@ func (v *visit) organizationPage(i id.ID) error {
 		return err
 	}
 	p.Applications, p.Grants = apps.Items, rows(grants.Items, v.grantRow)
-	if p.InForce, err = v.inForce(i, v.now.Add(-1)); err != nil {
+	if p.InForce, err = v.inForce(i); err != nil {
 		return err
 	}
 	p.Audit = "/audit?organization=" + url.QueryEscape(string(i))

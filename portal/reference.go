@@ -25,9 +25,8 @@ type referencePage struct {
 	frame
 	Product, API     string
 	ProductTitle     string
-	Version          string
+	APIVersion       string
 	Description      string
-	Path             string
 	Document         string // where the OpenAPI document is; "" when it cannot be had
 	Total            int
 	Tags             []tagView
@@ -95,8 +94,8 @@ func showReference(v *visit) error {
 	}
 	q := v.r.URL.Query()
 	p := &referencePage{
-		Product: product.Name, ProductTitle: cmp.Or(product.Title, product.Name), API: api.Name, Version: api.Version,
-		Description: api.Description, Path: api.Path, Total: len(api.Operations),
+		Product: product.Name, ProductTitle: cmp.Or(product.Title, product.Name), API: api.Name, APIVersion: api.Version,
+		Description: api.Description, Total: len(api.Operations),
 	}
 	p.Title = cmp.Or(api.Title, api.Name)
 	p.Trail = []crumb{{"Catalogue", "/catalogue"}, {p.ProductTitle, "/catalogue/" + url.PathEscape(product.Name)}}

@@ -65,8 +65,8 @@ func (v *visit) accessForm(x control.CatalogueProduct, apps []application.Applic
 		if w.Automatic {
 			o.Badge = "at once"
 		}
-		if len(w.Environments) > 0 {
-			o.Facts = append(o.Facts, "Only in "+orList(w.Environments)+".")
+		if only := onlyIn(w.Environments, x.Environments); len(only) > 0 {
+			o.Facts = append(o.Facts, "Only in "+orList(only)+".")
 		}
 		plan.Options = append(plan.Options, o)
 		longest = max(longest, w.Longest)
@@ -87,14 +87,21 @@ func (v *visit) accessForm(x control.CatalogueProduct, apps []application.Applic
 		field{Name: "purpose", Label: "Purpose", Kind: areaField, Required: true, Max: 2000, Hint: "What you will do with it and whose data it touches. The approver decides on this, and it stays with the grant"},
 		field{Name: "duration", Label: "For how long", Kind: selectField, Required: true, Options: durationOptions(longest, "As long as the plan allows")},
 	)
-	if len(plan.Options) == 1 {
-		f.set("plan", plan.Options[0].Value)
-	}
-	if len(environment.Options) == 1 {
-		f.set("environment", environment.Options[0].Value)
+	for _, only := range []field{app, plan, environment} {
+		if len(only.Options) == 1 {
+			f.set(only.Name, only.Options[0].Value)
+		}
 	}
 	f.set("duration", "longest")
 	return f
+}
+
+// onlyIn are a plan's environments where they are fewer than the product's; none where they are the same.
+func onlyIn(plan, product []string) []string {
+	if len(plan) >= len(product) {
+		return nil
+	}
+	return plan
 }
 
 func orList(s []string) string {

@@ -70,6 +70,35 @@ var notices = map[string]string{
 	"token-revoked":     "The machine token is revoked.",
 }
 
+// deeds are the audit's actions in words, as in "Ines Ito …".
+var deeds = map[string]string{
+	"application.close": "closed the application", "application.create": "created the application", "application.update": "changed the application",
+	"backup.create":    "made a backup",
+	"credential.issue": "issued the key", "credential.revoke": "revoked the key",
+	"device.allow": "let a command line sign in", "device.deny": "denied a command line", "device.use": "signed a command line in",
+	"environment.add": "added the environment",
+	"grant.create":    "made the grant", "grant.end": "ended the grant", "grant.resume": "resumed the grant", "grant.suspend": "suspended the grant",
+	"letter.give-up": "gave up on a letter", "link.send": "sent a link",
+	"machine.create": "made the machine token", "machine.revoke": "revoked the machine token",
+	"organization.register": "registered the organization", "organization.resume": "resumed the organization",
+	"organization.suspend": "suspended the organization", "organization.verify": "verified the organization",
+	"person.add-staff": "added the person", "person.change-password": "changed the password", "person.change-staff": "changed roles or state",
+	"person.confirm": "confirmed the address", "person.recover-admin": "recovered the administrator", "person.register": "registered",
+	"person.reset-password": "set a new password",
+	"request.approve":       "approved the request", "request.approve-stage": "approved one stage", "request.create": "asked for access",
+	"request.refuse": "refused the request", "request.withdraw": "withdrew the request",
+	"revision.publish": "published the revision",
+	"session.end":      "ended the session", "session.end-all": "ended every session", "session.start": "signed in",
+}
+
+// actionWords tells an action in words; one that has none yet is written as it is, without a guess at the grammar.
+func actionWords(action string) string {
+	if s, ok := deeds[action]; ok {
+		return s
+	}
+	return strings.NewReplacer(".", " ", "_", " ", "-", " ").Replace(action)
+}
+
 // approvalRoute tells in words how a request on the plan is decided.
 func approvalRoute(a manifest.Approval) string {
 	if a.Automatic {

@@ -1,0 +1,103 @@
+package portal_test
+
+import (
+	"strings"
+	"testing"
+
+	"gatehouse/credential"
+	"gatehouse/identity"
+)
+
+// TestStory walks the whole way of a partner through the pages, without a script: every form is posted as a browser would.
+func TestStory(t *testing.T) {
+	w := newWorld(t)
+	admin := w.staffed("admin@platform.example", "Ada Admin")
+	approver := w.staffed("vera@platform.example", "Vera Approver", identity.Approver)
+	ines := w.partner("Nordlicht Bank", "Ines Ito", "ines@nordlicht.example")
+
+	// The next step is told on the overview, whatever has been done.
+	ines.get("/dashboard").want(200).says("Create your first application", "registered")
+	app := ines.get("/applications/new").submit("/applications", fill{"name": "Onboarding web", "purpose": "Identify new customers"}).want(200).says("Onboarding web", "Identify new customers", "Ines Ito")
+	appPath := app.path
+	ines.get("/dashboard").says("We are verifying your organization")
+	ines.get("/requests/new?product=verification").says("Your organization is not verified yet")
+
+	// Staff verify, from the queue.
+	verify := admin.get("/queue").want(200).says("Nordlicht Bank").follow("Verify")
+	verify.submit(verify.path, fill{"reason": "HRB 4711 checked"}).want(200).says("verified", "HRB 4711 checked")
+
+	// A request, its facts, an approval with changes.
+	product := ines.get("/catalogue").want(200).follow("Verification").want(200).says("Decided by one approver (API owner)", "10 requests per second, up to 20 at once", "1 year")
+	ask := product.follow("Ask for access").want(200)
+	bad := ask.submit("/requests", fill{"purpose": "Identify new customers of the bank"}).want(422)
+	if got := bad.all(`.summary a[href="#f-plan"]`); len(got) != 1 {
+		t.Errorf("the summary does not lead to the plan that is missing: %s", bad.text(".summary"))
+	}
+	if got := bad.text("textarea[name=purpose]"); got != "Identify new customers of the bank" {
+		t.Errorf("the purpose that was typed is lost: %q", got)
+	}
+	request := bad.submit("/requests", fill{"environment": "live", "plan": "standard", "scopes": "verifications:read\x00verifications:write\x00evidence:write", "duration": "180d"}).want(200).says("open", "API owner", "Waits for a person with the role approver")
+	requestPath := request.path
+	ines.get("/dashboard").says("Your request waits for its decision")
+	decision := approver.get("/queue").says("Verification for Onboarding web").follow("Decide").want(200).
+		says("Identify new customers of the bank", "Nordlicht Bank", "HRB 4711 checked", "Start a verification", "Earlier requests of the organization")
+	refused := decision.submit(decision.path, fill{"decision": "refuse"}).want(422).says("Say why")
+	approved := refused.submit(decision.path, fill{"decision": "approve", "scopes": "verifications:read\x00verifications:write", "reason": "evidence is not needed"}).want(200).says("approved", "evidence is not needed")
+	approved.says("Vera Approver")
+
+	// The grant says who, what, where, why, from, until, and by whom.
+	grant := ines.get(requestPath).says("approved").follow("See the grant").want(200).
+		says("active", "Onboarding web", "verifications:read", "Identify new customers of the bank", "live", "until")
+	if strings.Contains(grant.text("main"), "evidence:write") {
+		t.Error("the scope that was taken away is on the grant")
+	}
+	ines.get("/dashboard").says("Issue a key")
+
+	// The key is shown once.
+	issue := ines.get(appPath).follow("Issue a key").want(200)
+	form := issue.form("/credentials", fill{"name": "production server"})
+	shown := ines.post("/credentials", form).want(200).says("it is shown this once", "Your first call")
+	key := shown.text("#the-key")
+	parsed, ok := credential.ParseKey([]byte(key))
+	if !ok || string(parsed.Environment) != "live" {
+		t.Fatalf("the key that is shown is none: %q", key)
+	}
+	if shown.header.Get("Cache-Control") != "no-store" {
+		t.Error("the page with the key may be cached")
+	}
+	if curl := shown.text("#the-curl"); !strings.Contains(curl, key) || !strings.Contains(curl, "http://127.0.0.1:8000/eid/v1/") {
+		t.Errorf("the command is not ready to run: %s", curl)
+	}
+	again := ines.post("/credentials", form).want(409).says("has issued a key already")
+	if strings.Contains(again.body, key[len(key)-39:]) {
+		t.Error("the key is shown a second time")
+	}
+	ines.get("/dashboard").says("Everything stands", "production server")
+
+	// What it reaches, and nothing after the revocation.
+	ines.get(appPath+"/reach").want(200).says("/eid/v1/verifications", "Verification", "10 requests per second")
+	keyPage := ines.get(appPath).follow("production server").want(200).says("active", "every grant of the application in live")
+	revoke := keyPage.follow("Revoke").want(200)
+	revoke.submit(revoke.path, nil).want(422).says("Fill this in")
+	revoked := revoke.submit(revoke.path, fill{"reason": "the server was sold"}).want(200).says("revoked", "the server was sold", "in force on 1 of 1 gateways", "from the revocation to the last gateway")
+	if revoked.path != keyPage.path {
+		t.Errorf("after the revocation the page is %s", revoked.path)
+	}
+
+	// Staff suspend, resume and end; the audit shows all of it.
+	staffGrant := approver.get(grant.path).want(200)
+	suspend := staffGrant.follow("Suspend")
+	suspend.submit(suspend.path, fill{"reason": "odd traffic"}).want(200).says("suspended", "odd traffic", "in force on 1 of 1 gateways")
+	resume := approver.get(grant.path).follow("Resume")
+	resume.submit(resume.path, fill{"reason": "explained"}).want(200).says("active")
+	end := ines.get(grant.path).follow("End")
+	end.submit(end.path, fill{"reason": "the project is over"}).want(200).says("ended", "the project is over")
+	w.until(func() bool { return strings.Contains(ines.get("/audit").text("main"), "ended the grant") })
+	entry := ines.get("/audit").want(200).says("the project is over", "Ines Ito").follow("ended the grant").want(200).says("Before and after", "state", "ended")
+	if got := entry.text(".was"); !strings.Contains(got, "active") {
+		t.Errorf("the state before is not shown: %q", got)
+	}
+	verified := admin.get("/audit/verification").want(200).submit("/audit/verification", nil).want(200)
+	verified.says("The log holds")
+	admin.get("/environments").want(200).says("everything in force", "gw-live", "gw-test")
+}
