@@ -7,7 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -206,5 +209,54 @@ func TestHeadAndOpenRoutes(t *testing.T) {
 	}
 	if e := a.echoed(t); e.Header.Get("Gatehouse-Application") != "" || e.Header.Get("Gatehouse-Request-Id") == "" {
 		t.Errorf("identity on an open route: %v", e.Header)
+	}
+}
+
+// Refused requests whose bodies nobody reads: every caller gets its answer, and keeps its connection.
+func TestRefusedBodiesKeepTheConnection(t *testing.T) {
+	h := start(t, setup{})
+	key, _ := h.issue()
+	h.grant("read")
+	h.client.Transport.(*http.Transport).MaxIdleConnsPerHost = 8
+	const callers, calls = 8, 100
+	var fresh, limited atomic.Int64
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for i := range calls {
+				ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+					if !c.Reused {
+						fresh.Add(1)
+					}
+				}})
+				path := "/eid/v1/whoami" // 405
+				var body io.Reader = strings.NewReader(strings.Repeat("x", 10+100*i))
+				if i%2 == 0 {
+					path = "/eid/v1/upload"
+				}
+				if i%4 == 0 {
+					body = io.MultiReader(body) // chunked
+				}
+				r, _ := http.NewRequestWithContext(ctx, "POST", "http://"+h.addr+path, body)
+				r.Header.Set("X-API-Key", key)
+				res, err := h.client.Do(r)
+				if err != nil {
+					t.Errorf("call %d: %v", i, err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+				if res.StatusCode == 429 {
+					limited.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if limited.Load() != callers*calls/2-5 {
+		t.Errorf("%d calls are over the limit of 5, not %d", limited.Load(), callers*calls/2-5)
+	}
+	if fresh.Load() > callers+2 {
+		t.Errorf("%d connections were opened by %d callers", fresh.Load(), callers)
 	}
 }

@@ -66,7 +66,7 @@ var errTotal = errors.New("the whole exchange took too long")
 func (g *Gateway) explain(c *carrier, err error) error {
 	var f *fault.Error
 	if c.body != nil {
-		if failed := c.body.failed(); failed != nil {
+		if failed := c.body.failed(errors.Is(err, errClientGone)); failed != nil {
 			err = failed // whatever the codec made of it
 		}
 	}
@@ -124,9 +124,14 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// failed is why the body could not be read, or nil.
-func (b *bounded) failed() error {
-	b.mu.Lock()
+// failed is why the body could not be read, or nil. Unless the caller is known to be gone, it does not wait for a Read
+// that is running: what went wrong then was not the body.
+func (b *bounded) failed(gone bool) error {
+	if gone {
+		b.mu.Lock()
+	} else if !b.mu.TryLock() {
+		return nil
+	}
 	defer b.mu.Unlock()
 	return b.err
 }

@@ -17,6 +17,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/fault"
@@ -73,15 +74,10 @@ func (f *stdFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	bad := s.fill(&c.x, r, f.g.o.Limits)
 	whole := f.g.exchange(c, s, bad)
 	f.g.give(c)
-	if s.body != nil && !s.body.ended { // net/http reads on, to keep the connection, or until this
-		_ = s.control.SetReadDeadline(time.Now().Add(min(s.stall, linger)))
-	}
 	if !whole {
 		panic(http.ErrAbortHandler) // closes the connection, so that the caller notices
 	}
 }
-
-const linger = 2 * time.Second // for a caller that still sends to see its answer
 
 // stdSender is one request of net/http's server.
 type stdSender struct {
@@ -112,7 +108,6 @@ func (s *stdSender) fill(x *policy.Exchange, r *http.Request, most Limits) error
 	if r.Body != nil && r.Body != http.NoBody {
 		s.body = &stdBody{r: r.Body, control: s.control, stall: s.stall}
 		q.Body = s.body
-		_ = s.control.EnableFullDuplex() // an answer does not wait for the rest of the body
 	}
 	switch {
 	case len(r.RequestURI) > most.Target:
@@ -171,7 +166,7 @@ type stdBody struct {
 	r       io.ReadCloser
 	control *http.ResponseController
 	stall   time.Duration
-	ended   bool
+	ended   atomic.Bool
 }
 
 func (b *stdBody) Read(p []byte) (int, error) {
@@ -186,7 +181,7 @@ func (b *stdBody) Read(p []byte) (int, error) {
 	}
 	switch {
 	case err == io.EOF:
-		b.ended = true
+		b.ended.Store(true)
 		return n, err
 	case late:
 		return n, fault.Of(fault.Invalid, "request-timeout", "the request's body stopped coming").Because(err)
@@ -222,7 +217,8 @@ func (s *stdSender) send(x *policy.Exchange) (int64, error) {
 	if x.Response.Length >= 0 && status != http.StatusNoContent && !(status == http.StatusNotModified && x.Response.Length == 0) {
 		h.Set("Content-Length", itoa(x.Response.Length))
 	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(s.stall))
+	s.rest(x)
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.stall + linger))
 	s.w.WriteHeader(status)
 	if bodyless || x.Response.Body == nil {
 		return 0, nil
@@ -238,6 +234,23 @@ func (s *stdSender) send(x *policy.Exchange) (int64, error) {
 	return n, err
 }
 
+// rest decides about the part of the request's body that nobody has read. An upstream may answer while it still comes: then
+// both go on side by side, and the connection ends with them. Before a refusal, net/http reads a small rest away to keep
+// the connection, and after it waits a little before it closes on a larger one, so that the caller sees its answer; this
+// sets it a bound.
+func (s *stdSender) rest(x *policy.Exchange) {
+	switch {
+	case s.body == nil || s.body.ended.Load():
+	case x.Refusal == nil && !x.Answered():
+		s.w.Header().Set("Connection", "close")
+		_ = s.control.EnableFullDuplex()
+	default:
+		_ = s.control.SetReadDeadline(time.Now().Add(min(s.stall, linger)))
+	}
+}
+
+const linger = 2 * time.Second // for the rest of a body that is not wanted; writing waits behind it
+
 // copy writes the body, each part at once when nobody knows how much is to come.
 func (s *stdSender) copy(r io.Reader, flush bool) (int64, error) {
 	buf := copyBuffers.Get().(*[copySize]byte)
@@ -249,7 +262,7 @@ func (s *stdSender) copy(r io.Reader, flush bool) (int64, error) {
 	for {
 		n, err := r.Read(buf[:])
 		if n > 0 {
-			_ = s.control.SetWriteDeadline(time.Now().Add(s.stall))
+			_ = s.control.SetWriteDeadline(time.Now().Add(s.stall + linger))
 			m, werr := s.w.Write(buf[:n])
 			total += int64(m)
 			if werr == nil && flush {
