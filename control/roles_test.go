@@ -1,0 +1,340 @@
+package control_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse/audit"
+	"gatehouse/control"
+	"gatehouse/fault"
+	"gatehouse/grant"
+	"gatehouse/id"
+	"gatehouse/identity"
+	"gatehouse/manifest"
+	"gatehouse/secret"
+)
+
+var update = flag.Bool("update", false, "write testdata/roles.txt")
+
+// ids names one object of each kind, none of which need exist.
+type ids struct{ org, person, app, request, grant, credential, machine, session id.ID }
+
+var nowhere = ids{"org_00000000000000000000000000", "per_00000000000000000000000000", "app_00000000000000000000000000",
+	"req_00000000000000000000000000", "gr_00000000000000000000000000", "crd_00000000000000000000000000",
+	"mt_00000000000000000000000000", "ses_00000000000000000000000000"}
+
+// calls has a call of every method that takes an actor.
+func calls(w *world, o ids) map[string]func(identity.Actor) error {
+	ctx, c := w.ctx, w.Control
+	page := control.Page{}
+	return map[string]func(identity.Actor) error{
+		"Register":             func(a identity.Actor) error { return c.Register(ctx, a, control.Registration{}) },
+		"ConfirmEmail":         func(a identity.Actor) error { _, err := c.ConfirmEmail(ctx, a, secret.New("x")); return err },
+		"ResendConfirmation":   func(a identity.Actor) error { return c.ResendConfirmation(ctx, a, "") },
+		"SignIn":               func(a identity.Actor) error { _, err := c.SignIn(ctx, a, "", secret.New("x"), ""); return err },
+		"SignInByLink":         func(a identity.Actor) error { _, err := c.SignInByLink(ctx, a, secret.New("x"), ""); return err },
+		"RequestPasswordReset": func(a identity.Actor) error { return c.RequestPasswordReset(ctx, a, "") },
+		"ResetPassword":        func(a identity.Actor) error { return c.ResetPassword(ctx, a, secret.New("x"), secret.New("x")) },
+		"StartDevice":          func(a identity.Actor) error { _, err := c.StartDevice(ctx, a, ""); return err },
+		"PollDevice":           func(a identity.Actor) error { _, _, err := c.PollDevice(ctx, a, secret.New("x")); return err },
+
+		"SignOut":        func(a identity.Actor) error { a.Session = ""; return c.SignOut(ctx, a) },
+		"ChangePassword": func(a identity.Actor) error { return c.ChangePassword(ctx, a, secret.New("x"), secret.New("x")) },
+		"Device":         func(a identity.Actor) error { _, err := c.Device(ctx, a, ""); return err },
+		"DecideDevice":   func(a identity.Actor) error { return c.DecideDevice(ctx, a, "", true) },
+		"Sessions":       func(a identity.Actor) error { _, err := c.Sessions(ctx, a); return err },
+		"EndSession":     func(a identity.Actor) error { return c.EndSession(ctx, a, o.session) },
+		"CreateMachineToken": func(a identity.Actor) error {
+			_, _, err := c.CreateMachineToken(ctx, a, "", nil, time.Time{})
+			return err
+		},
+		"MachineTokens":      func(a identity.Actor) error { _, err := c.MachineTokens(ctx, a, page); return err },
+		"RevokeMachineToken": func(a identity.Actor) error { _, err := c.RevokeMachineToken(ctx, a, o.machine); return err },
+
+		"Person":       func(a identity.Actor) error { _, err := c.Person(ctx, a, o.person); return err },
+		"Members":      func(a identity.Actor) error { _, err := c.Members(ctx, a, o.org, page); return err },
+		"StaffList":    func(a identity.Actor) error { _, err := c.StaffList(ctx, a, page); return err },
+		"AddStaff":     func(a identity.Actor) error { _, err := c.AddStaff(ctx, a, "", "", nil); return err },
+		"ChangeStaff":  func(a identity.Actor) error { _, err := c.ChangeStaff(ctx, a, o.person, 0, nil, ""); return err },
+		"RecoverAdmin": func(a identity.Actor) error { _, err := c.RecoverAdmin(ctx, a, "", ""); return err },
+
+		"Organizations":       func(a identity.Actor) error { _, err := c.Organizations(ctx, a, "", "", page); return err },
+		"Organization":        func(a identity.Actor) error { _, err := c.Organization(ctx, a, o.org); return err },
+		"VerifyOrganization":  func(a identity.Actor) error { _, err := c.VerifyOrganization(ctx, a, o.org, 0, ""); return err },
+		"SuspendOrganization": func(a identity.Actor) error { _, err := c.SuspendOrganization(ctx, a, o.org, 0, "r"); return err },
+		"ResumeOrganization":  func(a identity.Actor) error { _, err := c.ResumeOrganization(ctx, a, o.org, 0, "r"); return err },
+
+		"CreateApplication": func(a identity.Actor) error {
+			_, err := c.CreateApplication(ctx, a, control.NewApplication{Organization: o.org, Name: "n", Purpose: "p", Owner: nowhere.person})
+			return err
+		},
+		"UpdateApplication": func(a identity.Actor) error {
+			_, err := c.UpdateApplication(ctx, a, o.app, 0, control.NewApplication{Name: "n"})
+			return err
+		},
+		"CloseApplication": func(a identity.Actor) error { _, err := c.CloseApplication(ctx, a, o.app, 0, "r"); return err },
+		"Application":      func(a identity.Actor) error { _, err := c.Application(ctx, a, o.app); return err },
+		"Applications":     func(a identity.Actor) error { _, err := c.Applications(ctx, a, o.org, page); return err },
+
+		"Catalogue": func(a identity.Actor) error { _, err := c.Catalogue(ctx, a); return err },
+		"Product":   func(a identity.Actor) error { _, err := c.Product(ctx, a, ""); return err },
+		"Document":  func(a identity.Actor) error { _, err := c.Document(ctx, a, ""); return err },
+
+		"RequestAccess": func(a identity.Actor) error {
+			_, err := c.RequestAccess(ctx, a, control.AccessRequest{Application: o.app, Purpose: "p"})
+			return err
+		},
+		"WithdrawRequest": func(a identity.Actor) error { _, err := c.WithdrawRequest(ctx, a, o.request, 0); return err },
+		"Request":         func(a identity.Actor) error { _, err := c.Request(ctx, a, o.request); return err },
+		"Requests": func(a identity.Actor) error {
+			_, err := c.Requests(ctx, a, grant.Filter{Organization: o.org, Application: o.app}, page)
+			return err
+		},
+		"Facts":  func(a identity.Actor) error { _, err := c.Facts(ctx, a, o.request); return err },
+		"Decide": func(a identity.Actor) error { _, err := c.Decide(ctx, a, o.request, 0, control.Answer{}); return err },
+		"Grant":  func(a identity.Actor) error { _, err := c.Grant(ctx, a, o.grant); return err },
+		"Grants": func(a identity.Actor) error {
+			_, err := c.Grants(ctx, a, grant.Filter{Organization: o.org, Application: o.app}, page)
+			return err
+		},
+		"SuspendGrant": func(a identity.Actor) error { _, err := c.SuspendGrant(ctx, a, o.grant, 0, "r"); return err },
+		"ResumeGrant":  func(a identity.Actor) error { _, err := c.ResumeGrant(ctx, a, o.grant, 0, "r"); return err },
+		"EndGrant":     func(a identity.Actor) error { _, err := c.EndGrant(ctx, a, o.grant, 0, "r"); return err },
+
+		"IssueKey": func(a identity.Actor) error {
+			_, _, err := c.IssueKey(ctx, a, control.NewKey{Application: o.app, Name: "n"})
+			return err
+		},
+		"RevokeCredential": func(a identity.Actor) error { _, err := c.RevokeCredential(ctx, a, o.credential, 0, "r"); return err },
+		"Credential":       func(a identity.Actor) error { _, err := c.Credential(ctx, a, o.credential); return err },
+		"Credentials":      func(a identity.Actor) error { _, err := c.Credentials(ctx, a, o.org, o.app, page); return err },
+		"Reach":            func(a identity.Actor) error { _, err := c.Reach(ctx, a, o.app, ""); return err },
+
+		"Check":              func(a identity.Actor) error { _, err := c.Check(ctx, a, manifest.Bundle{}); return err },
+		"Publish":            func(a identity.Actor) error { _, err := c.Publish(ctx, a, "", manifest.Bundle{}, ""); return err },
+		"EnsureEnvironments": func(a identity.Actor) error { return c.EnsureEnvironments(ctx, a, nil) },
+		"Revisions":          func(a identity.Actor) error { _, err := c.Revisions(ctx, a, "", page); return err },
+		"Revision":           func(a identity.Actor) error { _, _, err := c.Revision(ctx, a, "", 0); return err },
+		"Environments":       func(a identity.Actor) error { _, err := c.Environments(ctx, a); return err },
+		"InForce":            func(a identity.Actor) error { _, err := c.InForce(ctx, a, o.credential); return err },
+		"Audit": func(a identity.Actor) error {
+			_, err := c.Audit(ctx, a, audit.Filter{Organization: o.org, Application: o.app}, page)
+			return err
+		},
+		"VerifyAudit": func(a identity.Actor) error { _, err := c.VerifyAudit(ctx, a, ""); return err },
+		"Checkpoint":  func(a identity.Actor) error { _, _, err := c.Checkpoint(ctx, a); return err },
+		"Backup":      func(a identity.Actor) error { _, err := c.Backup(ctx, a, "../x"); return err },
+	}
+}
+
+// everybody is one actor of each kind, by a name for people.
+func everybody() (names []string, actors map[string]identity.Actor) {
+	actors = map[string]identity.Actor{}
+	add := func(name string, a identity.Actor) { names = append(names, name); actors[name] = a }
+	add("anonymous", identity.Actor{})
+	for _, side := range []struct {
+		class identity.Class
+		org   id.ID
+		roles []identity.Role
+	}{
+		{identity.Member, "org_11111111111111111111111111", []identity.Role{identity.Owner, identity.Developer, identity.Viewer}},
+		{identity.Staff, "", []identity.Role{identity.Admin, identity.Approver, identity.Operator, identity.Auditor}},
+	} {
+		for _, r := range side.roles {
+			a := identity.Actor{Class: side.class, ID: "per_11111111111111111111111111", Person: "per_11111111111111111111111111", Organization: side.org, Roles: []identity.Role{r}}
+			add(string(r), a)
+			add(string(r)+"'s machine", machine(a))
+		}
+	}
+	add("host", identity.Actor{Class: identity.Host})
+	add("system", identity.Actor{Class: identity.System})
+	return names, actors
+}
+
+// TestWhoMayDoWhat calls every method as everybody and compares who was let in with testdata/roles.txt, which is read in
+// review: the table in roles.go is what the code believes, the file is what it does.
+func TestWhoMayDoWhat(t *testing.T) {
+	w := newWorld(t)
+	names, actors := everybody()
+	table := calls(w, nowhere)
+	var got strings.Builder
+	for _, method := range slices.Sorted(mapsKeys(table)) {
+		var in []string
+		for _, n := range names {
+			err := table[method](actors[n])
+			switch {
+			case errors.Is(err, fault.Unauthenticated) && fault.As(err).Code == "" && n == "anonymous":
+			case errors.Is(err, fault.Forbidden) && n != "anonymous":
+			case errors.Is(err, fault.Internal) || err != nil && fault.KindOf(err) == fault.Internal:
+				t.Errorf("%s as %s: %v", method, n, err)
+			default:
+				in = append(in, n)
+			}
+		}
+		who := strings.Join(in, ", ")
+		if len(in) == len(names) {
+			who = "anybody"
+		}
+		fmt.Fprintf(&got, "%-21s %s\n", method, who)
+	}
+	const file = "testdata/roles.txt"
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got.String()); d != "" {
+		t.Errorf("who may do what has changed (go test -update writes it anew, for review):\n%s", d)
+	}
+}
+
+// withoutActor is the methods that need none, with why.
+var withoutActor = map[string]string{
+	"BySession": "finds out who the actor is", "ByBearer": "finds out who the actor is", "HostToken": "for the process's own start",
+	"Run": "is the process", "Source": "is the gateways' end, which their identities guard",
+}
+
+func TestEveryMethodIsInTheTable(t *testing.T) {
+	listed := control.Rights()
+	table := calls(newWorld(t), nowhere)
+	typ := reflect.TypeFor[*control.Control]()
+	seen := map[string]bool{}
+	for i := range typ.NumMethod() {
+		m := typ.Method(i)
+		if withoutActor[m.Name] != "" || m.Name == "CheapPasswords" || m.Name == "Deliver" || m.Name == "Sequence" { // those are of the tests
+			continue
+		}
+		seen[m.Name] = true
+		if m.Type.NumIn() < 3 || m.Type.In(2) != reflect.TypeFor[identity.Actor]() {
+			t.Errorf("%s takes no actor: who may call it?", m.Name)
+		}
+		if !slices.Contains(listed, m.Name) {
+			t.Errorf("%s is not in the table of rights", m.Name)
+		}
+		if table[m.Name] == nil {
+			t.Errorf("%s is never called by TestWhoMayDoWhat", m.Name)
+		}
+	}
+	for _, l := range listed {
+		if !seen[l] && l != "sendLetters" {
+			t.Errorf("the table lists %s, which is no method", l)
+		}
+	}
+}
+
+// A role of the wrong side, or no role, opens nothing.
+func TestRolesOfTheWrongSideCountForNothing(t *testing.T) {
+	w := newWorld(t)
+	for name, a := range map[string]identity.Actor{
+		"a member with an admin's role":   {Class: identity.Member, ID: "per_1", Person: "per_1", Organization: "org_1", Roles: []identity.Role{identity.Admin}},
+		"a member without organization":   {Class: identity.Member, ID: "per_1", Person: "per_1", Roles: []identity.Role{identity.Admin, identity.Owner}},
+		"staff with an owner's role":      {Class: identity.Staff, ID: "per_1", Person: "per_1", Roles: []identity.Role{identity.Owner}},
+		"staff of an organization":        {Class: identity.Staff, ID: "per_1", Person: "per_1", Organization: "org_1", Roles: []identity.Role{identity.Admin, identity.Owner}},
+		"a machine without a person":      {Class: identity.Machine, ID: "mt_1", Roles: []identity.Role{identity.Admin}},
+		"an admin without roles":          {Class: identity.Staff, ID: "per_1", Person: "per_1"},
+		"an unknown role":                 {Class: identity.Staff, ID: "per_1", Person: "per_1", Roles: []identity.Role{"root"}},
+		"anonymous with every role there": {Roles: []identity.Role{identity.Admin, identity.Owner}},
+	} {
+		for method, call := range calls(w, nowhere) {
+			if w.open(method) {
+				continue
+			}
+			if err := call(a); !errors.Is(err, fault.Forbidden) && !errors.Is(err, fault.Unauthenticated) {
+				t.Errorf("%s may call %s: %v", name, method, err)
+			}
+		}
+	}
+}
+
+// open reports whether a method is for anybody.
+func (w *world) open(method string) bool {
+	err := calls(w, nowhere)[method](identity.Actor{})
+	return !errors.Is(err, fault.Unauthenticated) || fault.As(err).Code != ""
+}
+
+func mapsKeys[V any](m map[string]V) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// byOrganization is the methods that take an object which another organization may own; the others take none.
+var byOrganization = []string{"Person", "Members", "Organization", "UpdateApplication", "CloseApplication", "Application", "Applications",
+	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "Grant", "Grants", "EndGrant", "IssueKey", "RevokeCredential",
+	"Credential", "Credentials", "Reach", "InForce", "Audit", "RevokeMachineToken", "EndSession"}
+
+// TestAnotherOrganizationsObjectsAreNotThere calls every method with another organization's objects, which exist, and
+// with objects that do not: both are not found, word for word the same.
+func TestAnotherOrganizationsObjectsAreNotThere(t *testing.T) {
+	w := newWorld(t).published()
+	a, b := w.verified("First", "first@example.org"), w.verified("Second", "second@example.org")
+	app := w.application(a, "app")
+	g := w.grantOf(must(w.RequestAccess(w.ctx, a, ask(app, "live", "reading", "free")))(t))
+	cr := w.key(a, app, "live")
+	r := must(w.RequestAccess(w.ctx, a, ask(app, "live", "starting", "free")))(t)
+	m, _, err := w.CreateMachineToken(w.ctx, a, "ci", []identity.Role{identity.Viewer}, w.clock.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := ids{a.Organization, a.Person, app.ID, r.ID, g.ID, cr.ID, m.ID, a.Session}
+	all, none := calls(w, theirs), calls(w, nowhere)
+	for _, who := range []identity.Actor{b, machine(b)} {
+		for _, method := range byOrganization {
+			if method == "EndSession" && who.Class == identity.Machine {
+				continue
+			}
+			got, want := all[method](who), none[method](who)
+			if !errors.Is(got, fault.NotFound) || got.Error() != want.Error() {
+				t.Errorf("%s of another organization: %v; of nobody: %v; want both not found and the same", method, got, want)
+			}
+		}
+	}
+	// What takes an object and is not in the list is for the platform alone.
+	for method, call := range all {
+		if slices.Contains(byOrganization, method) || w.open(method) {
+			continue
+		}
+		if err := call(b); err == nil && !slices.Contains([]string{"SignOut", "Sessions", "MachineTokens", "Environments", "Checkpoint"}, method) {
+			t.Errorf("%s lets another organization in", method)
+		}
+	}
+	for _, list := range []func() int{
+		func() int { return len(must(w.Applications(w.ctx, b, "", control.Page{}))(t).Items) },
+		func() int { return len(must(w.Grants(w.ctx, b, grant.Filter{}, control.Page{}))(t).Items) },
+		func() int { return len(must(w.Requests(w.ctx, b, grant.Filter{}, control.Page{}))(t).Items) },
+		func() int { return len(must(w.Credentials(w.ctx, b, "", "", control.Page{}))(t).Items) },
+		func() int { return len(must(w.MachineTokens(w.ctx, b, control.Page{}))(t).Items) },
+	} {
+		if n := list(); n != 0 {
+			t.Errorf("a list shows %d objects of another organization", n)
+		}
+	}
+	for _, e := range must(w.Audit(w.ctx, b, audit.Filter{}, control.Page{Limit: 500}))(t).Items {
+		if e.Organization != b.Organization || len(e.Personal) > 0 {
+			t.Errorf("the audit shows %s of %s with %d personal values", e.Action, e.Organization, len(e.Personal))
+		}
+	}
+	for _, e := range must(w.Audit(w.ctx, b, audit.Filter{Object: cr.ID}, control.Page{}))(t).Items {
+		t.Errorf("the audit of another organization's object shows %s", e.Action)
+	}
+}
