@@ -59,7 +59,7 @@ type Present struct {
 type API struct {
 	Name         string      `json:"name"`          // by which products name it, and events and metrics show it
 	Title        string      `json:"title"`         // default: the document's
-	OpenAPI      string      `json:"openapi"`       // the document (3.0 or 3.1, YAML or JSON), relative to the manifest's folder
+	OpenAPI      string      `json:"openapi"`       // the document (3.0 to 3.2, YAML or JSON), relative to the manifest's folder
 	Path         string      `json:"path"`          // where the gateway exposes it, such as /eid/v1
 	UpstreamPath string      `json:"upstream_path"` // what stands before the document's paths at the upstream; default: nothing
 	Hosts        []string    `json:"hosts"`         // only for these host names; default: all

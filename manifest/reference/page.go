@@ -192,7 +192,7 @@ func sentence(text, name, heading string) string {
 // cell makes text fit for a cell of a table.
 func cell(s string) string {
 	s = strings.ReplaceAll(s, "|", `\|`)
-	if s != "" {
+	if s != "" && !strings.HasPrefix(s, "http") {
 		s = strings.ToUpper(s[:1]) + s[1:]
 	}
 	return s
