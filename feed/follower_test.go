@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +73,18 @@ func (p *plane) add(es ...feed.Entry) {
 	}
 }
 
+func (p *plane) asked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tails
+}
+
+func (p *plane) told() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.receipts)
+}
+
 func (p *plane) newest() feed.Receipt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,7 +98,7 @@ func (p *plane) newest() feed.Receipt {
 type gateway struct {
 	*feed.Follower
 	applied []int64
-	refuse  int64 // the version that Apply does not take
+	refuse  atomic.Int64 // the version that Apply does not take
 }
 
 func follow(t *testing.T, p *plane, from feed.Position) (*gateway, func()) {
@@ -94,7 +107,7 @@ func follow(t *testing.T, p *plane, from feed.Position) (*gateway, func()) {
 	f, err := feed.NewFollower(feed.Options{
 		Source: p, Environment: "live", Gateway: "g1", Key: public(), From: from,
 		Apply: func(e feed.Entry) error {
-			if e.Version == g.refuse {
+			if e.Version == g.refuse.Load() {
 				return errors.New("not now")
 			}
 			g.applied = append(g.applied, e.Version)
@@ -202,10 +215,10 @@ func TestFollowerRefusesAndServesOn(t *testing.T) {
 				if r := p.newest(); r.Position != es[1].Position() || r.Trouble == "" {
 					t.Errorf("the receipt does not tell: %+v", r)
 				}
-				before := p.tails
+				before := p.asked()
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				if n := p.tails - before; n > 10 {
+				if n := p.asked() - before; n > 10 {
 					t.Errorf("it asked %d times in a minute", n)
 				}
 				p.mu.Lock()
@@ -226,9 +239,10 @@ func TestFollowerTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		es := chain(t, 3)
 		p := newPlane(es...)
-		g := &gateway{refuse: 2}
+		g := &gateway{}
+		g.refuse.Store(2)
 		f, err := feed.NewFollower(feed.Options{Source: p, Environment: "live", Gateway: "g1", Key: public(), Apply: func(e feed.Entry) error {
-			if e.Version == g.refuse {
+			if e.Version == g.refuse.Load() {
 				return errors.New("not now")
 			}
 			g.applied = append(g.applied, e.Version)
@@ -249,7 +263,7 @@ func TestFollowerTriesAgain(t *testing.T) {
 			t.Error("it says that it has caught up")
 		default:
 		}
-		g.refuse = 0
+		g.refuse.Store(0)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if d := cmp.Diff([]int64{1, 2, 3}, g.applied); d != "" || f.Trouble() != nil {
@@ -270,7 +284,7 @@ func TestFollowerHeartbeat(t *testing.T) {
 		defer stop()
 		time.Sleep(time.Minute + time.Second/2)
 		synctest.Wait()
-		if n := len(p.receipts); n < 6 || n > 8 {
+		if n := p.told(); n < 6 || n > 8 {
 			t.Errorf("%d receipts in a minute", n)
 		}
 	})

@@ -45,7 +45,8 @@ type Tx interface {
 	feed.Log
 	Outbox
 	// Once records that this person sent the form with this key and returns "" the first time, else the object that the
-	// first one made. object may be empty at first and set by a second call in the same transaction.
+	// first one made. object may be empty at first and set by a second call in the same transaction. A form without a key
+	// is always the first.
 	Once(ctx context.Context, person id.ID, key string, object id.ID, now time.Time) (id.ID, error)
 	// Sweep removes what is over and of no more use (sessions, links, device codes, once keys), as of now.
 	Sweep(ctx context.Context, now time.Time) error
@@ -61,11 +62,14 @@ type Outbox interface {
 	LetterSent(ctx context.Context, i int64) error
 	// LetterFailed records the error and when to try again; a zero time gives the letter up and keeps it for people to see.
 	LetterFailed(ctx context.Context, i int64, problem string, again time.Time) error
+	// GivenUp lists letters that were given up by ID, ascending, after the given one.
+	GivenUp(ctx context.Context, after int64, limit int) ([]Posted, error)
 }
 
 // Posted is a letter in the outbox.
 type Posted struct {
-	ID    int64
-	Tries int
+	ID      int64
+	Tries   int
+	Problem string // of the last try
 	mail.Letter
 }

@@ -20,7 +20,9 @@ const (
 		VALUES ($1, $2, $3, $4, 0, 0, 0, '')`
 	lettersClaim = `UPDATE letters SET next_try = $2, tries = tries + 1
 		WHERE id IN (SELECT id FROM letters WHERE given_up = 0 AND next_try <= $1 ORDER BY next_try, id LIMIT $3)
-		RETURNING id, tries, recipient, subject, body, at`
+		RETURNING id, tries, problem, recipient, subject, body, at`
+	lettersGivenUp = `SELECT id, tries, problem, recipient, subject, body, at FROM letters WHERE given_up = 1 AND id > $1
+		ORDER BY id LIMIT $2`
 	letterSent   = `DELETE FROM letters WHERE id = $1`
 	letterFailed = `UPDATE letters SET problem = $2, next_try = $3, given_up = $4 WHERE id = $1`
 )
@@ -34,12 +36,18 @@ func (t *tx) ClaimLetters(ctx context.Context, now time.Time, lease time.Duratio
 	if !t.write {
 		return nil, fault.New(fault.Internal, "a view changes nothing")
 	}
-	ls, err := all(ctx, t, func(r row) (p store.Posted, err error) {
-		err = r.Scan(&p.ID, &p.Tries, &p.To, &p.Subject, &p.Text, when{&p.At})
-		return p, err
-	}, lettersClaim, at(now), at(now.Add(lease)), first(limit))
+	ls, err := all(ctx, t, scanPosted, lettersClaim, at(now), at(now.Add(lease)), first(limit))
 	slices.SortFunc(ls, func(a, b store.Posted) int { return cmp.Compare(a.ID, b.ID) }) // RETURNING promises no order
 	return ls, err
+}
+
+func scanPosted(r row) (p store.Posted, err error) {
+	err = r.Scan(&p.ID, &p.Tries, &p.Problem, &p.To, &p.Subject, &p.Text, when{&p.At})
+	return p, err
+}
+
+func (t *tx) GivenUp(ctx context.Context, after int64, limit int) ([]store.Posted, error) {
+	return all(ctx, t, scanPosted, lettersGivenUp, after, first(limit))
 }
 
 func (t *tx) LetterSent(ctx context.Context, i int64) error {

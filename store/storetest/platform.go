@@ -197,6 +197,31 @@ func outbox() []promise {
 			w.update(func(tx store.Tx) error { return tx.LetterFailed(w.ctx(), p.ID, "no such address", time.Time{}) })
 			same(w, "ever", len(claim(w, w.now.Add(1000*time.Hour), 1)), 0)
 		}},
+		{"GivenUpByIDAfter", func(w *world) {
+			for n := range 5 {
+				add(w, n)
+			}
+			var want []int64
+			for _, p := range claim(w, w.now, 4) {
+				again := w.now.Add(time.Hour)
+				if p.ID%2 == 0 {
+					again = time.Time{}
+					want = append(want, p.ID)
+				}
+				w.update(func(tx store.Tx) error { return tx.LetterFailed(w.ctx(), p.ID, "no such address", again) })
+			}
+			list := func(after int64, limit int) []store.Posted {
+				return read(w, func(tx store.Tx) ([]store.Posted, error) { return tx.GivenUp(w.ctx(), after, limit) })
+			}
+			var got []int64
+			for _, p := range list(0, 10) {
+				got = append(got, p.ID)
+				same(w, "why", p.Problem, "no such address")
+			}
+			same(w, "letters", got, want)
+			same(w, "after the first", len(list(want[0], 10)), len(want)-1)
+			same(w, "a page", len(list(0, 1)), 1)
+		}},
 		{"AddLetterUndoneIsNotSent", func(w *world) {
 			err := w.s.Update(w.ctx(), func(tx store.Tx) error {
 				if err := tx.AddLetter(w.ctx(), mail.Letter{To: "a@example.org", At: w.now}); err != nil {
