@@ -150,7 +150,7 @@ func (t *tx) AddDevice(ctx context.Context, d identity.Device) error {
 	if _, err := t.exec(ctx, deviceOver, d.UserCode, at(d.Created)); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, deviceAdd, d.Hash[:], d.UserCode, d.Client, at(d.Created), at(d.Expires), string(d.Person), d.Denied, d.Used)
+	_, err := t.exec(ctx, deviceAdd, d.Hash[:], d.UserCode, d.Client, at(d.Created), at(d.Expires), string(d.Person), flag(d.Denied), flag(d.Used))
 	return err
 }
 
@@ -163,7 +163,7 @@ func (t *tx) DeviceByHash(ctx context.Context, h secret.Hash) (identity.Device, 
 }
 
 func (t *tx) SetDevice(ctx context.Context, d identity.Device) error {
-	n, err := t.exec(ctx, deviceSet, d.Hash[:], string(d.Person), d.Denied, d.Used)
+	n, err := t.exec(ctx, deviceSet, d.Hash[:], string(d.Person), flag(d.Denied), flag(d.Used))
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, "there is no such sign-in")
 	}

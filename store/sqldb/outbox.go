@@ -56,7 +56,7 @@ func (t *tx) LetterSent(ctx context.Context, i int64) error {
 }
 
 func (t *tx) LetterFailed(ctx context.Context, i int64, problem string, again time.Time) error {
-	_, err := t.exec(ctx, letterFailed, i, problem, at(again), again.IsZero())
+	_, err := t.exec(ctx, letterFailed, i, problem, at(again), flag(again.IsZero()))
 	return err
 }
 

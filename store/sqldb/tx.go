@@ -208,6 +208,14 @@ func (h hash) Scan(v any) error {
 	return nil
 }
 
+// flag is a truth value as it is stored: as a number, which both databases have.
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // blob is never NULL.
 func blob(b []byte) []byte {
 	if b == nil {
