@@ -58,12 +58,12 @@ var rooms = map[string]room{
 	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret wire", "manifest -> routes, feed -> access index"},
 
 	"control": {6, "application audit credential env fault feed grant id identity mail manifest organization policy ratelimit secret session snapshot store", "every rule of who may change what"},
-	"gateway": {6, "event fault feed id policy problem ratelimit secret snapshot wire http1", "serves requests from a view"},
+	"gateway": {6, "event fault feed id manifest policy problem ratelimit secret snapshot wire http1", "serves requests from a view"},
 
 	"adminapi": {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot", "JSON"},
 	"portal":   {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot", "pages"},
 
-	"app":                {8, "adminapi audit config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem secret snapshot store store/sqldb", "the only room that knows all"},
+	"app":                {8, "adminapi audit config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb", "the only room that knows all"},
 	"cmd/gatehouse":      {9, "app audit config control credential fault feed grant id identity manifest secret snapshot store/sqldb application organization env", "flags, signals, exit codes"},
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},

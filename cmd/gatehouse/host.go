@@ -147,11 +147,11 @@ func (c *cli) auditVerify() *cobra.Command {
 		Long: `Recomputes every leaf of the log and its tree, and compares them with the signed checkpoint; with --checkpoint also with an
 older one that you kept. An entry that does not hold is named. Exit code 3 when anything does not hold.
 
-With --db it reads a database file (a backup, or the one in the data directory) by itself and asks no server, so that it
+With --database it reads a database file (a backup, or the one in the data directory) by itself and asks no server, so that it
 needs to trust nobody who runs one; --key is then the verifier key, which 'gatehouse audit checkpoint -o json' prints.`,
 		Example: `  gatehouse audit verify
   gatehouse audit verify --checkpoint kept-in-june.txt
-  gatehouse audit verify --db gatehouse.db --key 'gatehouse+1a2b3c4d+…' --checkpoint kept-in-june.txt`,
+  gatehouse audit verify --database gatehouse.db --key 'gatehouse+1a2b3c4d+…' --checkpoint kept-in-june.txt`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			checkpoint := ""
 			if kept != "" {
@@ -164,8 +164,8 @@ needs to trust nobody who runs one; --key is then the verifier key, which 'gateh
 			return c.verified(cmd, checkpoint, db, key)
 		}}
 	cmd.Flags().StringVar(&kept, "checkpoint", "", "file with an older checkpoint that you kept")
-	cmd.Flags().StringVar(&db, "db", "", "verify this database file, without a server")
-	cmd.Flags().StringVar(&key, "key", "", "verifier key for --db; default: that of the data directory")
+	cmd.Flags().StringVar(&db, "database", "", "verify this database file, without a server")
+	cmd.Flags().StringVar(&key, "key", "", "verifier key for --database; default: that of the data directory")
 	return cmd
 }
 
