@@ -75,7 +75,7 @@ func simple(p string) bool {
 	run := true
 	for i, c := range r {
 		kinds[c] = true
-		if i > 1 && r[i]-r[i-1] != r[1]-r[0] && !(r[i] == '0' && r[i-1] == '9') {
+		if i > 1 && r[i]-r[i-1] != r[1]-r[0] && !(r[i] == '0' && r[i-1] == '9') && !(r[i] == '9' && r[i-1] == '0') {
 			run = false
 		}
 	}
