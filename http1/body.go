@@ -42,7 +42,30 @@ func (b *body) none(src *source) { b.reset(src, byLength, 0, nil) }
 func (b *body) whole() bool { return b.over && b.err == nil && b.ends != byClose }
 
 // Ready reports whether the next Read will not wait for the peer.
-func (b *body) Ready() bool { return b.over || b.src.unread() > 0 }
+func (b *body) Ready() bool {
+	raw := b.src.buf[b.src.r:b.src.w]
+	switch {
+	case b.over:
+		return true
+	case b.ends != byChunks || b.left > 0:
+		return len(raw) > 0
+	case b.within:
+		if len(raw) < 2 {
+			return false
+		}
+		raw = raw[2:]
+	}
+	i := bytes.IndexByte(raw, '\n')
+	if i < 1 {
+		return i == 0 // a fault is there at once
+	}
+	size, ok := chunkSize(raw[:i-1])
+	if ok && size == 0 {
+		there, r := complete(raw)
+		return there || r != Fine
+	}
+	return !ok || len(raw) > i+1
+}
 
 // Close ends the call whose answer it belongs to, as Done does. To a request's body it does nothing.
 func (b *body) Close() error {

@@ -27,6 +27,7 @@ type Call struct {
 	head    head
 	body    body
 	keep    bool // the connection can carry another exchange after this one
+	all     bool // of the request was sent
 	sender  *sender
 	started instant
 	tried   int
@@ -153,7 +154,7 @@ func (c *Call) ask(f framing, content []byte, stream bool) error {
 	if !ok {
 		return ErrUnsendable
 	}
-	c.keep = !f.close
+	c.keep, c.all = !f.close, !stream
 	if !stream {
 		if len(out)+len(content) > cap(out) {
 			bulk := s.bufs.get(len(out) + len(content))
@@ -322,7 +323,7 @@ func (c *Call) Done() {
 	c.link = nil
 	c.Response.Body = nil
 	c.Response.Fields, c.Response.Trailer = c.Response.Fields[:0], c.Response.Trailer[:0]
-	if !c.keep || !c.body.whole() || l.src.unread() > 0 {
+	if !c.keep || !c.all || !c.body.whole() || l.src.unread() > 0 {
 		l.close()
 		return
 	}
@@ -337,7 +338,10 @@ func (c *Call) explain(err error) error {
 		return &fault.Error{Kind: fault.SlowUpstream, Public: "the upstream did not answer in time", Err: err}
 	}
 	var r Reason
-	if errors.As(err, &r) {
+	if errors.As(err, &r) && r == SlowBody {
+		return &fault.Error{Kind: fault.SlowUpstream, Public: "the upstream stopped in the middle of its answer", Err: err}
+	}
+	if r != Fine {
 		return &fault.Error{Kind: fault.BadUpstream, Code: r.String(), Public: "the upstream's answer cannot be understood", Err: err}
 	}
 	if errors.Is(err, ErrClientGone) || errors.Is(err, ErrUnsendable) {

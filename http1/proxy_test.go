@@ -1,10 +1,10 @@
 package http1_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -106,8 +106,12 @@ func (p *proxy) handle(e *http1.Exchange) {
 	} else if errors.Is(err, fault.SlowUpstream) {
 		status = 504
 	}
-	text := err.Error() + "\n"
-	_ = e.Respond(&wire.Message{Head: wire.Head{Status: status}, Body: bytes.NewReader([]byte(text)), Length: int64(len(text))})
+	_ = e.Respond(text(status, err.Error()+"\n"))
+}
+
+// text is an answer.
+func text(status int, s string) *wire.Message {
+	return &wire.Message{Head: wire.Head{Status: status}, Body: strings.NewReader(s), Length: int64(len(s))}
 }
 
 // reasons returns why messages were refused so far.

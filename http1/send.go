@@ -103,9 +103,7 @@ func (c *Call) stop() error {
 			e.closing = true
 		}
 	}
-	if !t.whole {
-		c.keep = false
-	}
+	c.all = t.whole
 	if t.err == errHalted {
 		return nil
 	}
