@@ -23,10 +23,19 @@ func (s Size) Bytes() (int64, error) {
 	digits := strings.TrimRight(string(s), "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 	unit, known := units[string(s[len(digits):])]
 	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || !known || n < 0 || n > math.MaxInt64/unit || digits[0] == '+' {
+	if err != nil || !known || n < 0 || n > math.MaxInt64/unit || digits[0] == '+' || digits[0] == '-' {
 		return 0, fmt.Errorf("%q is not a size: write it like 64KB, 10MB or 1MiB", clip(string(s)))
 	}
 	return n * unit, nil
+}
+
+// UnmarshalJSON takes a bare number as well.
+func (s *Size) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && (b[0] == '-' || b[0] >= '0' && b[0] <= '9') {
+		*s = Size(b)
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(s))
 }
 
 var units = map[string]int64{"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}

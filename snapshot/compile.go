@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"gatehouse/fault"
 	"gatehouse/manifest"
 	"gatehouse/policy"
 	"gatehouse/ratelimit"
@@ -57,6 +55,31 @@ type compiler struct {
 	products  map[operation][]string
 	ds        []manifest.Diagnostic
 	seen      map[manifest.Diagnostic]bool // a policy of an API is built for each of its operations
+	shared    []complaint                  // of the API at hand
+}
+
+// complaint is one thing wrong with several operations of an API.
+type complaint struct {
+	at, text string
+	ids      []string
+}
+
+// complain reports something that is likely to be wrong with many operations, once.
+func (c *compiler) complain(at, id, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	i := slices.IndexFunc(c.shared, func(o complaint) bool { return o.at == at && o.text == text })
+	if i < 0 {
+		i = len(c.shared)
+		c.shared = append(c.shared, complaint{at: at, text: text})
+	}
+	c.shared[i].ids = append(c.shared[i].ids, id)
+}
+
+func (c *compiler) flush() {
+	for _, o := range c.shared {
+		c.report(c.p.At(o.at, "%s: %s", few(o.ids), o.text))
+	}
+	c.shared = nil
 }
 
 type operation struct{ api, id string }
@@ -215,18 +238,21 @@ func (c *compiler) api(i int) {
 			unoffered = append(unoffered, op.ID)
 		}
 	}
-	if n := len(unoffered); n > 0 {
-		c.report(c.p.Warn(at, "no product offers %s in %s: nobody can be granted %s", few(unoffered), c.out.Environment,
-			map[bool]string{true: "it", false: "them"}[n == 1]))
+	c.flush()
+	if len(unoffered) > 0 {
+		c.report(c.p.Warn(at, "%s: no product offers this in %s, so nobody can be granted it", few(unoffered), c.out.Environment))
 	}
 }
 
-// few names up to four of a list.
-func few(names []string) string {
-	if len(names) <= 4 {
-		return strings.Join(names, ", ")
+// few names operations, up to four of them.
+func few(ids []string) string {
+	switch {
+	case len(ids) == 1:
+		return "operation " + ids[0]
+	case len(ids) <= 4:
+		return "operations " + strings.Join(ids, ", ")
 	}
-	return fmt.Sprintf("%s and %d more operations", strings.Join(names[:3], ", "), len(names)-3)
+	return fmt.Sprintf("operations %s and %d more", strings.Join(ids[:3], ", "), len(ids)-3)
 }
 
 func (c *compiler) route(i int, a *manifest.API, op *manifest.DocOperation, u upstream) *Route {
@@ -251,109 +277,6 @@ func (c *compiler) route(i int, a *manifest.API, op *manifest.DocOperation, u up
 	}
 	c.out.All = append(c.out.All, r)
 	return r
-}
-
-// placed is a policy that was built.
-type placed struct {
-	policy.Policy
-	kind policy.Kind
-}
-
-// policies builds the route's policies, puts them into the order of their phases and splits them by side.
-func (c *compiler) policies(r *Route, api int) {
-	list := c.p.Policies(api, r.Operation)
-	site := policy.Site{Route: &r.RouteInfo}
-	for _, l := range list {
-		site.Kinds = append(site.Kinds, l.Kind)
-	}
-	var built []placed
-	count := map[string]int{} // of each kind so far, in the list in which it is written
-	for _, l := range list {
-		k, ok := c.kinds[l.Kind]
-		if !ok {
-			c.report(c.p.At(l.Pointer, "there is no policy %q: this build has %s", l.Kind, strings.Join(c.kindNames(), ", ")))
-			continue
-		}
-		owner := r.API
-		if strings.Contains(l.Pointer, "/operations/") {
-			owner = r.Route
-		}
-		site.Scope = owner + " " + l.Kind + " " + strconv.Itoa(count[l.Kind])
-		if count[l.Kind]++; count[l.Kind] > 1 && k.Phase != policy.Limit && k.Phase != policy.Rewrite && k.Phase != policy.Respond {
-			c.report(c.p.At(l.Pointer, "operation %s has the policy %s twice", r.Operation, l.Kind))
-		}
-		b, err := k.Build(l.Config, site, c.d)
-		if err != nil {
-			c.refuse(r, l, err)
-			continue
-		}
-		built = append(built, placed{b, k})
-	}
-	c.identity(r, fmt.Sprintf("/apis/%d", api), list)
-	slices.SortStableFunc(built, func(a, b placed) int { return int(a.kind.Phase) - int(b.kind.Phase) })
-	for _, b := range built {
-		if b.Request != nil {
-			r.Request, r.Rules = append(r.Request, b.Request), append(r.Rules, b.kind.Name)
-		}
-		if b.Response != nil {
-			r.Response = append(r.Response, b.Response)
-		}
-		if b.Preflight != nil {
-			r.Preflight = b.Preflight
-		}
-	}
-}
-
-func (c *compiler) kindNames() (names []string) {
-	for n := range c.kinds {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// refuse reports what is wrong with a policy's settings. A policy that only this gateway cannot build closes the route.
-func (c *compiler) refuse(r *Route, l manifest.PlacedPolicy, err error) {
-	at := l.Pointer + "/" + l.Kind
-	f := fault.As(err)
-	switch {
-	case errors.Is(err, fault.Unavailable):
-		c.report(c.p.Warn(at, "%s: routes with this policy are closed here", f.Public))
-		r.Closed = closed(l.Kind + ": " + f.Public)
-	case len(f.Fields) > 0:
-		for _, field := range f.Fields {
-			c.report(c.p.At(at+field.Pointer, "%s", field.Text))
-		}
-	default:
-		c.report(c.p.At(at, "%s", f.Public))
-	}
-}
-
-// identity asks that a route says who may call it: exactly one policy that authenticates, and, unless that is anonymous,
-// exactly one that authorizes.
-func (c *compiler) identity(r *Route, at string, list []manifest.PlacedPolicy) {
-	for _, l := range list {
-		switch k, ok := c.kinds[l.Kind]; {
-		case !ok:
-			return // reported; what it would have been is not known
-		case k.Phase == policy.Authenticate && r.authenticate != "" && r.authenticate != l.Kind:
-			c.report(c.p.At(l.Pointer, "operation %s authenticates by %s and by %s: give one of them", r.Operation, r.authenticate, l.Kind))
-		case k.Phase == policy.Authenticate:
-			r.authenticate = l.Kind
-		case k.Phase == policy.Authorize && r.authorize != "" && r.authorize != l.Kind:
-			c.report(c.p.At(l.Pointer, "operation %s authorizes by %s and by %s: give one of them", r.Operation, r.authorize, l.Kind))
-		case k.Phase == policy.Authorize:
-			r.authorize = l.Kind
-		}
-	}
-	switch {
-	case r.authenticate == "":
-		c.report(c.p.At(at, "operation %s has no policy that authenticates: add one such as api_key, or anonymous to open it to anybody", r.Operation))
-	case r.authenticate == policy.Anybody && r.authorize != "":
-		c.report(c.p.At(at, "operation %s is anonymous and has the policy %s, which would refuse everybody", r.Operation, r.authorize))
-	case r.authenticate != policy.Anybody && r.authorize == "":
-		c.report(c.p.At(at, "operation %s authenticates but nothing authorizes: add grant, or no_grant with a reason", r.Operation))
-	}
 }
 
 // normal is a path in the form in which paths are routed; where it has none, the manifest is refused elsewhere.

@@ -1,0 +1,269 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"gatehouse/feed"
+	"gatehouse/id"
+	"gatehouse/policy"
+	"gatehouse/secret"
+)
+
+// Apply brings one entry of the feed into the index. Entries of kind revision are not for it and change nothing. An
+// entry that returns an error has changed nothing.
+func (a *Access) Apply(e feed.Entry) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e.Environment != a.environment {
+		return fmt.Errorf("entry %d is for environment %q, not %q", e.Seq, e.Environment, a.environment)
+	}
+	var err error
+	switch e.Kind {
+	case feed.KindOrganization:
+		err = decode(e.Payload, a.putOrganization)
+	case feed.KindApplication:
+		err = decode(e.Payload, a.putApplication)
+	case feed.KindCredential:
+		err = decode(e.Payload, a.putCredential)
+	case feed.KindGrant:
+		err = decode(e.Payload, a.putGrant)
+	case feed.KindRevision:
+	default:
+		err = fmt.Errorf("this build does not know the kind %q", e.Kind)
+	}
+	if err != nil {
+		return fmt.Errorf("entry %d, %s %s: %w", e.Seq, e.Kind, e.Key, err)
+	}
+	return nil
+}
+
+func decode[T any](raw json.RawMessage, put func(T) error) error {
+	var v T
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	return put(v)
+}
+
+func (a *Access) putOrganization(o feed.Organization) error {
+	b, err := bits(id.Organization, o.ID)
+	if err != nil {
+		return err
+	}
+	a.orgs.get(a.org(b)).live.Store(o.Live)
+	return nil
+}
+
+func (a *Access) putApplication(p feed.Application) error {
+	b, err := bits(id.Application, p.ID)
+	if err != nil {
+		return err
+	}
+	o, err := bits(id.Organization, p.Organization)
+	if err != nil {
+		return err
+	}
+	slot, org := a.slot(b), a.org(o)
+	a.change(slot, func(c *chunk, i int) {
+		c.apps = slices.Clone(c.apps)
+		c.apps[i].org = org + 1
+		if c.apps[i].first &^= liveBit; p.Live {
+			c.apps[i].first |= liveBit
+		}
+	})
+	return nil
+}
+
+// apiKey is the one kind of credential that can be presented so far. Others cannot let anybody in, so they are not kept.
+const apiKey = "api_key"
+
+func (a *Access) putCredential(c feed.Credential) error {
+	b, err := bits(id.Credential, c.ID)
+	if err != nil {
+		return err
+	}
+	app, err := bits(id.Application, c.Application)
+	if err != nil {
+		return err
+	}
+	var h secret.Hash
+	if len(c.Hash) != len(h) && c.Kind == apiKey {
+		return fmt.Errorf("its hash has %d bytes, not %d", len(c.Hash), len(h))
+	}
+	bound, err := a.bound(c.Grants)
+	if err != nil || c.Kind != apiKey {
+		return err
+	}
+	copy(h[:], c.Hash)
+	state := policy.Over
+	switch {
+	case c.Live:
+		state = policy.Active
+	case c.Ended == "suspended":
+		state = policy.Suspended
+	}
+	r := credential{b, h, c.Expires.UnixMicro(), policy.Slot(a.slot(app) + 1), bound | uint32(state)<<boundBits}
+	a.credentials.put(hashOfKey(&h), r, func(o *credential) bool { return o.hash == h }, func(o *credential) uint64 { return hashOfKey(&o.hash) })
+	return nil
+}
+
+func (a *Access) putGrant(g feed.Grant) error {
+	b, err := bits(id.Grant, g.ID)
+	if err != nil {
+		return err
+	}
+	app, err := bits(id.Application, g.Application)
+	if err != nil {
+		return err
+	}
+	fresh := policy.Grant{ID: b, From: g.From.UnixMicro(), Until: g.Until.UnixMicro()}
+	switch g.State {
+	case "active":
+		fresh.State = policy.Active
+	case "suspended":
+		fresh.State = policy.Suspended
+	case "ended":
+		fresh.State = policy.Over
+	default:
+		return fmt.Errorf("its state is %q", g.State)
+	}
+	if fresh.ScopeSet, err = a.scopeSet(g.Scopes); err != nil {
+		return err
+	}
+	terms := policy.Terms{Product: g.Product, Plan: g.Plan}
+	t, known := a.termBy[terms]
+	if !known {
+		if t = uint32(a.terms.len()); t > 1<<16-1 {
+			return fmt.Errorf("there are more than %d products and plans", 1<<16)
+		}
+		a.terms.add(&terms)
+		a.termBy[terms] = t
+	}
+	fresh.TermsIndex = uint16(t)
+	a.change(a.slot(app), func(c *chunk, i int) {
+		mine := slices.Clone(c.grantsOf(i))
+		before := len(mine)
+		if at := slices.IndexFunc(mine, func(o policy.Grant) bool { return o.ID == b }); at >= 0 {
+			mine[at] = fresh
+		} else {
+			// Ended grants for the product make room: they can only say why there was none.
+			mine = slices.DeleteFunc(mine, func(o policy.Grant) bool {
+				return o.State == policy.Over && a.Terms(&o).Product == g.Product
+			})
+			mine = append(mine, fresh)
+		}
+		from := int(c.apps[i].first &^ liveBit)
+		c.grants = slices.Concat(c.grants[:from], mine, c.grants[from+before:])
+		if more := len(mine) - before; more != 0 {
+			a.grants += more
+			c.apps = slices.Clone(c.apps)
+			for j := i + 1; j < len(c.apps); j++ {
+				c.apps[j].first += uint32(more)
+			}
+		}
+	})
+	return nil
+}
+
+// change makes the next version of the chunk in which an application stands. fn gets a copy whose slices it must
+// replace, not change.
+func (a *Access) change(slot uint32, fn func(c *chunk, i int)) {
+	p := a.chunks.get(slot / chunkSize)
+	c := *p.Load()
+	fn(&c, int(slot%chunkSize))
+	p.Store(&c)
+}
+
+// slot finds the application, or makes a place for one that is not known yet and lets nothing through.
+func (a *Access) slot(b id.Bits) uint32 {
+	h := hashOfID(b)
+	s := a.applications.shard(h)
+	for i := s.next(h, 0); i >= 0; i = s.next(h, i+1) {
+		if a.application(policy.Slot(s.recs[i]+1)).id == b {
+			return s.recs[i]
+		}
+	}
+	slot := a.slots
+	if slot%chunkSize == 0 {
+		p := &atomic.Pointer[chunk]{}
+		p.Store(&chunk{apps: make([]application, 0, chunkSize)})
+		a.chunks.add(p)
+	}
+	p := a.chunks.get(slot / chunkSize)
+	c := *p.Load()
+	c.apps = append(c.apps, application{id: b, first: uint32(len(c.grants))})
+	p.Store(&c)
+	a.slots++
+	a.applications.put(h, slot, func(o *uint32) bool { return false },
+		func(o *uint32) uint64 { return hashOfID(a.application(policy.Slot(*o + 1)).id) })
+	return slot
+}
+
+// find is slot for readers: it makes nothing.
+func (a *Access) find(b id.Bits) policy.Slot {
+	h := hashOfID(b)
+	s := a.applications.shard(h)
+	for i := s.next(h, 0); i >= 0; i = s.next(h, i+1) {
+		if slot := policy.Slot(s.recs[i] + 1); a.application(slot).id == b {
+			return slot
+		}
+	}
+	return 0
+}
+
+func (a *Access) org(b id.Bits) uint32 {
+	at, known := a.orgBy[b]
+	if !known {
+		at = a.orgs.add(&organization{id: b})
+		a.orgBy[b] = at
+	}
+	return at
+}
+
+func (a *Access) scopeSet(names []string) (uint32, error) {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	for _, n := range names {
+		for i := range len(n) {
+			if c := n[i]; c <= ' ' || c == '"' || c == '\\' || c > '~' { // RFC 6749 §3.3; it is sent in a field
+				return 0, fmt.Errorf("%q is not a scope", n)
+			}
+		}
+		if n == "" {
+			return 0, fmt.Errorf("a scope is empty")
+		}
+	}
+	joined := strings.Join(names, " ")
+	at, known := a.setBy["scopes "+joined]
+	if !known {
+		at = a.scopes.add(&policy.Scopes{Names: names, Joined: joined})
+		a.setBy["scopes "+joined] = at
+	}
+	return at, nil
+}
+
+func (a *Access) bound(grants []id.ID) (uint32, error) {
+	if len(grants) == 0 {
+		return 0, nil
+	}
+	set, key := make([]id.Bits, len(grants)), []byte("bound ")
+	for i, g := range grants {
+		b, err := bits(id.Grant, g)
+		if err != nil {
+			return 0, err
+		}
+		set[i], key = b, append(key, b[:]...)
+	}
+	at, known := a.setBy[string(key)]
+	if !known {
+		if a.bounds.len() == 1<<boundBits {
+			return 0, fmt.Errorf("too many sets of grants that credentials are bound to")
+		}
+		at = a.bounds.add(set)
+		a.setBy[string(key)] = at
+	}
+	return at, nil
+}
