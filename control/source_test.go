@@ -1,0 +1,133 @@
+package control
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse/fault"
+	"gatehouse/feed"
+	"gatehouse/store"
+	"gatehouse/store/sqldb"
+)
+
+func TestTailRefusesPositionsThatAreNotInTheFeed(t *testing.T) {
+	p := newPlant(t, "live")
+	for v := range 3 {
+		p.must(p.write(grantRow("live", "gr_1", int64(v+1))))
+	}
+	p.drain()
+	es := p.entries("live")
+	second := es[1].Position()
+	for name, c := range map[string]struct {
+		environment string
+		change      func(p *feed.Position)
+		kind        error
+	}{
+		"in the feed":         {"live", func(*feed.Position) {}, nil},
+		"from the beginning":  {"live", func(p *feed.Position) { *p = feed.Position{} }, nil},
+		"another digest":      {"live", func(p *feed.Position) { p.Digest = es[0].Digest }, fault.Conflict},
+		"ahead":               {"live", func(p *feed.Position) { p.Seq = 9 }, fault.Conflict},
+		"another epoch":       {"live", func(p *feed.Position) { p.Epoch = 2 }, fault.Conflict},
+		"negative":            {"live", func(p *feed.Position) { p.Seq = -1 }, fault.Conflict},
+		"unknown environment": {"nowhere", func(*feed.Position) {}, fault.NotFound},
+		"nowhere at all":      {"nowhere", func(p *feed.Position) { *p = feed.Position{} }, fault.NotFound},
+	} {
+		at := second
+		c.change(&at)
+		_, err := p.source.Tail(p.ctx, c.environment, at, 10)
+		if (c.kind == nil) != (err == nil) || c.kind != nil && !errors.Is(err, c.kind) {
+			t.Errorf("%s: %v", name, err)
+		}
+		err = p.source.Acknowledge(p.ctx, feed.Receipt{Gateway: "g", Environment: c.environment, Position: at, At: time.Now()})
+		if (c.kind == nil) != (err == nil) {
+			t.Errorf("%s: a receipt: %v", name, err)
+		}
+	}
+}
+
+// A control plane restored from a backup does not un-revoke: a gateway that has seen the revocation refuses its history.
+func TestRestoredControlPlaneDoesNotUnrevoke(t *testing.T) {
+	p := newPlant(t, "live")
+	p.must(p.write(grantRow("live", "gr_1", 1)))
+	p.drain()
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	p.must(p.store.Backup(p.ctx, backup))
+	behind := p.entries("live")[0].Position()
+	p.must(p.write(grantRow("live", "gr_1", 2))) // the revocation
+	p.drain()
+	ahead := p.entries("live")[1].Position()
+	p.must(p.store.Close())
+
+	moved := p.file
+	p.file = filepath.Join(t.TempDir(), "gatehouse.db")
+	p.must(sqldb.Restore(p.ctx, backup, p.file, time.Now()))
+	if err := sqldb.Restore(p.ctx, backup, moved, time.Now()); !errors.Is(err, fault.Conflict) {
+		t.Errorf("restoring over what is newer: %v", err)
+	}
+	p.open()
+	p.must(p.write(grantRow("live", "gr_1", 2))) // something else that gets the same number
+	p.drain()
+	if _, err := p.source.Tail(p.ctx, "live", ahead, 10); !errors.Is(err, fault.Conflict) {
+		t.Errorf("the gateway that has seen the revocation is served: %v", err)
+	}
+	es, err := p.source.Tail(p.ctx, "live", behind, 10)
+	if err != nil || len(es) != 1 || es[0].Epoch != 2 || es[0].Position() == ahead {
+		t.Errorf("the gateway that has not: %v, %v", es, err)
+	}
+	if r := p.verify(); !r.OK || r.Entries != 3 {
+		t.Errorf("the log after the restore: %+v", r)
+	}
+}
+
+func TestInForce(t *testing.T) {
+	p := newPlant(t, "live")
+	began := time.Now()
+	commit := func(v int64) feed.Entry {
+		p.must(p.write(grantRow("live", "gr_1", v)))
+		p.drain()
+		es := p.entries("live")
+		return es[len(es)-1]
+	}
+	say := func(gateway string, at feed.Position, when time.Time) {
+		p.must(p.source.Acknowledge(p.ctx, feed.Receipt{Gateway: gateway, Environment: "live", Position: at, At: when}))
+	}
+	say("a", feed.Position{}, began)
+	say("b", feed.Position{}, began)
+	say("long gone", feed.Position{}, began.Add(-maxOffline-time.Minute))
+	one, two := commit(1), commit(2)
+	say("a", one.Position(), one.Committed.Add(5*time.Millisecond))
+	at := func(e feed.Entry) InForce { return p.source.inForce("live", e.Seq, e.Committed) }
+	if d := cmp.Diff(InForce{Environment: "live", Seq: 1, Committed: one.Committed, Gateways: 2, Done: 1, Last: 5 * time.Millisecond, LastMS: 5, Waiting: []string{"b"}}, at(one)); d != "" {
+		t.Error(d)
+	}
+	say("b", two.Position(), two.Committed.Add(20*time.Millisecond)) // says both
+	say("a", two.Position(), two.Committed.Add(7*time.Millisecond))
+	say("a", two.Position(), two.Committed.Add(time.Hour)) // a heartbeat says nothing new
+	if got := at(two); got.Done != 2 || got.LastMS != 20 || got.Waiting != nil {
+		t.Errorf("%+v", got)
+	}
+	if got := at(one); got.Done != 2 || got.Last != two.Committed.Add(20*time.Millisecond).Sub(one.Committed) {
+		t.Errorf("%+v", got)
+	}
+	if got := p.source.inForce("live", 0, time.Now()); got.Done != 0 || len(got.Waiting) != 2 {
+		t.Errorf("without a number: %+v", got)
+	}
+	// After a restart what is known exactly is still told exactly, and what is not is left out.
+	p.must(p.source.flush(p.ctx))
+	p.must(p.store.Close())
+	p.open()
+	p.must(p.source.begin(p.ctx))
+	p.drain()
+	if got := at(two); got.Done != 2 || got.Last != 0 {
+		t.Errorf("after a restart: %+v", got)
+	}
+	three := commit(3)
+	say("a", three.Position(), three.Committed.Add(9*time.Millisecond))
+	if got := at(three); got.Done != 1 || got.LastMS != 9 {
+		t.Errorf("after a restart, a new change: %+v", got)
+	}
+}
