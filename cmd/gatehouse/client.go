@@ -186,7 +186,7 @@ func (a access) call(ctx context.Context, method, path string, in, out any) erro
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }} // a token goes to the server it is for
 	res, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("Gatehouse at %s does not answer: %w", a.URL, errors.Unwrap(err))
+		return fmt.Errorf("no answer from %s: %w", a.URL, errors.Unwrap(err))
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
