@@ -40,6 +40,7 @@ type visit struct {
 	shortGrant, shortKey              string // of portalApp in test
 	batchKey                          string // of batchApp in test
 	revision                          int64
+	verifier                          string // key of checkpoints
 }
 
 // addresses is what gatehouse prints when it is ready.
@@ -304,4 +305,3 @@ func staffSignIn(ctx context.Context, v *visit) (string, error) {
 	}
 	return "the link works once, then it is 410", nil
 }
-

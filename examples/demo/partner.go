@@ -29,6 +29,7 @@ func partner() []step {
 		{"a partner registers and confirms the address", register},
 		{"before the organization is verified, access is refused", tooEarly},
 		{"an operator verifies the organization", verify},
+		{"an auditor keeps a checkpoint of the audit log", keep},
 	}
 }
 

@@ -81,14 +81,14 @@ func publish(ctx context.Context, v *visit) (string, error) {
 				Items []struct {
 					Name     string
 					Revision int64
-					Gateways []struct{ Served int64 }
+					Gateways []struct{ Revision int64 }
 				}
 			}
 			if err := v.operator.get(ctx, "/api/environments").into(http.StatusOK, &list); err != nil {
 				return err
 			}
 			for _, e := range list.Items {
-				if e.Name == "live" && e.Revision == before+1 && len(e.Gateways) > 0 && e.Gateways[0].Served == e.Revision {
+				if e.Name == "live" && e.Revision == before+1 && len(e.Gateways) > 0 && e.Gateways[0].Revision == e.Revision {
 					return nil
 				}
 			}
@@ -264,15 +264,36 @@ func tamper(ctx context.Context, v *visit) (string, error) {
 	return fmt.Sprintf("%d entries verify; one reason changed in a copy: %s is named", r.Entries, bad.Problems[0].Entry), nil
 }
 
-// verifyFile lets the binary verify the log in a file, offline.
+// verifyFile lets the binary verify the log in a file, offline, against the checkpoint that was kept early in the story.
 func (v *visit) verifyFile(ctx context.Context, file string) ([]byte, error) {
 	path, err := filepath.Abs(v.gatehouse)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, path, "audit", "verify", "--database", file, "-o", "json")
+	cmd := exec.CommandContext(ctx, path, "audit", "verify", "--db", file, "--key", v.verifier, "--checkpoint", v.kept(), "-o", "json")
 	cmd.Dir, cmd.Env = v.dir, []string{"HOME=" + v.dir}
 	return cmd.Output()
+}
+
+func (v *visit) kept() string { return filepath.Join(v.dir, "checkpoint") }
+
+// keep stores a checkpoint where nobody who runs Gatehouse can reach it.
+func keep(ctx context.Context, v *visit) (string, error) {
+	var c struct{ Checkpoint, Verifier string }
+	for c.Checkpoint == "" {
+		if err := v.admin.get(ctx, "/api/audit/checkpoint").into(http.StatusOK, &c); err != nil {
+			return "", err
+		}
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return "", err
+		}
+	}
+	v.verifier = c.Verifier
+	lines := strings.Split(c.Checkpoint, "\n")
+	if len(lines) < 4 {
+		return "", fmt.Errorf("the checkpoint reads %q", c.Checkpoint)
+	}
+	return fmt.Sprintf("of %s entries, signed by %s", lines[1], strings.Split(c.Verifier, "+")[0]), os.WriteFile(v.kept(), []byte(c.Checkpoint), 0o600)
 }
 
 func depart(ctx context.Context, v *visit) (string, error) {
