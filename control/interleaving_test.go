@@ -11,7 +11,6 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse/feed"
-	"gatehouse/store"
 )
 
 // replica is a gateway of the property test: what it has applied, and where it was when it stopped.

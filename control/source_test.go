@@ -10,7 +10,6 @@ import (
 
 	"gatehouse/fault"
 	"gatehouse/feed"
-	"gatehouse/store"
 	"gatehouse/store/sqldb"
 )
 
