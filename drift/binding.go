@@ -80,7 +80,7 @@ func Shape(s string, e *Environment) string {
 	s = account.ReplaceAllString(s, "{account}")
 	s = awsZone.ReplaceAllString(s, "")
 	own := ""
-	if e != nil {
+	if e != nil && len(e.Name) > 2 { // a shorter name is too likely a word of something else
 		own = strings.ToLower(e.Name)
 	}
 	out := word.ReplaceAllStringFunc(s, func(w string) string {

@@ -264,14 +264,14 @@ type groups struct {
 }
 
 type groupKey struct {
-	rule         *Rule
-	id           string
-	field, class string
-	order        Order
-	envA, a      string
-	envB, b      string
-	stA, stB     State
-	note         string
+	rule     *Rule
+	id       string
+	field    string
+	order    Order
+	envA, a  string
+	envB, b  string
+	stA, stB State
+	note     string
 }
 
 func newGroups(r *Result) *groups { return &groups{res: r, byKey: map[groupKey]*Finding{}} }
@@ -299,19 +299,25 @@ func (g *groups) takePair(v *pairing, k *Key, class string, hits []hit) {
 }
 
 func (g *groups) put(h hit, k *Key, class string, s Severity, b *Side) {
-	key := groupKey{rule: h.rule, id: h.rule.ID, field: h.field, class: class, order: h.order, envA: h.a.Environment, a: h.a.Value, stA: h.a.State, note: h.note}
-	if k == nil {
-		key.note += "\x00" + h.a.Origin.String()
-	}
+	key := groupKey{rule: h.rule, id: h.rule.ID, field: h.field, order: h.order, envA: h.a.Environment, a: h.a.Value, stA: h.a.State, note: h.note}
 	if b != nil {
 		key.envB, key.b, key.stB = b.Environment, b.Value, b.State
 	}
 	f, ok := g.byKey[key]
 	if !ok {
-		f = &Finding{Rule: h.rule.ID, Title: h.rule.Title, Area: h.rule.Area, Severity: s, Direction: directionOf(h.order), Field: h.field, Class: class,
+		f = &Finding{Rule: h.rule.ID, Title: h.rule.Title, Area: h.rule.Area, Severity: s, Direction: directionOf(h.order), Field: h.field,
 			A: h.a, B: b, Confidence: h.sure, Note: h.note}
 		f.identify()
 		g.byKey[key] = f
+	} else {
+		f.A.place(h.a.Origin)
+		if b != nil {
+			f.B.place(b.Origin)
+		}
+		f.Severity = max(f.Severity, s)
+	}
+	if !slices.Contains(f.Classes, class) {
+		f.Classes = append(f.Classes, class)
 	}
 	if k != nil && !slices.Contains(lastFew(f.Operations), *k) {
 		f.Operations = append(f.Operations, *k)
@@ -326,6 +332,9 @@ func (g *groups) finish(s Settings) {
 	for _, f := range g.byKey {
 		sort.Slice(f.Operations, func(i, j int) bool { return compareKeys(f.Operations[i], f.Operations[j]) < 0 })
 		f.Operations = slices.Compact(f.Operations)
+		if f.Classes = Sorted(f.Classes); f.Classes[0] == "" {
+			f.Classes = nil // general traffic is everybody
+		}
 		if s.Baseline != nil && !s.Now.IsZero() {
 			for i := range s.Baseline.Waivers {
 				if s.Baseline.Waivers[i].Covers(f, s.Now) {

@@ -21,8 +21,11 @@ func pairFindings(a, b *drift.Environment) []drift.Finding {
 func canonical(fs []drift.Finding) []string {
 	out := make([]string, len(fs))
 	for i, f := range fs {
-		f.A.Origin, f.B.Origin = drift.Origin{}, drift.Origin{} // the first of many, by the order of reading
-		out[i] = fmt.Sprintf("%s %s %s %s %s %v %+v %+v %s", f.ID, f.Rule, f.Severity, f.Direction, f.Class, f.Operations, f.A, *f.B, f.Note)
+		// The first of many places is a matter of the order of reading.
+		f.A.Origin, f.A.Also = drift.Origin{}, nil
+		b := *f.B
+		b.Origin, b.Also = drift.Origin{}, nil
+		out[i] = fmt.Sprintf("%s %s %s %s %s %v %+v %+v %s", f.ID, f.Rule, f.Severity, f.Direction, f.Classes, f.Operations, f.A, b, f.Note)
 	}
 	sort.Strings(out)
 	return out

@@ -34,6 +34,23 @@ type Side struct {
 	Value       string `json:"value"`
 	State       State  `json:"state"`
 	Origin      Origin `json:"origin,omitzero"`
+
+	Also []Origin `json:"also,omitempty"` // other places of the same, as far as they are kept
+}
+
+// mostPlaces bounds how many places a side keeps.
+const mostPlaces = 64
+
+func (s *Side) place(o Origin) {
+	if o == s.Origin || len(s.Also) >= mostPlaces || o.File == "" && o.Scope == "" {
+		return
+	}
+	for _, p := range s.Also {
+		if p == o {
+			return
+		}
+	}
+	s.Also = append(s.Also, o)
 }
 
 // Finding is one difference or weakness, over all operations where it is the same.
@@ -45,8 +62,8 @@ type Finding struct {
 	Severity   Severity   `json:"severity"`
 	Direction  Direction  `json:"direction"`
 	Field      string     `json:"field,omitempty"`
-	Operations []Key      `json:"operations"` // empty: it is about the environment
-	Class      string     `json:"class,omitempty"`
+	Operations []Key      `json:"operations"`        // empty: it is about the environment
+	Classes    []string   `json:"classes,omitempty"` // of callers, when it does not hold for general traffic
 	A          Side       `json:"a"`
 	B          *Side      `json:"b,omitempty"` // nil: it is about A alone
 	Confidence Confidence `json:"confidence"`
@@ -99,7 +116,7 @@ func (f *Finding) identify() {
 		sides = append(sides, f.B.Environment+"\x00"+f.B.Value)
 		sort.Strings(sides)
 	}
-	h := sha256.Sum256([]byte(strings.Join(append([]string{f.Rule, f.Field, f.Class}, sides...), "\x01")))
+	h := sha256.Sum256([]byte(strings.Join(append([]string{f.Rule, f.Field}, sides...), "\x01")))
 	f.ID = "dr_" + hex.EncodeToString(h[:8])
 }
 

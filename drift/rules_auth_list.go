@@ -173,14 +173,15 @@ func pairQuery(v *pairing, a, b *Policy) {
 	}
 }
 
-func forwards(p *Policy) Leaf[bool] {
-	l := ByDefault(false)
+// forwards are the kinds of credentials that go on to the upstream.
+func forwards(p *Policy) Leaf[[]string] {
+	l := ByDefault([]string(nil))
 	for _, r := range p.Auth.Ways.Value.All() {
 		if !r.Forward.Definite() {
-			return Unknown[bool](r.Forward.Cause, r.Forward.Origin)
+			return Unknown[[]string](r.Forward.Cause, r.Forward.Origin)
 		}
 		if r.Forward.Value {
-			return r.Forward
+			l.Value, l.State, l.Origin = Sorted(append(l.Value, string(r.Kind))), r.Forward.State, r.Forward.Origin
 		}
 	}
 	return l
@@ -188,8 +189,16 @@ func forwards(p *Policy) Leaf[bool] {
 
 func pairForward(v *pairing, a, b *Policy) {
 	if v.waysKnown(a, b) && len(a.Auth.Ways.Value) > 0 && len(b.Auth.Ways.Value) > 0 {
-		differ(v, "auth.forward", forwards(a), forwards(b), false, CompareFalse, "one side passes the caller's credential on to the upstream")
+		differ(v, "auth.forward", forwards(a), forwards(b), nil, func(x, y []string) Order {
+			// A kind that only one side asks for at all is another rule's matter.
+			ka, kb := kinds(a.Auth.Ways.Value), kinds(b.Auth.Ways.Value)
+			return CompareAllowed(common(x, kb), common(y, ka))
+		}, "one side passes the caller's credential on to the upstream")
 	}
+}
+
+func common(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return !slices.Contains(b, s) })
 }
 
 func pairExempt(v *pairing, a, b *Policy) {
