@@ -23,7 +23,7 @@ func auditRow(e audit.Entry, _ time.Time) []string {
 			actor = p.Value + " (" + e.Actor + ")"
 		}
 	}
-	return []string{seq, when(e.At), e.Action, string(e.Object), actor, e.Reason}
+	return []string{seq, when(e.At), e.Action, first(string(e.Object), e.Environment), actor, e.Reason}
 }
 
 // verified verifies the log, at the server or in a file, and prints the report.
