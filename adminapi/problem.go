@@ -3,9 +3,11 @@ package adminapi
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -94,8 +96,33 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		panic(jerr)
 	}
 	w.Header().Set("Content-Type", problem.MediaType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)+1))
+	unread := r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody
+	if unread {
+		w.Header().Set("Connection", "close")
+	}
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(append(b, '\n')) // the caller may have gone
+	if unread {
+		linger(w, r)
+	}
+}
+
+// Bounds of what is read of a body that nobody wants.
+const (
+	lingerTime = time.Second
+	lingerMost = 64 << 20
+)
+
+// linger reads the rest of a body for a while: a caller who sends all of it first would find the connection reset, and
+// never see the answer that is on its way. (net/http does so before it answers, for as long as a caller likes who announces
+// more than they send.)
+func linger(w http.ResponseWriter, r *http.Request) {
+	rc := http.NewResponseController(w)
+	if rc.Flush() != nil || rc.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, lingerMost) // whatever it is, the connection is closed
 }
 
 // ours turns huma's own refusals into ours, so that callers meet one form of problems.

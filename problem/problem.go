@@ -88,13 +88,15 @@ func Status(f *fault.Error) int {
 
 // codes are the problems whose status is not that of their kind.
 var codes = map[string]int{
-	"method-not-allowed":  405,
-	"request-timeout":     408,
-	"uri-too-long":        414,
-	"head-too-large":      431,
-	"upgrade-unsupported": 501,
-	"not-implemented":     501,
-	"version-unsupported": 505,
+	"authorization-pending": 400, // RFC 8628 §3.5
+	"slow-down":             400,
+	"method-not-allowed":    405,
+	"request-timeout":       408,
+	"uri-too-long":          414,
+	"head-too-large":        431,
+	"upgrade-unsupported":   501,
+	"not-implemented":       501,
+	"version-unsupported":   505,
 }
 
 // title makes words of a name such as "grant-expired".

@@ -1,0 +1,144 @@
+package adminapi_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+const password = "correct horse battery staple 7"
+
+// stage signs the people of the story in: kept are the tokens admin, approver, operator and member, and the verified
+// organization org.
+func (w *world) stage() {
+	w.Helper()
+	w.play(scenario{name: "the first admin signs in", do: "POST /api/sessions/link", body: `{"token":"${link}"}`, status: 201, keep: "admin=token adminid=person.id"})
+	for role, name := range map[string]string{"approver": "Asta", "operator": "Omar"} {
+		w.play(scenario{name: "staff", as: "admin", do: "POST /api/staff", body: `{"email":"` + role + `@platform.example","name":"` + name + `","roles":["` + role + `"]}`,
+			status: 201, keep: role + "id=id"})
+		w.letter(role+"@platform.example", "/signin/link", role+"link")
+		w.play(scenario{name: "they sign in", do: "POST /api/sessions/link", body: `{"token":"${` + role + `link}"}`, status: 201, keep: role + "=token"})
+	}
+	w.partner("member", "Fjord Bank", "ines@fjord-bank.example")
+	w.play(scenario{name: "verify", as: "operator", do: "POST /api/organizations/${memberorg}/verify", body: `{"note":"register seen"}`, status: 200, has: []string{`"state":"verified"`}})
+}
+
+// partner registers an organization, and keeps its member's token and organization.
+func (w *world) partner(keep, organization, email string) {
+	w.Helper()
+	w.play(scenario{name: "register", do: "POST /api/registrations", status: 202, body: `{"organization":"` + organization + `","country":"no","name":"Ines",
+		"email":"` + email + `","password":"` + password + `"}`})
+	w.letter(email, "/confirm", keep+"confirm")
+	w.play(scenario{name: "confirm", do: "POST /api/confirmations", body: `{"token":"${` + keep + `confirm}"}`, status: 200, has: []string{`"state":"active"`}})
+	w.play(scenario{name: "sign in", do: "POST /api/sessions", body: `{"email":"` + strings.ToUpper(email) + `","password":"` + password + `"}`, status: 201,
+		keep: keep + "=token " + keep + "org=person.organization " + keep + "id=person.id"})
+}
+
+// The whole story, by whoever may, each answer held against the document. In the end every operation was reached.
+func TestStory(t *testing.T) {
+	w := newWorld(t)
+	w.stage()
+	for _, s := range []scenario{
+		{name: "who am I", as: "member", do: "GET /api/me", status: 200, has: []string{`"class":"member"`, `"roles":["owner"]`, "${memberorg}"}},
+		{name: "who is the host", as: "host", do: "GET /api/me", status: 200, has: []string{`"class":"host"`, `"roles":[]`}},
+		{name: "a person", as: "operator", do: "GET /api/people/${memberid}", status: 200, has: []string{"ines@fjord-bank.example"}},
+		{name: "staff", as: "approver", do: "GET /api/staff?limit=1", status: 200, has: []string{`"next":"per_`}, keep: "next=next"},
+		{name: "more staff", as: "approver", do: "GET /api/staff?limit=500&after=${next}", status: 200},
+		{name: "new roles", as: "admin", do: "PATCH /api/staff/${operatorid}", body: `{"roles":["operator","auditor"]}`, status: 200, has: []string{`"roles":["auditor","operator"]`, `"state":"active"`}},
+		{name: "organizations", as: "operator", do: "GET /api/organizations?state=verified&search=FJORD", status: 200, has: []string{"${memberorg}"}},
+		{name: "an organization", as: "member", do: "GET /api/organizations/${memberorg}", status: 200, has: []string{`"country":"NO"`}},
+		{name: "its people", as: "member", do: "GET /api/organizations/${memberorg}/members", status: 200, has: []string{"${memberid}"}},
+
+		{name: "an application", as: "member", do: "POST /api/applications", body: `{"name":"Kasse 検査","purpose":"Verify buyers"}`,
+			header: http.Header{"Idempotency-Key": {"form-1"}}, status: 201, keep: "app=id"},
+		{name: "the same form", as: "member", do: "POST /api/applications", body: `{"name":"Kasse 検査","purpose":"Verify buyers"}`,
+			header: http.Header{"Idempotency-Key": {"form-1"}}, status: 201, has: []string{"${app}"}},
+		{name: "one with the version seen", as: "member", do: "PATCH /api/applications/${app}", body: `{"purpose":"Verify new customers"}`,
+			header: http.Header{"If-Match": {"${etag}"}}, status: 200, has: []string{`"version":2`}},
+		{name: "applications", as: "operator", do: "GET /api/applications?organization=${memberorg}", status: 200, has: []string{"${app}"}},
+		{name: "the application", as: "member", do: "GET /api/applications/${app}", status: 200},
+
+		{name: "the catalogue, for anybody", do: "GET /api/products", status: 200, has: []string{`"name":"starter"`, `"name":"verification"`}},
+		{name: "a product", do: "GET /api/products/verification", status: 200, has: []string{"startVerification", `"longest":"365d"`}},
+		{name: "a reference", do: "GET /api/apis/eid/openapi", status: 200, has: []string{"operationId"}},
+
+		{name: "ask", as: "member", do: "POST /api/requests", body: `{"application":"${app}","environment":"live","product":"verification","plan":"standard",
+			"scopes":["verifications:read","documents:check"],"purpose":"Open accounts","duration":"720h"}`, status: 201, keep: "req=id", has: []string{`"duration":"30d"`}},
+		{name: "withdraw", as: "member", do: "POST /api/requests/${req}/withdraw", status: 200, has: []string{`"state":"withdrawn"`}},
+		{name: "ask again", as: "member", do: "POST /api/requests", body: `{"application":"${app}","environment":"live","product":"verification","plan":"standard",
+			"scopes":["verifications:read","documents:check"],"purpose":"Open accounts","duration":"30d"}`, status: 201, keep: "req=id"},
+		{name: "requests", as: "approver", do: "GET /api/requests?state=open", status: 200, has: []string{"${req}"}},
+		{name: "the request", as: "member", do: "GET /api/requests/${req}", status: 200},
+		{name: "facts", as: "approver", do: "GET /api/requests/${req}/facts", status: 200, has: []string{`"may_decide":true`, "Fjord Bank", "checkDocument"}},
+		{name: "facts for who may not decide", as: "operator", do: "GET /api/requests/${req}/facts", status: 200, has: []string{`"may_decide":false`, `"why_not":"`}},
+		{name: "approve less", as: "approver", do: "POST /api/requests/${req}/decisions", body: `{"approve":true,"scopes":["verifications:read"]}`,
+			header: http.Header{"If-Match": {`"1"`}}, status: 200, keep: "gr=grant"},
+		{name: "grants", as: "member", do: "GET /api/grants?state=active&ending=2100-01-01T00:00:00Z", status: 200, has: []string{"${gr}"}},
+		{name: "the grant", as: "member", do: "GET /api/grants/${gr}", status: 200, has: []string{`"scopes":["verifications:read"]`, `"standing":"active"`}},
+
+		{name: "a key", as: "member", do: "POST /api/credentials", body: `{"application":"${app}","environment":"live","name":"web","lifetime":"30d","grants":["${gr}"]}`,
+			status: 201, has: []string{`"key":"gh_live_`, `"live":true`}, keep: "crd=credential.id"},
+		{name: "credentials", as: "operator", do: "GET /api/credentials?application=${app}", status: 200, has: []string{"${crd}"}},
+		{name: "the credential", as: "member", do: "GET /api/credentials/${crd}", status: 200},
+		{name: "reach", as: "member", do: "GET /api/applications/${app}/reach?environment=live", status: 200, has: []string{"listVerifications"}},
+		{name: "in force", as: "member", do: "GET /api/in-force/${crd}", status: 200, has: []string{`"environment":"live"`}},
+		{name: "suspend", as: "operator", do: "POST /api/grants/${gr}/suspend", body: `{"reason":"odd calls"}`, status: 200, has: []string{`"standing":"suspended"`}},
+		{name: "resume", as: "operator", do: "POST /api/grants/${gr}/resume", body: `{"reason":"a test of theirs"}`, status: 200},
+		{name: "end", as: "member", do: "POST /api/grants/${gr}/end", body: `{"reason":"not needed"}`, status: 200, has: []string{`"standing":"ended"`}},
+		{name: "revoke", as: "member", do: "POST /api/credentials/${crd}/revoke", body: `{"reason":"found in a log"}`, status: 200, has: []string{`"state":"revoked"`, `"live":false`}},
+		{name: "close", as: "member", do: "POST /api/applications/${app}/close", body: `{"reason":"over"}`, status: 200, has: []string{`"state":"closed"`}},
+		{name: "suspend all", as: "operator", do: "POST /api/organizations/${memberorg}/suspend", body: `{"reason":"unpaid"}`, status: 200},
+		{name: "resume all", as: "operator", do: "POST /api/organizations/${memberorg}/resume", body: `{"reason":"paid"}`, status: 200},
+
+		{name: "environments", as: "operator", do: "GET /api/environments", status: 200, has: []string{`"gateway":"local-live"`}},
+		{name: "for partners", as: "member", do: "GET /api/environments", status: 200, has: []string{`"gateways":[]`}},
+		{name: "check", as: "operator", do: "POST /api/checks", body: `{"files":${files}}`, status: 200, has: []string{`"ok":true`}},
+		{name: "check what is wrong", as: "operator", do: "POST /api/checks", body: `{"files":{"gatehouse.yaml":"Z2F0ZWhvdXNlOiAyCg=="}}`, status: 200, has: []string{`"ok":false`, `"line":1`}},
+		{name: "publish what is there", as: "operator", do: "POST /api/environments/live/revisions", body: `{"files":${files}}`, status: 200, has: []string{`"unchanged":true`}},
+		{name: "publish by the host", as: "host", do: "POST /api/environments/live/revisions", body: `{"files":${morefiles},"note":"one more"}`, status: 201, has: []string{`"number":2`}},
+		{name: "revisions", as: "operator", do: "GET /api/environments/live/revisions?limit=1", status: 200, has: []string{`"next":"2"`, `"note":"one more"`}},
+		{name: "older revisions", as: "operator", do: "GET /api/environments/live/revisions?after=2", status: 200, has: []string{`"number":1`}},
+		{name: "the newest", as: "operator", do: "GET /api/environments/live/revisions/0", status: 200, has: []string{`"number":2`, `"more.txt":"bW9yZQ=="`}},
+
+		{name: "audit", as: "operator", do: "GET /api/audit?object=${gr}&action=grant.&limit=2", status: 200, has: []string{`"reason":"a test of theirs"`, `"name":"actor.name"`}, keep: "next=next"},
+		{name: "audit, further back", as: "operator", do: "GET /api/audit?object=${gr}&after=${next}", status: 200},
+		{name: "a member's audit", as: "member", do: "GET /api/audit?application=${app}", status: 200, has: []string{`"action":"application.close"`}},
+		{name: "the log holds", as: "operator", do: "GET /api/audit/verification", status: 200, has: []string{`"ok":true`}},
+		{name: "a checkpoint", as: "member", do: "GET /api/audit/checkpoint", status: 200, has: []string{`"verifier":"gatehouse+`}},
+		{name: "a backup", as: "admin", do: "POST /api/backups", body: `{"file":"one.db"}`, status: 201, has: []string{"one.db"}},
+		{name: "recovery", as: "host", do: "POST /api/staff/recovery", body: `{"email":"ada@platform.example"}`, status: 200, has: []string{"/signin/link?token=ghl_"}},
+
+		{name: "a machine token", as: "member", do: "POST /api/machine-tokens", body: `{"name":"pipeline","roles":["viewer"],"expires":"${soon}"}`, status: 201, keep: "machine=token mt=machine_token.id"},
+		{name: "which is one", as: "machine", do: "GET /api/me", status: 200, has: []string{`"class":"machine"`, `"roles":["viewer"]`}},
+		{name: "machine tokens", as: "member", do: "GET /api/machine-tokens", status: 200, has: []string{"${mt}"}},
+		{name: "it ends itself", as: "machine", do: "DELETE /api/sessions/current", status: 204},
+		{name: "another", as: "member", do: "POST /api/machine-tokens", body: `{"name":"pipeline 2","roles":["viewer"],"expires":"${soon}"}`, status: 201, keep: "mt=machine_token.id"},
+		{name: "ended", as: "member", do: "POST /api/machine-tokens/${mt}/revoke", status: 200, has: []string{`"revoked":"`}},
+		{name: "a device", do: "POST /api/devices", body: `{"client":"gatehouse on build-7"}`, status: 201, keep: "device=device_code code=user_code"},
+		{name: "seen", as: "member", do: "GET /api/devices/${code}", status: 200, has: []string{"gatehouse on build-7"}},
+		{name: "allowed", as: "member", do: "POST /api/devices/${code}/decision", body: `{"allow":true}`, status: 204},
+		{name: "its token", do: "POST /api/devices/token", body: `{"device_code":"${device}"}`, status: 200, keep: "devicetoken=token"},
+		{name: "works", as: "devicetoken", do: "GET /api/me", status: 200, has: []string{`"name":"gatehouse on build-7"`}},
+
+		{name: "another session", do: "POST /api/sessions", body: `{"email":"ines@fjord-bank.example","password":"` + password + `"}`, status: 201, keep: "second=token ses=session.id"},
+		{name: "sessions", as: "member", do: "GET /api/sessions", status: 200, has: []string{"${ses}"}},
+		{name: "one less", as: "member", do: "DELETE /api/sessions/${ses}", status: 204},
+		{name: "a new password", as: "member", do: "POST /api/passwords/change", body: `{"old":"` + password + `","password":"another horse battery staple"}`, status: 204},
+		{name: "forgotten", do: "POST /api/passwords/reset", body: `{"email":"ines@fjord-bank.example"}`, status: 202},
+		{name: "the letter once more", do: "POST /api/confirmations/resend", body: `{"email":"ines@fjord-bank.example"}`, status: 202},
+	} {
+		w.play(s)
+	}
+	w.letter("ines@fjord-bank.example", "/password/reset", "reset")
+	w.play(scenario{name: "set", do: "POST /api/passwords", body: `{"token":"${reset}","password":"a third horse battery staple"}`, status: 204})
+	w.play(scenario{name: "every session is over", as: "member", do: "GET /api/me", status: 401, kind: "session-over"})
+	w.play(scenario{name: "sign out", as: "admin", do: "DELETE /api/sessions/current", status: 204})
+	w.play(scenario{name: "and out", as: "admin", do: "GET /api/me", status: 401, kind: "session-over"})
+	for path, methods := range w.spec.Paths {
+		for method, op := range methods {
+			if !w.called[op.OperationID] {
+				t.Errorf("%s %s (%s) was not reached", method, path, op.OperationID)
+			}
+		}
+	}
+}
