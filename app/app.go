@@ -112,7 +112,7 @@ func (o Serve) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	controlAt, err := listen(ctx, o.Config.Control, "the portal", "control")
+	controlAt, err := listen(ctx, o.Config.Control, "the portal", "control", "h2", "http/1.1")
 	if err != nil {
 		return err
 	}
@@ -306,7 +306,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	if err != nil {
 		return err
 	}
-	l, err := listen(ctx, at, "the gateway of "+environment, "gateway")
+	l, err := listen(ctx, at, "the gateway of "+environment, "gateway", "http/1.1")
 	if err != nil {
 		return err
 	}

@@ -36,8 +36,9 @@ func nth(l config.Listener, n int) (config.Listener, error) {
 	return l, nil
 }
 
-// listen opens a listener. what is it for, and setting is what moves it: both are for the error.
-func listen(ctx context.Context, l config.Listener, what, setting string) (net.Listener, error) {
+// listen opens a listener; over TLS it offers the protocols (RFC 7301 names). what is it for, and setting is what moves
+// it: both are for the error.
+func listen(ctx context.Context, l config.Listener, what, setting string, protocols ...string) (net.Listener, error) {
 	var lc net.ListenConfig
 	n, err := lc.Listen(ctx, "tcp", l.Listen)
 	switch {
@@ -55,7 +56,7 @@ func listen(ctx context.Context, l config.Listener, what, setting string) (net.L
 		n.Close()
 		return nil, fmt.Errorf("%s: the certificate %s cannot be used: %w", what, l.Certificate, err)
 	}
-	return tls.NewListener(n, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
+	return tls.NewListener(n, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: protocols}), nil
 }
 
 // address is what people call a listener.
