@@ -87,3 +87,28 @@ func (c *Control) sendOne(ctx context.Context, l store.Posted) error {
 			personal: audit.Commit("email", l.To)}, nil, nil)
 	})
 }
+
+// GivenUpLetters lists letters that could not be delivered, oldest first, without their texts. Staff.
+func (c *Control) GivenUpLetters(ctx context.Context, a identity.Actor, p Page) (List[store.Posted], error) {
+	out := List[store.Posted]{Items: []store.Posted{}}
+	err := c.view(ctx, a, "GivenUpLetters", func(r read) error {
+		after, err := number(p.After)
+		if err != nil {
+			return err
+		}
+		ls, err := r.tx.GivenUp(ctx, after, p.limit()+1)
+		if err != nil {
+			return err
+		}
+		if len(ls) > p.limit() {
+			ls = ls[:p.limit()]
+			out.Next = strconv.FormatInt(ls[len(ls)-1].ID, 10)
+		}
+		for _, l := range ls {
+			l.Text = "" // it may hold a link that only its reader may use
+			out.Items = append(out.Items, l)
+		}
+		return nil
+	})
+	return out, err
+}

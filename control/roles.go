@@ -117,6 +117,7 @@ var rights = map[string]who{
 	"VerifyAudit":        staff | host,
 	"Checkpoint":         readers,
 	"Backup":             admin | host,
+	"GivenUpLetters":     staff | host,
 
 	// What Gatehouse does by itself.
 	"sendLetters": system,

@@ -130,9 +130,10 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			_, err := c.Audit(ctx, a, audit.Filter{Organization: o.org, Application: o.app}, page)
 			return err
 		},
-		"VerifyAudit": func(a identity.Actor) error { _, err := c.VerifyAudit(ctx, a, ""); return err },
-		"Checkpoint":  func(a identity.Actor) error { _, _, err := c.Checkpoint(ctx, a); return err },
-		"Backup":      func(a identity.Actor) error { _, err := c.Backup(ctx, a, "../x"); return err },
+		"VerifyAudit":    func(a identity.Actor) error { _, err := c.VerifyAudit(ctx, a, ""); return err },
+		"Checkpoint":     func(a identity.Actor) error { _, _, err := c.Checkpoint(ctx, a); return err },
+		"GivenUpLetters": func(a identity.Actor) error { _, err := c.GivenUpLetters(ctx, a, page); return err },
+		"Backup":         func(a identity.Actor) error { _, err := c.Backup(ctx, a, "../x"); return err },
 	}
 }
 
