@@ -89,7 +89,11 @@ func TestNoAllocations(t *testing.T) {
 			for range 20 {
 				ask()
 			}
-			if n := testing.AllocsPerRun(500, ask); n != 0 {
+			most := 0.0
+			if raced {
+				most = 4
+			}
+			if n := testing.AllocsPerRun(500, ask); n > most {
 				t.Errorf("%v allocations for each exchange", n)
 			}
 		})
