@@ -200,11 +200,21 @@ func each(n *html.Node, fn func(*html.Node)) {
 
 func words(n *html.Node) string {
 	var b strings.Builder
-	for c := range n.Descendants() {
-		if c.Type == html.TextNode && (c.Parent == nil || c.Parent.Data != "script" && c.Parent.Data != "style") {
-			b.WriteString(c.Data + " ")
+	var walk func(*html.Node)
+	walk = func(n *html.Node) {
+		for c := range n.ChildNodes() {
+			switch {
+			case c.Type == html.TextNode:
+				b.WriteString(c.Data)
+			case c.Type != html.ElementNode, c.Data == "script", c.Data == "style", c.Data == "wbr":
+			default:
+				b.WriteByte(' ')
+				walk(c)
+				b.WriteByte(' ')
+			}
 		}
 	}
+	walk(n)
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 

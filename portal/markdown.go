@@ -37,13 +37,20 @@ func newMarkdown() markdown {
 	}
 }
 
-// lowerHeadings makes headings start at the third level: the page has the first two.
+// lowerHeadings makes the headings of a text start at the third level, since the page has the first two, and go down by
+// one level at a time.
 type lowerHeadings struct{}
 
 func (lowerHeadings) Transform(doc *ast.Document, _ text.Reader, _ parser.Context) {
+	const first, last = 3, 6
+	above := []int{} // the levels, as written, of the headings that the present one stands under
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if h, ok := n.(*ast.Heading); ok && entering {
-			h.Level = min(h.Level+2, 6)
+			for len(above) > 0 && above[len(above)-1] >= h.Level {
+				above = above[:len(above)-1]
+			}
+			above = append(above, h.Level)
+			h.Level = min(first+len(above)-1, last)
 		}
 		return ast.WalkContinue, nil
 	})
@@ -55,7 +62,8 @@ func (m markdown) html(s string) template.HTML {
 	if err := m.convert.Convert([]byte(s), &b); err != nil {
 		return template.HTML("<p>" + template.HTMLEscapeString(s) + "</p>")
 	}
-	return template.HTML(m.clean.SanitizeBytes(b.Bytes()))
+	safe := string(m.clean.SanitizeBytes(b.Bytes()))
+	return template.HTML(strings.ReplaceAll(safe, "<th>", `<th scope="col">`))
 }
 
 // inline renders a text of one line: a description in a table. Longer ones keep their paragraphs.

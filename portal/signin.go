@@ -178,7 +178,7 @@ func newPasswordForm() form {
 func askNewPassword(v *visit) error {
 	token := v.r.URL.Query().Get("token")
 	if token == "" {
-		return fault.New(fault.Gone, "the link is not whole: open it from the letter again")
+		return v.redirect("/password/forgot")
 	}
 	return v.newPassword(newPasswordForm(), token)
 }

@@ -47,6 +47,7 @@ type world struct {
 	control  *control.Control
 	box      *mail.Box
 	gateways map[string]*gateway.Gateway
+	boss     *visitor
 }
 
 // View gives control what a gateway serves from.
