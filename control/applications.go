@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"gatehouse/application"
 	"gatehouse/credential"
@@ -68,6 +69,9 @@ func (c *Control) CreateApplication(ctx context.Context, a identity.Actor, n New
 		if err := w.ownerOf(o.ID, n.Owner); err != nil {
 			return err
 		}
+		if err := w.roomFor(o.ID); err != nil {
+			return err
+		}
 		app, err = w.putApplication("application.create", "", application.Application{}, application.Application{
 			ID: w.fresh(id.Application), Organization: o.ID, Name: n.Name, Purpose: n.Purpose, Owner: n.Owner,
 			State: application.Active, Created: w.now, CreatedBy: a.Person,
@@ -78,6 +82,24 @@ func (c *Control) CreateApplication(ctx context.Context, a identity.Actor, n New
 		return w.made(method, n.Once, app.ID)
 	})
 	return app, err
+}
+
+// applicationsMost is how many active applications an organization may have: more than anybody needs, few enough to look through.
+const applicationsMost = 500
+
+// roomFor checks that the organization may have one more application.
+func (w *write) roomFor(org id.ID) error {
+	have, err := all(applicationID, func(after id.ID, n int) ([]application.Application, error) {
+		return w.tx.Applications(w.ctx, org, after, n)
+	})
+	if err != nil {
+		return err
+	}
+	have = slices.DeleteFunc(have, func(a application.Application) bool { return a.State != application.Active })
+	if len(have) >= applicationsMost {
+		return fault.Of(fault.Conflict, "too-many-applications", "the organization has %d applications: close one first", len(have))
+	}
+	return nil
 }
 
 // ownerOf checks that the person can answer for an application of the organization.

@@ -127,8 +127,8 @@ func unseen(r rune) bool {
 	switch {
 	case unicode.IsControl(r),
 		0x202A <= r && r <= 0x202E, 0x2066 <= r && r <= 0x2069, // direction
-		0x2028 == r, 0x2029 == r, // line and paragraph separators
-		0x200B == r, 0x2060 == r, 0xFEFF == r, // nothing at all, of no width
+		r == 0x2028, r == 0x2029, // line and paragraph separators
+		r == 0x200B, r == 0x2060, r == 0xFEFF, // nothing at all, of no width
 		0xFFF9 <= r && r <= 0xFFFB,                     // annotations
 		0xE0000 <= r && r <= 0xE007F,                   // tags
 		0xFDD0 <= r && r <= 0xFDEF, r&0xFFFE == 0xFFFE: // noncharacters

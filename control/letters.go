@@ -24,6 +24,7 @@ const (
 	confirmPage = "/confirm"
 	signInPage  = "/signin/link"
 	resetPage   = "/password/reset"
+	forgotPage  = "/password/forgot"
 	devicePage  = "/device"
 )
 
@@ -46,7 +47,7 @@ func (c *Control) confirmLetter(w *write, p identity.Person) error {
 		c.link(confirmPage, token),
 		"The link can be used once, for 24 hours. If this was not you, do nothing: without the confirmation nobody can sign in.",
 		"If you registered before and no longer know the password, choose a new one here:",
-		c.URL+resetPage))
+		c.URL+forgotPage))
 }
 
 func (c *Control) knownLetter(w *write, p identity.Person) error {
@@ -55,7 +56,7 @@ func (c *Control) knownLetter(w *write, p identity.Person) error {
 		"Sign in here:",
 		c.URL+"/signin",
 		"If you no longer know the password, choose a new one here:",
-		c.URL+resetPage))
+		c.URL+forgotPage))
 }
 
 func (c *Control) resetLetter(w *write, p identity.Person) error {
@@ -73,7 +74,7 @@ func (c *Control) passwordChangedLetter(w *write, p identity.Person) error {
 	return w.letter(p.Email, "Your password was changed", lines(
 		"The password of your sign-in was changed on "+when(w.now)+", and you were signed out everywhere else.",
 		"If this was not you, choose a new one at once and tell us:",
-		c.URL+resetPage))
+		c.URL+forgotPage))
 }
 
 func (c *Control) staffLetter(w *write, p identity.Person) error {
@@ -85,7 +86,7 @@ func (c *Control) staffLetter(w *write, p identity.Person) error {
 		"You were added to the people of the platform. Sign in here, then choose a password:",
 		c.link(signInPage, token),
 		"The link can be used once, for 15 minutes. After that, get another one here:",
-		c.URL+resetPage))
+		c.URL+forgotPage))
 }
 
 func (c *Control) organizationLetter(w *write, p identity.Person, o organization.Organization, word string) error {

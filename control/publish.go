@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"slices"
 
-	"gatehouse/application"
 	"gatehouse/env"
 	"gatehouse/fault"
-	"gatehouse/feed"
-	"gatehouse/id"
 	"gatehouse/identity"
 	"gatehouse/manifest"
-	"gatehouse/organization"
 	"gatehouse/policy"
 	"gatehouse/ratelimit"
 	"gatehouse/secret"
@@ -149,40 +145,9 @@ func (c *Control) EnsureEnvironments(ctx context.Context, a identity.Actor, name
 				return err
 			}
 			have = append(have, e)
-			if err := w.tellNewEnvironment(n); err != nil {
-				return err
-			}
 		}
 		return nil
 	})
-}
-
-// tellNewEnvironment writes who there is to the feed of a new environment: what was told to every environment before it
-// came, it has not heard.
-func (w *write) tellNewEnvironment(name string) error {
-	orgs, err := all(func(o organization.Organization) id.ID { return o.ID }, func(after id.ID, n int) ([]organization.Organization, error) {
-		return w.tx.Organizations(w.ctx, "", "", after, n)
-	})
-	if err != nil {
-		return err
-	}
-	for _, o := range orgs {
-		if err := w.feed(name, feed.KindOrganization, string(o.ID), o.Version, organizationPayload(o)); err != nil {
-			return err
-		}
-	}
-	apps, err := all(applicationID, func(after id.ID, n int) ([]application.Application, error) {
-		return w.tx.Applications(w.ctx, "", after, n)
-	})
-	if err != nil {
-		return err
-	}
-	for _, app := range apps {
-		if err := w.feed(name, feed.KindApplication, string(app.ID), app.Version, applicationPayload(app)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Revisions lists an environment's, newest first. Staff.

@@ -39,11 +39,7 @@ func (w *write) putOrganization(action, reason string, old, o organization.Organ
 	if err != nil {
 		return o, err
 	}
-	return o, w.feed("", feed.KindOrganization, string(o.ID), o.Version, organizationPayload(o))
-}
-
-func organizationPayload(o organization.Organization) json.RawMessage {
-	return state(feed.Organization{ID: o.ID, Name: o.Name, Live: o.Live()})
+	return o, w.feed("", feed.KindOrganization, string(o.ID), o.Version, state(feed.Organization{ID: o.ID, Name: o.Name, Live: o.Live()}))
 }
 
 func (w *write) putApplication(action, reason string, old, a application.Application) (application.Application, error) {
@@ -58,11 +54,8 @@ func (w *write) putApplication(action, reason string, old, a application.Applica
 	if err != nil {
 		return a, err
 	}
-	return a, w.feed("", feed.KindApplication, string(a.ID), a.Version, applicationPayload(a))
-}
-
-func applicationPayload(a application.Application) json.RawMessage {
-	return state(feed.Application{ID: a.ID, Organization: a.Organization, Name: a.Name, Live: a.State == application.Active})
+	return a, w.feed("", feed.KindApplication, string(a.ID), a.Version, state(feed.Application{
+		ID: a.ID, Organization: a.Organization, Name: a.Name, Live: a.State == application.Active}))
 }
 
 func (w *write) putCredential(action, reason string, old, cr credential.Credential) (credential.Credential, error) {
@@ -236,6 +229,7 @@ func (w *write) setDevice(action string, d identity.Device, p id.ID) error {
 		}{d.Client}))
 }
 
+// addEnvironment adds an environment. The store tells its feed who was there before it.
 func (w *write) addEnvironment(name string) (env.Environment, error) {
 	e, err := w.tx.AddEnvironment(w.ctx, name, w.now)
 	if err != nil {

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"time"
 
 	"gatehouse/fault"
 	"gatehouse/id"
@@ -144,7 +145,10 @@ func (c *Control) RequestPasswordReset(ctx context.Context, a identity.Actor, em
 	})
 }
 
-// letterOnDemand writes a letter to whoever has the address, and answers the same if nobody does.
+// evenly is how long an answer takes that must not tell whether something was written: longer than a commit.
+const evenly = 60 * time.Millisecond
+
+// letterOnDemand writes a letter to whoever has the address, and answers the same and as late if nobody does.
 func (c *Control) letterOnDemand(ctx context.Context, a identity.Actor, method, email string, letter func(*write, identity.Person) error) error {
 	var f form
 	email = f.email("/email", email)
@@ -155,7 +159,9 @@ func (c *Control) letterOnDemand(ctx context.Context, a identity.Actor, method, 
 		return err
 	}
 	mayWrite := c.tries.take(lettersPerEmail, email, c.now()) == 0
-	return c.update(ctx, a, method, func(w *write) error {
+	even := time.NewTimer(evenly)
+	defer even.Stop()
+	err := c.update(ctx, a, method, func(w *write) error {
 		p, err := w.tx.PersonByEmail(ctx, email)
 		if errors.Is(err, fault.NotFound) || err == nil && !mayWrite {
 			return nil
@@ -165,6 +171,11 @@ func (c *Control) letterOnDemand(ctx context.Context, a identity.Actor, method, 
 		}
 		return letter(w, p)
 	})
+	select {
+	case <-even.C:
+	case <-ctx.Done():
+	}
+	return err
 }
 
 // personActor is the actor that a person is.

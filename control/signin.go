@@ -42,8 +42,7 @@ func (c *Control) SignIn(ctx context.Context, a identity.Actor, email string, pa
 		var err error
 		p, err = tx.PersonByEmail(ctx, email)
 		if errors.Is(err, fault.NotFound) {
-			p = identity.Person{}
-			return nil
+			p, err = identity.Person{}, nil // nobody: every step is taken for them as well
 		}
 		if err != nil {
 			return err
