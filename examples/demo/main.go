@@ -36,6 +36,7 @@ func main() {
 	flag.StringVar(&options.gatehouse, "gatehouse", "bin/gatehouse", "the gatehouse binary")
 	flag.StringVar(&options.eid, "eid", "bin/eid", "the binary of the example upstream")
 	flag.StringVar(&options.manifest, "manifest", "examples/eid/manifest", "the folder of the example's manifest")
+	flag.IntVar(&options.patience, "patience", 1, "how many times longer than told things may take: for machines that are busy")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -59,7 +60,8 @@ func run(ctx context.Context, o options, story, output string, out io.Writer) (e
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("the story took longer than %s", longest))
+	most := longest * time.Duration(max(o.patience, 1))
+	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("the story took longer than %s", most))
 	defer cancel()
 	v := &visit{options: o, started: time.Now()}
 	defer func() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -270,9 +271,13 @@ func (v *visit) verifyFile(ctx context.Context, file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, path, "audit", "verify", "--db", file, "--key", v.verifier, "--checkpoint", v.kept(), "-o", "json")
+	cmd := exec.CommandContext(ctx, path, "audit", "verify", "--database", file, "--key", v.verifier, "--checkpoint", v.kept(), "-o", "json")
 	cmd.Dir, cmd.Env = v.dir, []string{"HOME=" + v.dir}
-	return cmd.Output()
+	out, err := cmd.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && len(exit.Stderr) > 0 {
+		return out, fmt.Errorf("%w: %s", err, clip(exit.Stderr))
+	}
+	return out, err
 }
 
 func (v *visit) kept() string { return filepath.Join(v.dir, "checkpoint") }
