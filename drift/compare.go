@@ -140,15 +140,13 @@ func compareTwo(v *pairing, xa, xb *index, rules []Rule, g *groups) {
 			g.takePair(v, &k, pair.class, hits)
 		}
 	}
-	for i := range v.a.env.Operations {
-		o := &v.a.env.Operations[i]
-		if other := xb.serving(o.Key); other != nil && xa.exact[o.Key] == o {
+	for _, o := range xa.ops {
+		if other := xb.serving(o.Key); other != nil {
 			meet(o, other, o.Key)
 		}
 	}
-	for i := range v.b.env.Operations {
-		o := &v.b.env.Operations[i]
-		if other := xa.serving(o.Key); other != nil && xb.exact[o.Key] == o {
+	for _, o := range xb.ops {
+		if other := xa.serving(o.Key); other != nil {
 			meet(other, o, o.Key)
 		}
 	}
@@ -185,9 +183,8 @@ func (v *pairing) ask(rules []Rule, a, b *Policy) []hit {
 
 // single reports operations that the other environment does not have at all.
 func (v *pairing) single(e, other *Environment, own, theirs *index, matched map[*Operation]bool, o Order, g *groups) {
-	for i := range e.Operations {
-		op := &e.Operations[i]
-		if matched[op] || own.exact[op.Key] != op {
+	for _, op := range own.ops {
+		if matched[op] {
 			continue
 		}
 		here := Side{Environment: e.Name, Value: "exposed", State: Set, Origin: op.Origin}

@@ -1,9 +1,15 @@
 package drift
 
-import "sort"
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+)
 
 // index finds the operation of an environment that answers a request.
 type index struct {
+	ops   []*Operation // one for each key
 	exact map[Key]*Operation
 	wild  map[string][]*Operation // by the first segment of their path
 	any   []*Operation            // those whose first segment is a parameter, a pattern or nothing
@@ -14,14 +20,27 @@ func newIndex(e *Environment) *index {
 	x := &index{exact: make(map[Key]*Operation, len(e.Operations)), wild: map[string][]*Operation{}, found: map[Key]*Operation{}}
 	for i := range e.Operations {
 		o := &e.Operations[i]
-		if old, ok := x.exact[o.Key]; !ok || narrower(o, old) {
+		old, ok := x.exact[o.Key]
+		if !ok {
 			x.exact[o.Key] = o
+			x.ops = append(x.ops, o)
+			continue
 		}
+		both := joinOperations(old, o)
+		x.exact[o.Key] = both
+		for j := len(x.ops) - 1; j >= 0; j-- {
+			if x.ops[j] == old {
+				x.ops[j] = both
+				break
+			}
+		}
+	}
+	for _, o := range x.ops {
 		if o.Key.Method != "*" && o.Match.Kind == Exact && !o.Match.Open {
 			continue
 		}
 		s := segments(o.Key.Path)
-		if len(s) == 0 || s[0] == "**" || s[0][0] == '~' || s[0] == "{}" || o.Key.Path[0] == '~' {
+		if len(s) == 0 || s[0] == "**" || s[0] == "{}" || o.Key.Path[0] == '~' {
 			x.any = append(x.any, o)
 			continue
 		}
@@ -79,4 +98,31 @@ func wider(o, than *Operation) string {
 		return "a parameter in place of a fixed segment"
 	}
 	return ""
+}
+
+// joinOperations makes one of two operations of one key, which differ by host, header or listener: the policies of the second are
+// further classes of the first, so that none is overlooked.
+func joinOperations(a, b *Operation) *Operation {
+	if narrower(b, a) {
+		a, b = b, a
+	}
+	out := *a
+	out.Effective = append([]Effective(nil), a.Effective...)
+	where := b.Name
+	if len(b.Match.Hosts) > 0 {
+		where = "host " + strings.Join(b.Match.Hosts, " ")
+	} else if len(b.Match.Headers) > 0 {
+		where = "header " + strings.Join(b.Match.Headers, " ")
+	}
+	for _, e := range b.Effective {
+		if slices.ContainsFunc(out.Effective, func(x Effective) bool { return x.Policy == e.Policy }) {
+			continue
+		}
+		class := strings.TrimSpace(where + " " + e.Class)
+		for n := 2; slices.ContainsFunc(out.Effective, func(x Effective) bool { return x.Class == class }); n++ {
+			class = strings.TrimSpace(fmt.Sprintf("%s %s (%d)", where, e.Class, n))
+		}
+		out.Effective = append(out.Effective, Effective{Class: class, Policy: e.Policy})
+	}
+	return &out
 }
