@@ -14,7 +14,6 @@ import (
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/identity"
-	"gatehouse/problem"
 )
 
 // auditPage lists what was changed, newest first.
@@ -274,7 +273,7 @@ func verifyAudit(v *visit) error {
 	report, err := v.Control.VerifyAudit(v.r.Context(), v.actor, checkpoint)
 	if err != nil {
 		if p.Form.refuse(err) {
-			return v.show(problem.Status(fault.As(err)), p)
+			return v.show(statusOfForm(p.Form), p)
 		}
 		return err
 	}

@@ -1,8 +1,8 @@
 package portal
 
 import (
-	"bytes"
 	"cmp"
+	"mime"
 	"net/url"
 	"slices"
 	"strings"
@@ -145,14 +145,9 @@ func lineOf(product, api string, o control.CatalogueOperation) operationLine {
 	}
 }
 
-// downloadDocument is GET /openapi/{api}: the document as it was published.
+// downloadDocument is GET /openapi/{api}: an API's OpenAPI document, as name.json.
 func downloadDocument(v *visit) error {
 	name, ok := strings.CutSuffix(v.r.PathValue("api"), ".json")
-	ext, kind := ".json", "application/json"
-	if !ok {
-		name, ok = strings.CutSuffix(name, ".yaml")
-		ext, kind = ".yaml", "application/yaml"
-	}
 	if !ok {
 		return fault.New(fault.NotFound, "there is no such document")
 	}
@@ -160,22 +155,11 @@ func downloadDocument(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if is := documentExt(doc); is != ext {
-		return fault.New(fault.NotFound, "the document is published as %s", is)
-	}
 	h := v.w.Header()
-	h.Set("Content-Type", kind+"; charset=utf-8")
-	h.Set("Content-Disposition", `attachment; filename="`+name+ext+`"`)
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name + ".openapi.json"}))
 	h.Set("Cache-Control", "no-cache")
 	v.written = true
 	_, _ = v.w.Write(doc) // the visitor may have gone
 	return nil
-}
-
-// documentExt is the form in which a document was published.
-func documentExt(doc []byte) string {
-	if b := bytes.TrimLeft(doc, " \t\r\n\ufeff"); len(b) > 0 && b[0] == '{' {
-		return ".json"
-	}
-	return ".yaml"
 }

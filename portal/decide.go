@@ -8,7 +8,6 @@ import (
 	"gatehouse/fault"
 	"gatehouse/grant"
 	"gatehouse/id"
-	"gatehouse/problem"
 )
 
 // queuePage is what waits for a decision, the oldest first.
@@ -154,7 +153,7 @@ func decide(v *visit) error {
 	if err != nil {
 		if p.Form.refuse(err) {
 			p.Form.Version = newest // what the page shows now is the newest: the next try is on that
-			return v.show(problem.Status(fault.As(err)), p)
+			return v.show(statusOfForm(p.Form), p)
 		}
 		return err
 	}

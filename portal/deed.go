@@ -6,7 +6,6 @@ import (
 
 	"gatehouse/fault"
 	"gatehouse/id"
-	"gatehouse/problem"
 )
 
 // deedPage asks once more before something that stops or ends, and for the reason.
@@ -69,7 +68,7 @@ func doDeed(v *visit) error {
 	if err := d.do(p.Form.Version, p.Form.value("reason")); err != nil {
 		if p.Form.refuse(err) {
 			p.Form.Version = d.version
-			return v.show(problem.Status(fault.As(err)), p)
+			return v.show(statusOfForm(p.Form), p)
 		}
 		return err
 	}

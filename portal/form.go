@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"gatehouse/fault"
+	"gatehouse/problem"
 )
 
 // fieldKind is how a field is drawn.
@@ -97,6 +98,7 @@ type form struct {
 	Version int64  // of what is edited, as the person saw it; 0 for something new
 	Problem string // what is wrong with the form as a whole
 	Fields  []field
+	refused int // the status of what control said; 0 when it said nothing
 }
 
 // newForm makes an empty form that is sent to action.
@@ -241,6 +243,7 @@ func (f form) value(name string) string { return f.Field(name).Value }
 // any other is a page of its own.
 func (f *form) refuse(err error) bool {
 	e := fault.As(err)
+	f.refused = problem.Status(e)
 	switch e.Kind {
 	case fault.Invalid:
 		for _, w := range e.Fields {

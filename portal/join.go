@@ -52,12 +52,15 @@ func (v *visit) registration(f form) error {
 	return v.show(statusOfForm(f), p)
 }
 
-// statusOfForm is 422 for a form with something wrong on it.
+// statusOfForm is that of what control refused, else 422 for a form with something wrong on it.
 func statusOfForm(f form) int {
-	if f.Bad() {
-		return http.StatusUnprocessableEntity
+	switch {
+	case !f.Bad():
+		return http.StatusOK
+	case f.refused != 0:
+		return f.refused
 	}
-	return 200
+	return http.StatusUnprocessableEntity
 }
 
 func register(v *visit) error {

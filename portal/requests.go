@@ -13,7 +13,6 @@ import (
 	"gatehouse/id"
 	"gatehouse/identity"
 	"gatehouse/organization"
-	"gatehouse/problem"
 )
 
 // accessPage asks for access to a product.
@@ -171,7 +170,7 @@ func requestAccess(v *visit) error {
 	if err != nil {
 		if f.refuse(err) {
 			p.Form = f
-			return v.show(problem.Status(fault.As(err)), p)
+			return v.show(statusOfForm(p.Form), p)
 		}
 		return err
 	}
