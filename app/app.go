@@ -207,6 +207,7 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 	s.control = control.New(control.Options{
 		Store: s.store, Mail: sender, Kinds: Kinds(), Views: s, Keys: s.keys, Now: time.Now, Log: s.Log,
 		URL: portalURL, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
+		CheckBackup: s.checkBackup,
 	})
 	system := identity.Actor{Class: identity.System}
 	if err := s.control.EnsureEnvironments(ctx, system, names); err != nil {

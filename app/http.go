@@ -132,6 +132,9 @@ func (s *serving) operations() http.Handler {
 				trouble = append(trouble, fmt.Sprintf("gateway of %s: %v", g.environment, err))
 			}
 		}
+		if err := s.control.Failing(); err != nil {
+			trouble = append(trouble, fmt.Sprintf("changes do not reach the gateways: %v", err))
+		}
 		if trouble != nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprintln(w, strings.Join(trouble, "\n"))

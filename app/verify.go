@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gatehouse/audit"
+	"gatehouse/fault"
 	"gatehouse/store"
 	"gatehouse/store/sqldb"
 )
@@ -38,4 +39,19 @@ func VerifyAudit(ctx context.Context, f AuditFiles) (audit.Report, error) {
 		return err
 	})
 	return report, err
+}
+
+// checkBackup reads a copy of the database page by page, and verifies the audit log in it.
+func (s *serving) checkBackup(ctx context.Context, file string) error {
+	if _, err := sqldb.Inspect(ctx, file); err != nil {
+		return err
+	}
+	report, err := VerifyAudit(ctx, AuditFiles{Database: file, Verifier: s.keys.verifier})
+	if err != nil {
+		return err
+	}
+	if !report.OK {
+		return fault.New(fault.Unavailable, "the audit log in the copy does not verify: %s", report.Problems[0].Text)
+	}
+	return nil
 }

@@ -44,6 +44,9 @@ type Options struct {
 	Gateways map[string]string // environment -> the address partners call
 	Backups  string            // the folder that Backup writes into; made when it is not there
 	Version  string            // of this build
+
+	// CheckBackup reads a copy that Backup has written and says whether it is whole; nil: nothing is checked.
+	CheckBackup func(ctx context.Context, file string) error
 }
 
 // Views gives the view that the gateway of an environment serves from now; nil when none does.

@@ -223,5 +223,10 @@ func (c *Control) Backup(ctx context.Context, a identity.Actor, file string) (st
 	if err := c.Store.Backup(ctx, path); err != nil {
 		return "", fmt.Errorf("backup to %s: %w", file, err)
 	}
+	if c.CheckBackup != nil {
+		if err := c.CheckBackup(ctx, path); err != nil {
+			return "", errors.Join(fmt.Errorf("the copy %s is not whole, and was removed: %w", file, err), os.Remove(path))
+		}
+	}
 	return path, nil
 }

@@ -89,6 +89,9 @@ func (q *sequencer) run(ctx context.Context) error {
 	return nil
 }
 
+// Failing is why changes do not reach the gateways or the audit log is not sealed; nil while all is well.
+func (c *Control) Failing() error { return c.sequencer.failing() }
+
 // failing is why changes get no numbers or the log is not sealed, or nil.
 func (q *sequencer) failing() error {
 	q.mu.Lock()

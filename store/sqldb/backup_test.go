@@ -174,6 +174,9 @@ func TestRestore(t *testing.T) {
 		if err := tx.AddSession(ctx, session.Session{ID: "ses_1", Hash: [32]byte{1}, Person: "per_1"}); err != nil {
 			return err
 		}
+		if _, err := tx.PutMachine(ctx, identity.MachineToken{ID: "mt_1", Hash: [32]byte{1}, Person: "per_1"}); err != nil {
+			return err
+		}
 		return tx.AddLink(ctx, link)
 	})
 	if err != nil {
@@ -228,6 +231,9 @@ func TestRestore(t *testing.T) {
 			}
 			if ss, err := tx.SessionsOf(ctx, "per_1"); err != nil || len(ss) != 0 {
 				t.Errorf("sessions: %v, %v", ss, err)
+			}
+			if m, err := tx.Machine(ctx, "mt_1"); err != nil || m.Revoked.IsZero() {
+				t.Errorf("a machine token: %+v, %v", m, err)
 			}
 			if _, err := tx.UseLink(ctx, link.Hash, link.Purpose, time.Now()); !errors.Is(err, fault.Gone) {
 				t.Errorf("a link: %v", err)

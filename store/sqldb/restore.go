@@ -212,6 +212,10 @@ func begin(ctx context.Context, t *tx, from Summary, now time.Time) error {
 			return err
 		}
 	}
+	// A token may have been revoked after the backup was made, and nothing here can know: none of them is valid any more.
+	if _, err := t.exec(ctx, `UPDATE machines SET revoked = $1, version = version + 1 WHERE revoked = 0`, now.UnixMicro()); err != nil {
+		return err
+	}
 	after, err := json.Marshal(map[string]map[string]int64{"epochs": epochs})
 	if err != nil {
 		return fault.New(fault.Internal, "the epochs cannot be written").Because(err)
