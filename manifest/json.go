@@ -16,6 +16,10 @@ func readJSON(ds *diagnostics, file string, data []byte) *yaml.Node {
 		ds.add(file, line, "", "%s", text)
 		return nil
 	}
+	if n := mostNodes(data); n > 2*maxDocumentNodes {
+		ds.add(file, 1, "", "is too large: it has up to %d values, more than %d", n, 2*maxDocumentNodes)
+		return nil
+	}
 	r := jsonReader{data: data, dec: json.NewDecoder(bytes.NewReader(data))}
 	r.dec.UseNumber()
 	for i, c := range data {

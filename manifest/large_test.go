@@ -126,6 +126,20 @@ func TestDeepSchemas(t *testing.T) {
 	}
 }
 
+// TestManySmallValues: a text within the bound of bytes must not make gigabytes of nodes.
+func TestManySmallValues(t *testing.T) {
+	for name, text := range map[string]string{
+		"lists": "[" + strings.Repeat("[],", 5_000_000) + "]", "names": strings.Repeat("a:\n", 5_000_000), "items": strings.Repeat("- ", 5_000_000),
+		"json": `{"openapi":` + "[" + strings.Repeat("{},", 5_000_000) + "{}]}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, ds := timed(t, text); !manifest.Fatal(ds) {
+				t.Error("it was taken")
+			}
+		})
+	}
+}
+
 func parts(s *manifest.Schema, so int) int {
 	if s == nil || so > 100_000 {
 		return so

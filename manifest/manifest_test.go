@@ -112,3 +112,35 @@ func TestLoadAndParse(t *testing.T) {
 		t.Errorf("%+v", p.Products[0])
 	}
 }
+
+func TestDocumentsInTheSameFolderAreToldFromManifests(t *testing.T) {
+	for text, want := range map[string]bool{
+		smallDocument: true, "info: {}\nopenapi: 3.1.0\n": true, "\"openapi\" : 3.1.0": true, "'swagger': '2.0'": true, "{\"openapi\": \"3.1.0\"}": true, " {openapi: 3.1.0}": true,
+		small: false, "apis:\n  - openapi: x.yaml\n": false, "openapix: 1": false, "# openapi: 3\n": false, "{}": false, "": false, "openapi": false, "\"openapi: 1": false,
+	} {
+		_, ds := manifest.Parse(manifest.Bundle{"m.yaml": []byte("gatehouse: 1\n"), "x.yaml": []byte(text)})
+		got := false
+		for _, d := range ds {
+			got = got || d.File == "x.yaml" && d.Text == "no API names this file"
+		}
+		if got != want {
+			t.Errorf("%q is taken for a document: %v", text, got)
+		}
+	}
+}
+
+func TestAtFallsBackToWhatIsWritten(t *testing.T) {
+	p, _ := manifest.Parse(manifest.Bundle{"a.yaml": []byte(small), "openapi.yaml": []byte(smallDocument), "b.yaml": []byte("apis:\n  - {name: two, policies: [{cors: {origins: [x]}}]}\n")})
+	for pointer, want := range map[string]string{
+		"/apis/1/policies/0/cors/origins/0":  "b.yaml:2: /apis/0/policies/0/cors/origins/0: x",
+		"/apis/1/policies/0/cors/methods/3":  "b.yaml:2: /apis/0/policies/0/cors/methods/3: x",
+		"/apis/0/operations/0/policies/0":    "a.yaml:16: /apis/0/operations/0/policies/0: x",
+		"/apis/0/operations/0/expose":        "a.yaml:15: /apis/0/operations/0/expose: x",
+		"/products/0/plans/0/limits/0/burst": "a.yaml:25: /products/0/plans/0/limits/0/burst: x",
+		"/nothing/at/all":                    "/nothing/at/all: x",
+	} {
+		if got := p.At(pointer, "x").String(); got != want {
+			t.Errorf("%s is at %s, want %s", pointer, got, want)
+		}
+	}
+}

@@ -1,9 +1,9 @@
 package manifest
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
-	"regexp"
 	"slices"
 )
 
@@ -89,10 +89,45 @@ func isPart(name string, data []byte) bool {
 	return isManifestName(name) && !looksLikeDocument(data)
 }
 
-var documentStart = regexp.MustCompile(`(?m)^["']?(?:openapi|swagger)["']?[ \t]*:|\A\s*\{\s*["']?(?:openapi|swagger)["']?\s*:`)
-
 // looksLikeDocument reports whether the text has the name openapi or swagger at its outermost level, as OpenAPI documents do.
-func looksLikeDocument(data []byte) bool { return documentStart.Match(data) }
+func looksLikeDocument(data []byte) bool {
+	if text := bytes.TrimLeft(data, " \t\r\n"); len(text) > 0 && text[0] == '{' {
+		return documentName(bytes.TrimLeft(text[1:], " \t\r\n"))
+	}
+	for len(data) > 0 {
+		if documentName(data) {
+			return true
+		}
+		end := bytes.IndexByte(data, '\n')
+		if end < 0 {
+			return false
+		}
+		data = data[end+1:]
+	}
+	return false
+}
+
+// documentName reports whether a line begins with one of those names and a colon.
+func documentName(line []byte) bool {
+	quote := byte(0)
+	if len(line) > 0 && (line[0] == '"' || line[0] == '\'') {
+		quote, line = line[0], line[1:]
+	}
+	rest, ok := bytes.CutPrefix(line, []byte("openapi"))
+	if !ok {
+		if rest, ok = bytes.CutPrefix(line, []byte("swagger")); !ok {
+			return false
+		}
+	}
+	if quote != 0 {
+		if len(rest) == 0 || rest[0] != quote {
+			return false
+		}
+		rest = rest[1:]
+	}
+	rest = bytes.TrimLeft(rest[:min(len(rest), 100)], " \t")
+	return len(rest) > 0 && rest[0] == ':'
+}
 
 // API returns the API of that name.
 func (p *Parsed) API(name string) (*API, bool) {

@@ -15,7 +15,7 @@ import (
 const (
 	maxDepth         = 100       // of nesting: people write ten, generated schemas forty
 	maxNodes         = 200_000   // of a manifest file, once aliases are written out: a large platform's has a few thousand
-	maxDocumentNodes = 4_000_000 // of an OpenAPI document: 10,000 operations with their schemas have about one million
+	maxDocumentNodes = 2_000_000 // of an OpenAPI document: 10,000 operations with their schemas have about 500,000
 )
 
 // readYAML reads one document into nodes and refuses what two readers could read differently. Aliases stand written out
@@ -23,6 +23,10 @@ const (
 func readYAML(ds *diagnostics, file string, data []byte, most int) *yaml.Node {
 	if line, text := badText(data); text != "" {
 		ds.add(file, line, "", "%s", text)
+		return nil
+	}
+	if n := mostNodes(data); n > 2*most { // the parser would need a few hundred bytes for each
+		ds.add(file, 1, "", "is too large: it has up to %d values, more than %d", n, 2*most)
 		return nil
 	}
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
@@ -64,6 +68,18 @@ func checkNodes(ds *diagnostics, file string, root *yaml.Node, most int) *yaml.N
 		return nil
 	}
 	return root
+}
+
+// mostNodes is an upper bound of how many values a text can have: each begins or ends with one of these signs.
+func mostNodes(data []byte) int {
+	n := 1
+	for _, c := range data {
+		switch c {
+		case '\n', ',', ':', '[', '{', '-', '?':
+			n++
+		}
+	}
+	return n
 }
 
 // load reads the next document. What the parser does not foresee counts as an error of the text.

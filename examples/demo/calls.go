@@ -81,8 +81,8 @@ func pass(ctx context.Context, v *visit) (string, error) {
 		return "", fmt.Errorf("the upstream was told %s", clip(r.body))
 	case !slices.Equal(s.Scopes, []string{"documents:check", "verifications:read", "verifications:write"}):
 		return "", fmt.Errorf("the upstream was told the scopes %v", s.Scopes)
-	case s.RequestID == "":
-		return "", errors.New("the upstream was told no request id")
+	case s.RequestID == "" || s.RequestID != r.header.Get("Gatehouse-Request-Id"):
+		return "", fmt.Errorf("the upstream was told the request id %q, the caller %q", s.RequestID, r.header.Get("Gatehouse-Request-Id"))
 	}
 	for _, gone := range []string{"X-Api-Key", "Authorization", "Gatehouse-Admin"} {
 		if slices.Contains(s.Fields, gone) {

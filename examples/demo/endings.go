@@ -191,7 +191,7 @@ func expire(ctx context.Context, v *visit) (string, error) {
 	if err := v.member.post(ctx, "/api/requests", v.wish(v.portalApp, "test", "verification", "standard", "verifications:read")).into(http.StatusCreated, &r); err != nil {
 		return "", err
 	}
-	until := time.Now().Add(min(v.within(2500*time.Millisecond), 10*time.Second)).UTC().Truncate(time.Millisecond)
+	until := time.Now().Add(min(v.within(2500*time.Millisecond), 5*time.Second)).UTC().Truncate(time.Millisecond)
 	if err := v.approver.post(ctx, "/api/requests/"+r.ID+"/decisions", decision{Approve: true, Until: &until}).into(http.StatusOK, &r); err != nil {
 		return "", err
 	}

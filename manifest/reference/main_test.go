@@ -51,6 +51,13 @@ components: {securitySchemes: {key: {type: apiKey, in: header, name: X-API-Key}}
 	}
 }
 
+func TestTheExampleIsTakenWithoutAWarning(t *testing.T) {
+	b, ds := manifest.Load("../../examples/eid/manifest")
+	if ds = append(ds, app.Check(b)...); len(ds) != 0 {
+		t.Error(ds)
+	}
+}
+
 func TestWords(t *testing.T) {
 	for in, want := range map[string]string{"UpstreamOverride": "upstream override", "ProductAPI": "product API", "API": "API", "Stage": "stage"} {
 		if got := words(in); got != want {
