@@ -30,10 +30,10 @@ type sender interface {
 }
 
 // An asker sends x.Request to a target of an upstream, the body as it comes, and fills x.Response with the answer's head;
-// its body is read by the sender, and closed by the pipeline when it is an io.Closer. Its errors are faults of the kinds
-// BadUpstream and SlowUpstream, errClientGone, or what reading the request's body returned.
+// its body is read by the sender, and closed by the pipeline when it is an io.Closer. Both must end within total. Its
+// errors are faults of the kinds BadUpstream and SlowUpstream, errClientGone, or what reading the request's body returned.
 type asker interface {
-	ask(c *carrier, t snapshot.Target) error
+	ask(c *carrier, t snapshot.Target, total time.Duration) error
 	close()
 }
 
@@ -42,10 +42,9 @@ var errClientGone = errors.New("the caller went away")
 
 // carrier is the memory of one exchange, used again for the next.
 type carrier struct {
-	x      policy.Exchange
-	ctx    context.Context // ends when the caller is gone
-	asking context.Context // ends with the upstream's time as well
-	event  event.Exchange
+	x     policy.Exchange
+	ctx   context.Context // ends when the caller is gone
+	event event.Exchange
 
 	view   *snapshot.View
 	route  *snapshot.Route
@@ -59,12 +58,14 @@ type carrier struct {
 	buf    []byte    // where problems are written
 }
 
+const scratch = 4 << 10 // for what is written in an exchange: IDs, paths, limits
+
 func newCarrier() *carrier {
 	c := &carrier{}
 	c.x.Request.Fields = make(wire.Fields, 0, 48)
 	c.x.Response.Fields = make(wire.Fields, 0, 32)
 	c.x.Limits = make([]ratelimit.Result, 0, ratelimit.MaxWindows)
-	c.x.KeepScratch(make([]byte, 0, 4096))
+	c.x.Reserve(scratch)
 	return c
 }
 

@@ -124,16 +124,16 @@ func (g *Gateway) outbound(x *policy.Exchange, u *snapshot.Upstream) {
 	peer := x.KeepScratch(x.Peer.Addr().Unmap().AppendTo(x.Scratch()))
 	fields.Add(nameForwardedFor, peer)
 	fields.Add(nameForwardedHost, x.Request.Authority)
-	fields.Add(nameForwardedProto, wire.View(x.Request.Scheme))
+	fields.Add(nameForwardedProto, keep(x, x.Request.Scheme))
 	fields.Add(nameForwarded, x.KeepScratch(forwarded(x.Scratch(), x, peer)))
 	fields.Add(nameVia, via)
 
 	for _, p := range u.Present {
 		fields.Del(p.Header)
-		fields.AddString(p.Header, p.Value.Reveal()) // to the upstream that it proves the gateway to, and nowhere else
+		fields.Add(keep(x, p.Header), keep(x, p.Value.Reveal())) // to the upstream that it proves the gateway to, and nowhere else
 	}
 	fields.Add(nameRequestID, x.ID)
-	fields.AddString("Gatehouse-Environment", g.o.Environment)
+	fields.Add(nameEnvironment, keep(x, g.o.Environment))
 	if p := &x.Principal; p.Known() {
 		fields.Add(nameOrganization, text(x, p.Organization, id.Organization))
 		fields.Add(nameApplication, text(x, p.Application, id.Application))
@@ -141,7 +141,7 @@ func (g *Gateway) outbound(x *policy.Exchange, u *snapshot.Upstream) {
 	}
 	if r := &x.Grant; !r.None() {
 		fields.Add(nameGrant, text(x, r.ID, id.Grant))
-		fields.AddString("Gatehouse-Scopes", r.Scopes.Joined)
+		fields.Add(nameScopes, keep(x, r.Scopes.Joined))
 	}
 }
 
@@ -149,6 +149,9 @@ func (g *Gateway) outbound(x *policy.Exchange, u *snapshot.Upstream) {
 func text(x *policy.Exchange, b id.Bits, k id.Kind) wire.View {
 	return x.KeepScratch(b.Append(x.Scratch(), k))
 }
+
+// keep writes text into the exchange's own memory.
+func keep(x *policy.Exchange, s string) wire.View { return x.KeepScratch(append(x.Scratch(), s...)) }
 
 // same reports whether the name is that one when underscores are read as hyphens.
 func same(name wire.View, want string) bool { return len(name) == len(want) && like(name, want) }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,20 +33,17 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 	x.Request.Path = x.KeepScratch(c.route.UpstreamPath(x.Scratch(), x.Request.Path))
 
 	p.enter()
-	var cancel context.CancelFunc
-	c.asking, cancel = context.WithTimeoutCause(c.ctx, u.Total, errTotal)
 	target := p.turn(u)
 	c.target = target.Host
 	asked := time.Now()
-	err := p.asker.ask(c, target)
+	err := p.asker.ask(c, target, u.Total)
 	c.asked = time.Since(asked)
 	if err != nil {
-		cancel()
 		p.leave()
 		c.rule = ruleUpstream
 		return g.explain(c, err)
 	}
-	c.answer = answer{r: x.Response.Body, cancel: cancel, pool: p}
+	c.answer = answer{r: x.Response.Body, pool: p}
 	x.Response.Body = &c.answer
 	if x.Response.Status < 200 {
 		_ = c.answer.Close()
@@ -58,9 +54,6 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 	inbound(x.Response.Fields)
 	return nil
 }
-
-// errTotal is why an exchange ends that took longer than its upstream may.
-var errTotal = errors.New("the whole exchange took too long")
 
 // explain makes the fault for the caller of what went wrong with the upstream.
 func (g *Gateway) explain(c *carrier, err error) error {
@@ -73,8 +66,6 @@ func (g *Gateway) explain(c *carrier, err error) error {
 	switch {
 	case errors.As(err, &f) && f.Kind != fault.BadUpstream && f.Kind != fault.SlowUpstream: // the caller's own
 		return f
-	case errors.Is(context.Cause(c.asking), errTotal):
-		f = fault.Of(fault.SlowUpstream, "upstream-timeout", "the service behind this gateway did not answer in time").Because(err)
 	case errors.Is(err, errClientGone):
 		return err
 	case errors.As(err, &f):
@@ -155,10 +146,9 @@ func (b *bounded) end() int64 {
 
 // answer is an upstream's body. Closing it gives the connection back.
 type answer struct {
-	r      io.Reader
-	cancel context.CancelFunc
-	pool   *pool
-	done   bool
+	r    io.Reader
+	pool *pool
+	done bool
 }
 
 func (a *answer) Read(p []byte) (int, error) {
@@ -184,7 +174,6 @@ func (a *answer) Close() error {
 	if c, ok := a.r.(io.Closer); ok {
 		err = c.Close()
 	}
-	a.cancel()
 	a.pool.leave()
 	return err
 }

@@ -89,18 +89,17 @@ type stdSender struct {
 
 // fill makes the exchange's request from net/http's. Its error is what is wrong with the message.
 func (s *stdSender) fill(x *policy.Exchange, r *http.Request, most Limits) error {
-	keep := func(v string) wire.View { return x.KeepScratch(append(x.Scratch(), v...)) }
 	x.Protocol = r.Proto
 	x.Peer, _ = netip.ParseAddrPort(r.RemoteAddr)
 	q := &x.Request
-	q.Method, q.Scheme, q.Authority = keep(r.Method), "http", keep(strings.ToLower(r.Host))
+	q.Method, q.Scheme, q.Authority = keep(x, r.Method), "http", keep(x, strings.ToLower(r.Host))
 	if r.TLS != nil {
 		q.Scheme = "https"
 	}
 	size := len(r.RequestURI) + len(r.Host)
 	for name, values := range r.Header {
 		for _, v := range values {
-			q.Fields.Add(keep(name), keep(v))
+			q.Fields.Add(keep(x, name), keep(x, v))
 			size += len(name) + len(v) + 4
 		}
 	}
@@ -152,7 +151,7 @@ func target(x *policy.Exchange, t string) error {
 			return malformed("the query holds a character that must be escaped")
 		}
 	}
-	x.Request.Query = x.KeepScratch(append(x.Scratch(), query...))
+	x.Request.Query = keep(x, query)
 	if x.Request.Query == nil {
 		x.Request.Query = wire.View{}
 	}
@@ -309,9 +308,11 @@ func newStdAsker(u *snapshot.Upstream) asker {
 
 func (a *stdAsker) close() { a.t.CloseIdleConnections() }
 
-func (a *stdAsker) ask(c *carrier, t snapshot.Target) error {
+func (a *stdAsker) ask(c *carrier, t snapshot.Target, total time.Duration) error {
 	x := &c.x
-	ctx, cancel := context.WithCancelCause(c.asking)
+	bounded, stop := context.WithTimeout(c.ctx, total)
+	ctx, cut := context.WithCancelCause(bounded)
+	cancel := func(err error) { cut(err); stop() }
 	r := (&http.Request{
 		Method: x.Request.Method.String(),
 		URL: &url.URL{Scheme: t.Scheme, Host: t.Host, Opaque: x.Request.Path.String(), RawQuery: x.Request.Query.String(),
@@ -366,12 +367,12 @@ func explainStd(ctx context.Context, err error) error {
 type stdAnswer struct {
 	x      *policy.Exchange
 	r      *http.Response
-	cancel context.CancelCauseFunc
+	cancel func(error)
 	timer  *time.Timer
 	read   time.Duration
 }
 
-func newStdAnswer(x *policy.Exchange, r *http.Response, cancel context.CancelCauseFunc, read time.Duration) *stdAnswer {
+func newStdAnswer(x *policy.Exchange, r *http.Response, cancel func(error), read time.Duration) *stdAnswer {
 	return &stdAnswer{x, r, cancel, time.AfterFunc(read, func() { cancel(os.ErrDeadlineExceeded) }), read}
 }
 

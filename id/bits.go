@@ -1,5 +1,7 @@
 package id
 
+import "encoding/binary"
+
 // Bits is the 128 bits of an ID without its kind: how IDs are kept where there are millions of them. The zero Bits is no
 // ID: New never makes it.
 type Bits [16]byte
@@ -49,16 +51,13 @@ var values = func() (t [256]uint8) {
 // Append writes the ID of that kind after dst.
 func (b Bits) Append(dst []byte, k Kind) []byte {
 	dst = append(append(dst, k...), '_')
-	acc, bits := uint32(0), uint(2) // leading zero bits, as in Encode
-	for _, c := range b {
-		acc = acc<<8 | uint32(c)
-		bits += 8
-		for bits >= 5 {
-			bits -= 5
-			dst = append(dst, alphabet[acc>>bits&31])
-		}
+	var text [textLen]byte
+	high, low := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+	for i := textLen - 1; i >= 0; i-- { // from the last character: the first holds the two leading zero bits
+		text[i] = alphabet[low&31]
+		low, high = low>>5|high<<59, high>>5
 	}
-	return dst
+	return append(dst, text[:]...)
 }
 
 // ID is the ID of that kind; "" for the zero Bits.

@@ -48,6 +48,9 @@ func (x *Exchange) Answer(status int, body io.Reader, length int64) {
 // Answered reports whether a policy has replied.
 func (x *Exchange) Answered() bool { return x.answered }
 
+// Reserve makes sure that the scratch holds n bytes without growing. It is for the exchange's owner, before its first use.
+func (x *Exchange) Reserve(n int) { x.scratch = make([]byte, 0, n) }
+
 // Scratch is memory that lives as long as the exchange, for values a policy writes: append to it, keep the result by
 // KeepScratch. What was taken from it before stays valid.
 func (x *Exchange) Scratch() []byte { return x.scratch[len(x.scratch):] }

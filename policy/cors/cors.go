@@ -139,7 +139,7 @@ func (r *rule) allowed(x *policy.Exchange) (wire.View, bool) {
 func (r *rule) response(x *policy.Exchange) {
 	f := &x.Response.Fields
 	f.DelPrefix("Access-Control-")
-	if x.Request.Method.EqualFold("OPTIONS") && x.Answered() {
+	if x.Request.Method.EqualFold("OPTIONS") && x.Answered() && x.Refusal == nil {
 		r.answer(x)
 		return
 	}

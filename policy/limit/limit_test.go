@@ -1,0 +1,168 @@
+package limit_test
+
+import (
+	"encoding/json"
+	"net/netip"
+	"testing"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/policy"
+	"gatehouse/policy/limit"
+	"gatehouse/ratelimit"
+)
+
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+type deps map[string]*ratelimit.Limiter
+
+func (d deps) limiter(name string) *ratelimit.Limiter {
+	if d[name] == nil {
+		d[name] = ratelimit.NewLimiter(0)
+	}
+	return d[name]
+}
+
+func build(t *testing.T, d deps, scope, config string, kinds ...string) policy.Policy {
+	t.Helper()
+	p, err := limit.Kind().Build(json.RawMessage(config), policy.Site{Scope: scope, Kinds: kinds, Route: &policy.RouteInfo{}}, policy.Deps{Limiter: d.limiter})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func exchange() *policy.Exchange {
+	return &policy.Exchange{Now: now, Peer: netip.MustParseAddrPort("192.0.2.1:5"), Principal: policy.Principal{Method: "api_key", Application: id.Bits{1}, Credential: id.Bits{2}},
+		Grant: policy.Right{ID: id.Bits{3}, Terms: &policy.Terms{}, Plan: &policy.PlanInfo{Windows: []ratelimit.Window{{Name: "w", Requests: 2, Per: time.Minute}}}}}
+}
+
+// passes counts how many of n calls pass.
+func passes(t *testing.T, p policy.Policy, x *policy.Exchange, n int) (passed int) {
+	t.Helper()
+	for range n {
+		x.Limits = x.Limits[:0]
+		switch err := p.Request(x); {
+		case err == nil:
+			passed++
+		case fault.KindOf(err) != fault.Limited || fault.As(err).RetryAfter <= 0:
+			t.Fatalf("refused with %+v", fault.As(err))
+		}
+	}
+	return passed
+}
+
+func TestLimitOfThePlan(t *testing.T) {
+	p := build(t, deps{}, "eid", `{}`, "grant")
+	x := exchange()
+	if n := passes(t, p, x, 5); n != 2 {
+		t.Errorf("%d of 5 passed, the plan allows 2", n)
+	}
+	if len(x.Limits) != 1 || x.Limits[0].OK || x.Limits[0].Remaining != 0 {
+		t.Errorf("the answer would say %+v", x.Limits)
+	}
+	x.Grant.ID = id.Bits{4} // another grant has its own allowance
+	if n := passes(t, p, x, 5); n != 2 {
+		t.Errorf("of another grant %d of 5 passed", n)
+	}
+	x.Grant.Plan = &policy.PlanInfo{}
+	if n := passes(t, p, x, 5); n != 5 {
+		t.Errorf("of a plan without limits %d of 5 passed", n)
+	}
+	x.Grant = policy.Right{}
+	if err := p.Request(x); fault.KindOf(err) != fault.Forbidden {
+		t.Errorf("without a grant: %v", err)
+	}
+}
+
+func TestOwnWindows(t *testing.T) {
+	const two = `"windows": [{"requests": 2, "per": "1m"}]}`
+	for _, c := range []struct {
+		name, by string
+		change   func(*policy.Exchange)
+		fresh    bool // the change makes it another key
+	}{
+		{"same application, another credential", "application", func(x *policy.Exchange) { x.Principal.Credential = id.Bits{9} }, false},
+		{"another application", "application", func(x *policy.Exchange) { x.Principal.Application = id.Bits{9} }, true},
+		{"another credential", "credential", func(x *policy.Exchange) { x.Principal.Credential = id.Bits{9} }, true},
+		{"another port", "address", func(x *policy.Exchange) { x.Peer = netip.MustParseAddrPort("192.0.2.1:6") }, false},
+		{"another address", "address", func(x *policy.Exchange) { x.Peer = netip.MustParseAddrPort("192.0.2.2:5") }, true},
+		{"the address written as IPv6", "address", func(x *policy.Exchange) { x.Peer = netip.MustParseAddrPort("[::ffff:192.0.2.1]:5") }, false},
+	} {
+		p, x := build(t, deps{}, "eid", `{"by": "`+c.by+`", `+two), exchange()
+		if n := passes(t, p, x, 3); n != 2 {
+			t.Errorf("%s: %d of 3 passed", c.name, n)
+		}
+		c.change(x)
+		want := 0
+		if c.fresh {
+			want = 2
+		}
+		if n := passes(t, p, x, 3); n != want {
+			t.Errorf("%s: then %d of 3 passed, want %d", c.name, n, want)
+		}
+	}
+	p, x := build(t, deps{}, "eid", `{"by": "address", `+two), exchange()
+	x.Peer = netip.MustParseAddrPort("[2001:db8::1]:5")
+	passes(t, p, x, 2)
+	x.Peer = netip.MustParseAddrPort("[2001:db8::ffff:1]:5")
+	if n := passes(t, p, x, 1); n != 0 {
+		t.Error("addresses of one /64 are counted apart")
+	}
+}
+
+// Routes of one list count together, those of another list apart; a publish builds the policy anew and forgets nothing.
+func TestWhatIsCountedTogether(t *testing.T) {
+	const config = `{"by": "application", "windows": [{"requests": 2, "per": "1m"}]}`
+	d := deps{}
+	passes(t, build(t, d, "eid rate_limit 0", config), exchange(), 2)
+	if n := passes(t, build(t, d, "eid rate_limit 0", config), exchange(), 1); n != 0 {
+		t.Error("another route of the list counts apart")
+	}
+	if n := passes(t, build(t, d, "eid rate_limit 1", config), exchange(), 3); n != 2 {
+		t.Error("another list counts together")
+	}
+}
+
+func TestSettings(t *testing.T) {
+	for _, c := range []struct {
+		config  string
+		kinds   []string
+		pointer string
+	}{
+		{`{}`, nil, ""},
+		{`{"from": "moon"}`, []string{"grant"}, "/from"},
+		{`{"by": "address"}`, []string{"grant"}, "/by"},
+		{`{"from": "plan", "by": "address", "windows": [{"requests": 1, "per": "1s"}]}`, nil, "/from"},
+		{`{"windows": [{"requests": 1, "per": "1s"}]}`, nil, "/by"},
+		{`{"by": "application", "windows": [{"requests": 1, "per": "1s"}]}`, []string{"anonymous"}, "/by"},
+		{`{"by": "address", "windows": [{"requests": 1, "per": "1ms"}]}`, nil, "/windows/0"},
+		{`{"by": "address", "windows": [{"requests": 1, "per": "1s", "burst": -1}]}`, nil, "/windows/0"},
+		{`{"by": "address", "windows": [{"requests": "1", "per": "1s"}]}`, nil, "/windows/requests"},
+	} {
+		_, err := limit.Kind().Build(json.RawMessage(c.config), policy.Site{Kinds: c.kinds, Route: &policy.RouteInfo{}}, policy.Deps{Limiter: deps{}.limiter})
+		if f := fault.As(err); err == nil || len(f.Fields) != 1 || f.Fields[0].Pointer != c.pointer {
+			t.Errorf("%s: %v, want one at %q", c.config, err, c.pointer)
+		}
+	}
+}
+
+func TestAllocatesNothing(t *testing.T) {
+	x := exchange()
+	x.Limits = make([]ratelimit.Result, 0, 8)
+	x.Grant.Plan.Windows[0].Requests = 1e9
+	for _, p := range []policy.Policy{
+		build(t, deps{}, "eid", `{}`, "grant"),
+		build(t, deps{}, "eid", `{"by": "address", "windows": [{"requests": 1000000000, "per": "1s"}]}`),
+	} {
+		if n := testing.AllocsPerRun(100, func() {
+			x.Limits = x.Limits[:0]
+			if err := p.Request(x); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	}
+}
