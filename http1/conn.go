@@ -50,15 +50,23 @@ const (
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{s: s, nc: nc, since: now()}
 	c.reading.set, c.writing.set = nc.SetReadDeadline, nc.SetWriteDeadline
-	if t, ok := nc.(*net.TCPConn); ok {
-		if raw, err := t.SyscallConn(); err == nil {
-			c.raw, c.step = raw, c.stepRaw
-		}
+	if raw := rawOf(nc); raw != nil {
+		c.raw, c.step = raw, c.stepRaw
 	}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		c.peer = a.AddrPort()
 	}
 	return c
+}
+
+// rawOf returns what to wait and read on by ourselves, or nil where that cannot be done.
+func rawOf(nc net.Conn) syscall.RawConn {
+	if t, ok := nc.(*net.TCPConn); ok && polled {
+		if raw, err := t.SyscallConn(); err == nil {
+			return raw
+		}
+	}
+	return nil
 }
 
 // serve is the life of a connection.

@@ -2,6 +2,7 @@ package http1_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -173,4 +174,33 @@ func TestOverTLS(t *testing.T) {
 		t.Error(err)
 	}
 	<-done
+}
+
+// The same on the upstream's side: a kept connection that ended is noticed under TLS too, before anything is sent on it.
+func TestUpstreamOverTLS(t *testing.T) {
+	up := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		_, _ = fmt.Fprint(w, n, err)
+	}))
+	defer up.Close()
+	p := newProxy(t, up.Listener.Addr().String(), func(p *proxy) {
+		p.upstream.Dial = func(ctx context.Context) (net.Conn, error) {
+			p.dials.Add(1)
+			d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} // the certificate is not what is tested
+			return d.DialContext(ctx, "tcp", up.Listener.Addr().String())
+		}
+	})
+	c := dial(t, p)
+	for i, size := range []int{3, 3, 3, 100_000, 3} {
+		c.say(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size)))
+		if status, body := c.answer("POST"); status != 200 || body != fmt.Sprint(size, nil) {
+			t.Errorf("answered %d %q", status, body)
+		}
+		if i == 1 {
+			if n := p.dials.Load(); n != 1 {
+				t.Errorf("%d connections for two exchanges", n)
+			}
+			up.CloseClientConnections()
+		}
+	}
 }

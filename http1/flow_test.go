@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/fault"
 	"gatehouse/http1"
+	"gatehouse/wire"
 )
 
 // The client waits for 100 Continue, which is the upstream's to say.
@@ -440,6 +441,90 @@ func TestTunnel(t *testing.T) {
 			t.Errorf("answered %d", status)
 		}
 	})
+}
+
+// A handler that reads the body that a client holds back has it sent.
+func TestExpectIsMetByReading(t *testing.T) {
+	p := newProxy(t, "127.0.0.1:1", func(p *proxy) {
+		p.server.Handler = func(e *http1.Exchange) {
+			b, err := io.ReadAll(e.Request.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			if err := e.Respond(text(200, string(b))); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	c := dial(t, p)
+	for range 2 {
+		c.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+		c.hear("HTTP/1.1 100 Continue\r\n\r\n")
+		c.say("hello")
+		if status, body := c.answer("POST"); status != 200 || body != "hello" {
+			t.Errorf("answered %d %q", status, body)
+		}
+	}
+}
+
+// What a handler must not send is not sent, and it can send something else.
+func TestUnsendable(t *testing.T) {
+	p := newProxy(t, "127.0.0.1:1", func(p *proxy) {
+		p.server.Handler = func(e *http1.Exchange) {
+			for _, f := range [][2]string{{"X", "a\r\nY: b"}, {"X", "a\x00"}, {"X Y", "a"}, {"X:", "a"}, {"X\n", "a"}} {
+				m := text(200, "ok")
+				m.Fields.AddString(f[0], f[1])
+				if err := e.Respond(m); err != http1.ErrUnsendable || e.Started() {
+					t.Errorf("%q: %v", f, err)
+				}
+			}
+			if err := e.Respond(&wire.Message{Head: wire.Head{Status: 200}, Length: 5}); err != http1.ErrLength {
+				t.Error(err)
+			}
+			if err := e.Respond(text(99, "")); err != http1.ErrUnsendable {
+				t.Error(err)
+			}
+			m := text(200, "ok")
+			for _, name := range []string{"Connection", "content-length", "Transfer-Encoding", "TE", "Keep-Alive", "Upgrade"} {
+				m.Fields.AddString(name, "chunked")
+			}
+			if err := e.Respond(m); err != nil {
+				t.Error(err)
+			}
+			if err := e.Respond(m); err != http1.ErrAnswered {
+				t.Error(err)
+			}
+		}
+	})
+	c := dial(t, p)
+	c.say(get)
+	if h := c.head(); strings.Contains(h, "chunked") || strings.Count(h, "\r\n") != 4 {
+		t.Errorf("answered %q", h)
+	}
+}
+
+// A handler that panics or does not answer costs its connection and nothing else.
+func TestBadHandler(t *testing.T) {
+	p := newProxy(t, "127.0.0.1:1", func(p *proxy) {
+		p.server.Handler = func(e *http1.Exchange) {
+			switch string(e.Request.Path) {
+			case "/panic":
+				panic("as the test wants")
+			case "/nothing":
+				return
+			}
+			_ = e.Respond(text(200, "ok"))
+		}
+	})
+	for _, path := range []string{"/panic", "/nothing", "/"} {
+		c := dial(t, p)
+		c.say("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+		if path != "/" {
+			c.ends()
+		} else if status, _ := c.answer("GET"); status != 200 {
+			t.Errorf("answered %d", status)
+		}
+	}
 }
 
 // A handler that answers by itself leaves the connection at the next request, whatever body it did not read.

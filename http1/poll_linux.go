@@ -7,6 +7,9 @@ import (
 	"unsafe"
 )
 
+// polled tells that waiting and reading can be done apart.
+const polled = true
+
 // errNothing is what reading ends with when there is nothing to read yet.
 const errNothing = syscall.EAGAIN
 

@@ -1,8 +1,11 @@
-//go:build !linux || !(amd64 || arm64)
+//go:build unix && !(linux && (amd64 || arm64))
 
 package http1
 
 import "syscall"
+
+// polled tells that waiting and reading can be done apart.
+const polled = true
 
 // errNothing is what reading ends with when there is nothing to read yet.
 const errNothing = syscall.EAGAIN

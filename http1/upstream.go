@@ -61,7 +61,8 @@ type Upstream struct {
 type link struct {
 	u       *Upstream
 	nc      net.Conn
-	raw     syscall.RawConn
+	raw     syscall.RawConn // nil where reads are not the operating system's own
+	below   syscall.RawConn // what is under it then
 	step    func(fd uintptr) bool
 	src     source
 	reading alarm
@@ -163,10 +164,10 @@ func (u *Upstream) dial(ctx context.Context) (*link, error) {
 	l := &link{u: u, nc: nc}
 	l.reading.set, l.writing.set = nc.SetReadDeadline, nc.SetWriteDeadline
 	l.src.nc, l.src.bufs, l.src.alarm, l.src.halted = nc, u.bufs, &l.reading, &l.halted
-	if t, ok := nc.(*net.TCPConn); ok {
-		if raw, err := t.SyscallConn(); err == nil {
-			l.raw, l.step = raw, l.stepRaw
-		}
+	if l.raw = rawOf(nc); l.raw != nil {
+		l.step, l.below = l.stepRaw, l.raw
+	} else if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		l.below = rawOf(t.NetConn())
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -215,7 +216,13 @@ func (l *link) close() {
 // roundTrip writes out and waits for the first bytes of an answer, which it puts into the source. On plain TCP the
 // wait is armed before the write, so that no read is tried in vain; what is there before the write is not an answer.
 func (l *link) roundTrip(at instant, out []byte) error {
+	if l.raw == nil && l.stale() {
+		return errStale
+	}
 	l.reading.arm(at, l.src.patience(at))
+	if l.halted.Load() {
+		return errHalted
+	}
 	if l.raw == nil {
 		l.writing.arm(at, l.u.patience.Write)
 		if _, err := l.nc.Write(out); err != nil {
@@ -270,11 +277,11 @@ func (l *link) stepRaw(fd uintptr) bool {
 
 // stale reports whether a kept connection has ended, or has said something that nobody asked for.
 func (l *link) stale() bool {
-	if !l.used || l.raw == nil {
+	if !l.used || l.below == nil {
 		return false
 	}
 	silent := false
-	err := l.raw.Read(func(fd uintptr) bool {
+	err := l.below.Read(func(fd uintptr) bool {
 		_, err := readNow(fd, l.one[:])
 		silent = err == errNothing
 		return true
