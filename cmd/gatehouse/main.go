@@ -138,6 +138,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 }
 
 func near(cmd *cobra.Command, word string) string {
+	cmd.SuggestionsMinimumDistance = 2
 	if s := cmd.SuggestionsFor(word); len(s) > 0 {
 		return ": did you mean " + strings.Join(s, " or ") + "?"
 	}

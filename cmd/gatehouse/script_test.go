@@ -1,0 +1,184 @@
+package main_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// binary is the folder of the real binary, built once as a release is built: without cgo.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "gatehouse-bin-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, "gatehouse"), ".")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+			return 1
+		}
+		binary = dir
+		return m.Run()
+	}())
+}
+
+// TestScripts runs testdata/script/*.txtar on the real binary. Beside testscript's own commands there are those of
+// commands below.
+func TestScripts(t *testing.T) {
+	example, err := filepath.Abs("../../examples/eid/manifest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireUniqueNames: true, Cmds: commands(),
+		Setup: func(e *testscript.Env) error {
+			up := newUpstream()
+			e.Defer(up.Close)
+			i := &instance{upstream: up, work: e.WorkDir}
+			e.Values["instance"] = i
+			e.Defer(i.kill)
+			home := filepath.Join(e.WorkDir, "home")
+			e.Setenv("HOME", home)
+			e.Setenv("XDG_CONFIG_HOME", "")
+			e.Setenv("PATH", binary+string(filepath.ListSeparator)+os.Getenv("PATH"))
+			e.Setenv("UPSTREAM", up.URL)
+			e.Setenv("EXAMPLE", example)
+			for _, what := range []string{"CONTROL", "GATEWAY", "OPERATIONS"} {
+				e.Setenv("GATEHOUSE_"+what+"_LISTEN", "127.0.0.1:0")
+			}
+			e.Setenv("GATEHOUSE_SECRET_EID_GATEWAY", "of this test")
+			return errors.Join(os.Mkdir(home, 0o700), copyManifest(filepath.Join(e.WorkDir, "manifest"), up.URL))
+		},
+	})
+}
+
+// copyManifest puts testdata/manifest before a script, with the address of its upstream.
+func copyManifest(to, upstream string) error {
+	files, err := filepath.Glob("testdata/manifest/*.yaml")
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		b = bytes.ReplaceAll(b, []byte("$UPSTREAM"), []byte(upstream))
+		if err := os.WriteFile(filepath.Join(to, filepath.Base(f)), b, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commands are what scripts can say besides testscript's own words.
+func commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"exits":  exits,
+		"fill":   fill,
+		"serve":  func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).serve(ts, args) },
+		"stop":   func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).stop(ts, args) },
+		"drain":  func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).drain(ts, args) },
+		"http":   func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).http(ts, args) },
+		"keep":   func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).keep(ts, args) },
+		"letter": func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).letter(ts, args) },
+		"login":  func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).login(ts, args) },
+		"tamper": tamper,
+		"occupy": occupy,
+	}
+}
+
+func of(ts *testscript.TestScript, neg bool) *instance {
+	if neg {
+		ts.Fatalf("this command cannot be negated")
+	}
+	return ts.Value("instance").(*instance)
+}
+
+// exits CODE COMMAND… runs a command that must end with that code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = e.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("the exit code is %d, want %d", got, want)
+	}
+}
+
+// fill FILE… puts the values of $VARIABLES into files.
+func fill(ts *testscript.TestScript, _ bool, args []string) {
+	for _, file := range args {
+		text := os.Expand(ts.ReadFile(file), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
+	}
+}
+
+// tamper FILE OLD NEW replaces bytes in a file by as many others.
+func tamper(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 || len(args[1]) != len(args[2]) {
+		ts.Fatalf("usage: tamper FILE OLD NEW, both of one length")
+	}
+	file := ts.MkAbs(args[0])
+	b, err := os.ReadFile(file)
+	ts.Check(err)
+	if !bytes.Contains(b, []byte(args[1])) {
+		ts.Fatalf("%s does not hold %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(file, bytes.ReplaceAll(b, []byte(args[1]), []byte(args[2])), 0o600))
+}
+
+// occupy NAME listens on a free port, and puts its address into the variable.
+func occupy(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv(args[0], l.Addr().String())
+}
+
+// upstream is a service behind the gateways: it answers what it was asked, and /slow only when it is let.
+type upstream struct {
+	*httptest.Server
+	slow    chan struct{} // a request has come to /slow
+	release chan struct{} // it may be answered
+}
+
+func newUpstream() *upstream {
+	u := &upstream{slow: make(chan struct{}, 1), release: make(chan struct{})}
+	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/slow") {
+			u.slow <- struct{}{}
+			<-u.release
+		}
+		fmt.Fprintf(w, "%s %s organization=%t key=%t\n", r.Method, r.URL.Path, r.Header.Get("Gatehouse-Organization") != "", r.Header.Get("X-API-Key") != "")
+	}))
+	return u
+}
