@@ -9,9 +9,9 @@ import (
 	"gatehouse/manifest"
 )
 
-// patience is far more than any of the documents below needs (about 1.5 s), and far less than a person would wait: what
-// grows faster than the document takes minutes.
-const patience = 20 * time.Second
+// patience is far more than any of the documents below needs (under a second, ten times that under the race detector on a
+// busy machine): what grows faster than the document takes many minutes.
+const patience = 2 * time.Minute
 
 // timed parses a document with a manifest around it and fails when that takes longer than patience.
 func timed(t *testing.T, doc string) (*manifest.Document, []manifest.Diagnostic) {
@@ -57,12 +57,8 @@ func TestTenThousandOperations(t *testing.T) {
 		t.Errorf("the last operation is %+v", op)
 	}
 
-	// one mistake in each operation: the first thousand are told, with their lines
-	_, ds = timed(t, strings.ReplaceAll(s.String(), "parameters/Page", "parameters/Pge"))
-	if !manifest.Fatal(ds) || ds[0].Line == 0 {
-		t.Errorf("%v", ds)
-	}
-	_, ds = timed(t, strings.ReplaceAll(s.String(), "in: path", "in: body"))
+	// two mistakes in each operation: the first thousand are told
+	_, ds = timed(t, strings.NewReplacer("in: path", "in: body", "parameters/Page", "parameters/Pge").Replace(s.String()))
 	if len(ds) < 1000 || len(ds) > 1300 || !strings.Contains(ds[len(ds)-2].Text+ds[len(ds)-1].Text, "errors are not shown") {
 		t.Errorf("%d diagnostics, the last are %v", len(ds), ds[len(ds)-2:])
 	}
