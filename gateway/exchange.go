@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"gatehouse/event"
@@ -98,7 +100,7 @@ func (g *Gateway) exchange(c *carrier, w sender, bad error) bool {
 	dropOwn(x.Request.Fields)
 	err := bad
 	if err == nil {
-		err = g.run(c, now)
+		err = g.guarded(c, now)
 	}
 	if errors.Is(err, errClientGone) {
 		g.record(c, 0, err)
@@ -122,6 +124,16 @@ func (g *Gateway) exchange(c *carrier, w sender, bad error) bool {
 	}
 	g.record(c, n, err)
 	return err == nil
+}
+
+// guarded is run, and makes a refusal of a panic: one route's mistake must not take the others down, nor go unseen.
+func (g *Gateway) guarded(c *carrier, now *current) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.New(fault.Internal, "something went wrong on our side").Because(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	return g.run(c, now)
 }
 
 // run finds the route and takes the request through its policies to the upstream. Its error refuses the request.
@@ -152,15 +164,12 @@ func (g *Gateway) run(c *carrier, now *current) error {
 		return m.Route.Preflight(x)
 	}
 	for i, request := range m.Route.Request {
-		if err := request(x); err != nil {
-			c.rule = m.Route.Rules[i]
+		c.rule = m.Route.Rules[i] // until the next one has its say
+		if err := request(x); err != nil || x.Answered() {
 			return err
 		}
-		if x.Answered() {
-			c.rule = m.Route.Rules[i]
-			return nil
-		}
 	}
+	c.rule = ""
 	return g.forward(c, now.pools[m.Route.Upstream])
 }
 

@@ -42,11 +42,11 @@ var (
 // own is how every field begins that the gateway alone may write.
 const own = "gatehouse-"
 
-// dropOwn deletes the fields that could be taken for the gateway's own, those with an underscore for a hyphen as well:
-// servers that make CGI variables of fields cannot tell them apart.
+// dropOwn deletes the fields that could be taken for the gateway's own, and all whose names hold an underscore: servers
+// that make CGI variables of fields cannot tell X_A from X-A, so somebody could write fields that were decided on here.
 func dropOwn(fields wire.Fields) {
 	for i := range fields {
-		if like(fields[i].Name, own) {
+		if n := fields[i].Name; like(n, own) || bytes.IndexByte(n, '_') >= 0 {
 			fields[i] = wire.Field{}
 		}
 	}

@@ -113,6 +113,15 @@ func (g *Gateway) use(routes *snapshot.Routes) {
 	g.meters.served(routes, old)
 }
 
+// idle closes connections to upstreams that nobody uses now.
+func (g *Gateway) idle() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.pools {
+		p.asker.close()
+	}
+}
+
 func (g *Gateway) refuseRevision(n int64, why string) {
 	g.trouble = why
 	g.o.Log.Error("a revision cannot be served: the last good one goes on",

@@ -33,12 +33,7 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 	x.Request.Path = x.KeepScratch(c.route.UpstreamPath(x.Scratch(), x.Request.Path))
 
 	p.enter()
-	target := p.turn(u)
-	c.target = target.Host
-	asked := time.Now()
-	err := p.asker.ask(c, target, u.Total)
-	c.asked = time.Since(asked)
-	if err != nil {
+	if err := g.ask(c, p); err != nil {
 		p.leave()
 		c.rule = ruleUpstream
 		return g.explain(c, err)
@@ -55,6 +50,30 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 	return nil
 }
 
+// ask asks the target whose turn it is, and the others in turn while none can be reached: nothing was sent to those.
+func (g *Gateway) ask(c *carrier, p *pool) (err error) {
+	u := c.route.Upstream
+	first, began := p.turn(u), time.Now()
+	for i := range uint32(len(u.Targets)) {
+		left := u.Total - time.Since(began)
+		if i > 0 && left <= 0 {
+			break
+		}
+		t := u.Targets[(first+i)%uint32(len(u.Targets))]
+		c.target = t.Host
+		asked := time.Now()
+		err = p.asker.ask(c, t, left)
+		c.asked = time.Since(asked)
+		if err == nil || fault.As(err).Code != codeUnreachable {
+			break
+		}
+	}
+	return err
+}
+
+// codeUnreachable is the code of an asker's fault when no connection could be made, so that nothing was sent.
+const codeUnreachable = "upstream-unreachable"
+
 // explain makes the fault for the caller of what went wrong with the upstream.
 func (g *Gateway) explain(c *carrier, err error) error {
 	var f *fault.Error
@@ -70,7 +89,7 @@ func (g *Gateway) explain(c *carrier, err error) error {
 		return err
 	case errors.As(err, &f):
 	default:
-		f = fault.Of(fault.BadUpstream, "upstream-unreachable", "the service behind this gateway cannot be reached").Because(err)
+		f = fault.Of(fault.BadUpstream, "upstream-failed", "the service behind this gateway did not give a proper answer").Because(err)
 	}
 	if f.Kind == fault.BadUpstream || f.Kind == fault.SlowUpstream {
 		g.o.Log.Warn("upstream", "environment", g.o.Environment, "request", c.x.ID.String(), "upstream", c.route.Upstream.Name,

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func kinds() []policy.Kind {
 	return []policy.Kind{anonymous.Kind(), apikey.Kind(), granted.Kind(), granted.WithoutKind(), limit.Kind(), cors.Kind(),
-		headers.Kind(), requestsize.Kind()}
+		headers.Kind(), requestsize.Kind(), broken()}
 }
 
 // A line is the control plane's end of a feed, in memory.
@@ -282,6 +282,13 @@ const testDocument = `{"openapi":"3.1.0","info":{"title":"eid","version":"1"},
  "/upload":{"post":{"operationId":"upload","security":[{"key":["read"]}],"responses":{"200":{"description":"ok"}}}},
  "/health":{"get":{"operationId":"health","security":[],"responses":{"200":{"description":"ok"}}}}
 }}`
+
+// broken is a policy with a mistake in it.
+func broken() policy.Kind {
+	return policy.Define("broken", policy.Admit, "Has a mistake.", func(struct{}, policy.Site, policy.Deps) (policy.Policy, error) {
+		return policy.Policy{Request: func(x *policy.Exchange) error { _ = x.Limits[7]; return nil }}, nil
+	})
+}
 
 type setup struct {
 	upstream http.Handler

@@ -263,3 +263,18 @@ func TestDrainIsBounded(t *testing.T) {
 		t.Error("it still waits")
 	}
 }
+
+// A policy that panics refuses its own route, and no other notices.
+func TestPanicIsARefusal(t *testing.T) {
+	h := start(t, setup{})
+	b := files(h.upstream.URL, "")
+	b["gatehouse.yaml"] = []byte(strings.Replace(string(b["gatehouse.yaml"]), "policies: [{request_size: {max: 1MB}}]", "policies: [broken]", 1))
+	h.inForce(h.revise(b))
+	key, _ := h.issue()
+	h.grant("read")
+	a := h.do(call{method: "POST", path: "/eid/v1/upload", key: key})
+	if a.status != 500 || strings.Contains(a.body, "index out of range") {
+		t.Errorf("answered %d %s", a.status, a.body)
+	}
+	h.do(call{path: "/eid/v1/many", key: key}).want(t, 200, "")
+}

@@ -57,6 +57,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	}
 	<-ended
 	f.running.Wait()
+	g.idle()
 	return err
 }
 
@@ -352,13 +353,17 @@ func explainStd(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return errClientGone
 	}
+	var op *net.OpError
+	dialing := errors.As(err, &op) && op.Op == "dial"
 	var slow net.Error
-	if errors.As(err, &slow) && slow.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+	if !dialing && errors.As(err, &slow) && slow.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		return fault.Of(fault.SlowUpstream, "upstream-timeout", "the service behind this gateway did not answer in time").Because(err)
 	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		return fault.Of(fault.BadUpstream, "upstream-unreachable", "the service behind this gateway cannot be reached").Because(err)
+	if dialing && op.Timeout() {
+		return fault.Of(fault.SlowUpstream, codeUnreachable, "the service behind this gateway cannot be reached in time").Because(err)
+	}
+	if dialing {
+		return fault.Of(fault.BadUpstream, codeUnreachable, "the service behind this gateway cannot be reached").Because(err)
 	}
 	return fault.Of(fault.BadUpstream, "upstream-failed", "the service behind this gateway did not give a proper answer").Because(err)
 }

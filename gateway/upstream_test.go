@@ -295,3 +295,35 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 }
+
+// A target that cannot be reached is passed over: nothing was sent to it.
+func TestUnreachableTargetIsPassedOver(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := "http://" + l.Addr().String()
+	l.Close()
+	up := &http.Server{Handler: http.HandlerFunc(echo)}
+	alive, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { _ = up.Serve(alive); close(done) }()
+	t.Cleanup(func() { _ = up.Close(); <-done })
+	h := start(t, setup{bundle: files(dead+`", "http://`+alive.Addr().String(), "")})
+	key, _ := h.issue()
+	h.grant("read")
+	for i := range 4 {
+		a := h.do(call{method: "POST", path: "/eid/v1/upload", key: key, body: strings.NewReader("once")})
+		a.want(t, 200, "")
+		if e := a.echoed(t); e.Body != "once" {
+			t.Errorf("call %d: the body arrived as %q", i, e.Body)
+		}
+	}
+	ev := h.events.where(t, func(e map[string]any) bool { return e["status"] == 200.0 })
+	if ev["upstream"] != alive.Addr().String() {
+		t.Errorf("the event names %v", ev["upstream"])
+	}
+}
