@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"gatehouse/control"
 	"gatehouse/id"
@@ -241,4 +242,27 @@ every other way.`,
 		l, err := c.RecoverAdmin(ctx, in.actor(), in.Body.Email, first(in.Body.Name, in.Body.Email))
 		return got(signInLink{l.Reveal()}, err)
 	})
+	add(a, operation{id: "givenUpLetters", method: http.MethodGet, path: "/api/letters/given-up", tag: tagStaff,
+		summary: "List letters that could not be delivered", doc: "Oldest first, with what the mail server said, without their texts. For staff.",
+	}, func(ctx context.Context, in *struct {
+		Caller
+		Paging
+	}) (*Page[Undelivered], error) {
+		l, err := c.GivenUpLetters(ctx, in.actor(), in.page())
+		out := &Page[Undelivered]{Body: Items[Undelivered]{Items: []Undelivered{}, Next: l.Next}}
+		for _, p := range l.Items {
+			out.Body.Items = append(out.Body.Items, Undelivered{p.ID, p.To, p.Subject, p.At, p.Tries, p.Problem})
+		}
+		return out, err
+	})
+}
+
+// Undelivered is a letter that could not be delivered.
+type Undelivered struct {
+	ID      int64     `json:"id" doc:"Its number" example:"17"`
+	To      string    `json:"to" doc:"Whom it was for" example:"ines@fjord-bank.example"`
+	Subject string    `json:"subject" doc:"What it was about" example:"Confirm your e-mail address"`
+	At      time.Time `json:"at" doc:"When it was written"`
+	Tries   int       `json:"tries" doc:"How often it was tried" example:"8"`
+	Problem string    `json:"problem" doc:"What came of the last try" example:"550 no such mailbox"`
 }

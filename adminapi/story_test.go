@@ -106,6 +106,7 @@ func TestStory(t *testing.T) {
 		{name: "the log holds", as: "operator", do: "GET /api/audit/verification", status: 200, has: []string{`"ok":true`}},
 		{name: "a checkpoint", as: "member", do: "GET /api/audit/checkpoint", status: 200, has: []string{`"verifier":"gatehouse+`}},
 		{name: "a backup", as: "admin", do: "POST /api/backups", body: `{"file":"one.db"}`, status: 201, has: []string{"one.db"}},
+		{name: "letters in vain", as: "operator", do: "GET /api/letters/given-up", status: 200, has: []string{`"items":[]`}},
 		{name: "recovery", as: "host", do: "POST /api/staff/recovery", body: `{"email":"ada@platform.example"}`, status: 200, has: []string{"/signin/link?token=ghl_"}},
 
 		{name: "a machine token", as: "member", do: "POST /api/machine-tokens", body: `{"name":"pipeline","roles":["viewer"],"expires":"${soon}"}`, status: 201, keep: "machine=token mt=machine_token.id"},
