@@ -198,3 +198,40 @@ func (n *Node) canonical(b *strings.Builder) {
 		b.WriteString(strconv.Quote(n.Text))
 	}
 }
+
+// Under reports whether the node stands within root.
+func (n *Node) Under(root *Node) bool {
+	for ; n != nil; n = n.parent {
+		if n == root {
+			return true
+		}
+	}
+	return false
+}
+
+// Merged is base with top laid over it: maps key by key, everything else whole, and null takes away. Values keep their places.
+func Merged(base, top *Node) *Node {
+	switch {
+	case top == nil:
+		return base
+	case base == nil || base.Kind != Map || top.Kind != Map:
+		return top
+	}
+	out := *base
+	out.Keys, out.Values = nil, nil
+	base.Each(func(k string, v *Node) {
+		t := top.Get(k)
+		switch {
+		case t == nil:
+			out.Keys, out.Values = append(out.Keys, k), append(out.Values, v)
+		case t.Kind != Null:
+			out.Keys, out.Values = append(out.Keys, k), append(out.Values, Merged(v, t))
+		}
+	})
+	top.Each(func(k string, v *Node) {
+		if base.Get(k) == nil && v.Kind != Null {
+			out.Keys, out.Values = append(out.Keys, k), append(out.Values, v)
+		}
+	})
+	return &out
+}
