@@ -16,7 +16,8 @@ import (
 // that offers it says how it is described; a plan lists the environments where it is offered now.
 type CatalogueProduct struct {
 	manifest.Product
-	Environments []string // where it is offered now
+	Environments []string          // where it is offered now
+	Addresses    map[string]string // where partners call each of them; none for one without a gateway's address
 	APIs         []CatalogueAPI
 }
 
@@ -43,7 +44,17 @@ func (c *Control) Catalogue(ctx context.Context, a identity.Actor) ([]CatalogueP
 		if err != nil {
 			return err
 		}
-		out = append(out, catalogue(offers)...)
+		addresses := map[string]string{}
+		for _, o := range offers {
+			if url := c.addressOf(o); url != "" {
+				addresses[o.Name] = url
+			}
+		}
+		for _, p := range catalogue(offers) {
+			p.Addresses = maps.Clone(addresses)
+			maps.DeleteFunc(p.Addresses, func(environment, _ string) bool { return !slices.Contains(p.Environments, environment) })
+			out = append(out, p)
+		}
 		return nil
 	})
 	return out, err
