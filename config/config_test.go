@@ -35,7 +35,9 @@ func TestEnvironmentWinsOverFileOverDefaults(t *testing.T) {
 	want.Data, want.Dev, want.LogLevel = "/srv/gatehouse", true, slog.LevelDebug
 	want.Control = config.Listener{Listen: "127.0.0.1:9101", URL: "https://portal.example"}
 	want.SMTP.Host, want.SMTP.From, want.SMTP.Port = "mail.example", "a@b.example", 25
-	if d := cmp.Diff(want, c, cmp.FilterPath(func(p cmp.Path) bool { return strings.HasSuffix(p.String(), "Password") || strings.HasSuffix(p.String(), "Secrets") }, cmp.Ignore())); d != "" {
+	if d := cmp.Diff(want, c, cmp.FilterPath(func(p cmp.Path) bool {
+		return strings.HasSuffix(p.String(), "Password") || strings.HasSuffix(p.String(), "Secrets")
+	}, cmp.Ignore())); d != "" {
 		t.Error(d)
 	}
 }
