@@ -450,6 +450,11 @@ func TestDecideAgainstWhatIsOfferedNow(t *testing.T) {
 	if wrong(err) != "/until" {
 		t.Errorf("longer than the plan allows now: %v", err)
 	}
+	early := must(w.RequestAccess(w.ctx, a, ask(w.application(a, "early"), "test", "checking", "standard")))(t)
+	must(w.Publish(w.ctx, w.operator, "test", b, "shorter"))(t)
+	if g := w.grantOf(must(w.Decide(w.ctx, w.approver, early.ID, 0, control.Answer{Approve: true}))(t)); g.Until.Sub(g.From) != 30*24*time.Hour {
+		t.Errorf("a request of before is granted for %s, want the plan's 30 days", g.Until.Sub(g.From))
+	}
 	b["gatehouse.yaml"] = []byte(strings.Replace(gatehouseYAML, "{name: standard,", "{name: other,", 1))
 	must(w.Publish(w.ctx, w.operator, "live", b, "renamed"))(t)
 	_, err = w.Decide(w.ctx, w.approver, r.ID, 0, control.Answer{Approve: true})

@@ -137,3 +137,10 @@ func TestNetwork(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkHash(b *testing.B) {
+	h := newHasher()
+	for b.Loop() {
+		h.encode("seven green horses")
+	}
+}

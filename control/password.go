@@ -119,7 +119,10 @@ type hasher struct {
 
 func newHasher() *hasher {
 	h := &hasher{slots: make(chan struct{}, min(max(2, runtime.NumCPU()), 8)), wait: hashWait, memory: argonMemory}
-	h.dummy = h.encode(rand.Text())
+	salt, sum := make([]byte, argonSalt), make([]byte, argonSum)
+	rand.Read(salt)
+	rand.Read(sum) // of no password at all
+	h.dummy = phc(h.memory, salt, sum)
 	return h
 }
 
@@ -155,22 +158,26 @@ func (h *hasher) hash(ctx context.Context, p secret.Value) (string, error) {
 func (h *hasher) encode(p string) string {
 	salt := make([]byte, argonSalt)
 	rand.Read(salt)
-	sum := argon2.IDKey([]byte(p), salt, argonPasses, h.memory, argonLanes, argonSum)
+	return phc(h.memory, salt, argon2.IDKey([]byte(p), salt, argonPasses, h.memory, argonLanes, argonSum))
+}
+
+// phc writes a hash in PHC form.
+func phc(memory uint32, salt, sum []byte) string {
 	b := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.memory, argonPasses, argonLanes,
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, memory, argonPasses, argonLanes,
 		b.EncodeToString(salt), b.EncodeToString(sum))
 }
 
-// check reports whether the password is the one of the hash. phc "" is nobody's: it takes as long and is false.
-func (h *hasher) check(ctx context.Context, phc string, p secret.Value) (bool, error) {
-	real := phc != ""
+// check reports whether the password is the one of the hash. stored "" is nobody's: it takes as long and is false.
+func (h *hasher) check(ctx context.Context, stored string, p secret.Value) (bool, error) {
+	real := stored != ""
 	if !real {
-		phc = h.dummy
+		stored = h.dummy
 	}
 	var version int
 	var memory, passes uint32
 	var lanes uint8
-	parts := strings.Split(phc, "$")
+	parts := strings.Split(stored, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" {
 		return false, fmt.Errorf("check password: the stored hash is not argon2id in PHC form")
 	}

@@ -1,8 +1,10 @@
 package control_test
 
 import (
+	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"gatehouse/identity"
 	"gatehouse/organization"
 	"gatehouse/secret"
+	"gatehouse/store"
 )
 
 func TestRegisterConfirmSignIn(t *testing.T) {
@@ -322,6 +325,55 @@ func TestGuessingIsSlowAndShutsNobodyOut(t *testing.T) {
 	w.clock.pass(2 * time.Hour)
 	if err := try("192.0.2.77", "eight blue whales"); err != nil {
 		t.Errorf("after a while: %v", err)
+	}
+}
+
+// meanwhile runs a function once, after the first look at the store.
+type meanwhile struct {
+	store.Store
+	once sync.Once
+	do   func()
+}
+
+func (m *meanwhile) View(ctx context.Context, fn func(store.Tx) error) error {
+	defer m.once.Do(m.do)
+	return m.Store.View(ctx, fn)
+}
+
+func TestAPasswordThatWasChangedMeanwhileOpensNothing(t *testing.T) {
+	w := newWorld(t)
+	a := w.partner("First", "first@example.org")
+	if err := w.RequestPasswordReset(w.ctx, at("1.2.3.4"), a.Email); err != nil {
+		t.Fatal(err)
+	}
+	token := w.link(a.Email, "/password/reset")
+	w.Store = &meanwhile{Store: w.store, do: func() {
+		w.Store = w.store
+		if err := w.ResetPassword(w.ctx, at("1.2.3.4"), token, secret.New("eight blue whales")); err != nil {
+			t.Error(err)
+		}
+	}}
+	_, err := w.SignIn(w.ctx, at("1.2.3.4"), a.Email, secret.New(password), "")
+	wants(t, "the password of a moment ago", err, fault.Unauthenticated, "wrong-password")
+}
+
+func BenchmarkBySession(b *testing.B) {
+	w := newWorld(b)
+	w.partner("First", "first@example.org")
+	in := must(w.SignIn(w.ctx, at("1.2.3.4"), "first@example.org", secret.New(password), ""))(b)
+	for b.Loop() {
+		must(w.BySession(w.ctx, in.Token, "", ""))(b)
+		w.clock.pass(-2 * time.Millisecond) // stay within the minute
+	}
+}
+
+func BenchmarkSuspendAndResume(b *testing.B) {
+	w := newWorld(b).published()
+	a := w.verified("First", "first@example.org")
+	g := w.grantOf(must(w.RequestAccess(w.ctx, a, ask(w.application(a, "app"), "live", "reading", "free")))(b))
+	for b.Loop() {
+		must(w.SuspendGrant(w.ctx, w.operator, g.ID, 0, "r"))(b)
+		must(w.ResumeGrant(w.ctx, w.operator, g.ID, 0, "r"))(b)
 	}
 }
 

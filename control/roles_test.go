@@ -208,7 +208,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 // withoutActor is the methods that need none, with why.
 var withoutActor = map[string]string{
 	"BySession": "finds out who the actor is", "ByBearer": "finds out who the actor is", "HostToken": "for the process's own start",
-	"Run": "is the process", "Source": "is the gateways' end, which their identities guard",
+	"Run": "is the process", "Failing": "tells the process how it is", "Source": "is the gateways' end, which their identities guard",
 }
 
 func TestEveryMethodIsInTheTable(t *testing.T) {
