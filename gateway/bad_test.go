@@ -219,6 +219,7 @@ func TestRefusedBodiesKeepTheConnection(t *testing.T) {
 	h.grant("read")
 	h.client.Transport.(*http.Transport).MaxIdleConnsPerHost = 8
 	const callers, calls = 8, 100
+	began := time.Now()
 	var fresh, limited atomic.Int64
 	var wg sync.WaitGroup
 	for range callers {
@@ -253,8 +254,9 @@ func TestRefusedBodiesKeepTheConnection(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if limited.Load() != callers*calls/2-5 {
-		t.Errorf("%d calls are over the limit of 5, not %d", limited.Load(), callers*calls/2-5)
+	passed := callers*calls/2 - limited.Load()
+	if most := 5 + int64(time.Since(began)/(2*time.Second)); passed < 5 || passed > most { // one more every two seconds
+		t.Errorf("%d calls passed the limit of %d", passed, most)
 	}
 	if fresh.Load() > callers+2 {
 		t.Errorf("%d connections were opened by %d callers", fresh.Load(), callers)

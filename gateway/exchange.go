@@ -78,9 +78,14 @@ func (g *Gateway) take(ctx context.Context) *carrier {
 }
 
 func (g *Gateway) give(c *carrier) {
+	c.reset()
+	g.carriers.Put(c)
+}
+
+// reset forgets the exchange and keeps its memory.
+func (c *carrier) reset() {
 	c.x.Reset()
 	*c = carrier{x: c.x, buf: c.buf[:0]}
-	g.carriers.Put(c)
 }
 
 // exchange takes one request through its route and sends the answer. bad is what the codec found wrong with the message,

@@ -141,14 +141,14 @@ func (b *bench) chain(t testing.TB) func() {
 
 // whole is an exchange from the codec to the codec, with event and metrics.
 func (b *bench) whole(t testing.TB) func() {
-	ctx := context.Background()
+	c := newCarrier()
 	return func() {
-		c := b.g.take(ctx)
+		c.ctx = context.Background()
 		b.fill(&c.x)
 		if !b.g.exchange(c, b.m, nil) || b.m.sent != 200 {
 			t.Fatalf("answered %d", b.m.sent)
 		}
-		b.g.give(c)
+		c.reset()
 	}
 }
 
