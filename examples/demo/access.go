@@ -89,7 +89,19 @@ func requestAccess(ctx context.Context, v *visit) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the member approves the own request: %w", err)
 	}
-	return fmt.Sprintf("%s is %s; approving it oneself: 403 %s", r.ID, r.State, p.Type), nil
+	// an admin may decide, but not on a request that the admin made
+	var own request
+	if err := v.admin.post(ctx, "/api/requests", v.wish(v.portalApp, "test", "verification", "standard", "verifications:read")).into(http.StatusCreated, &own); err != nil {
+		return "", err
+	}
+	q, err := v.admin.post(ctx, "/api/requests/"+own.ID+"/decisions", decision{Approve: true}).refused(http.StatusForbidden, "own-request")
+	if err != nil {
+		return "", fmt.Errorf("the admin approves the own request: %w", err)
+	}
+	if err := v.admin.post(ctx, "/api/requests/"+own.ID+"/withdraw", nil).is(http.StatusOK); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s is %s; approving one's own: member 403 %s, admin 403 %s", r.ID, r.State, p.Type, q.Type), nil
 }
 
 func approve(ctx context.Context, v *visit) (string, error) {

@@ -38,7 +38,8 @@ func main() {
 	flag.StringVar(&options.manifest, "manifest", "examples/eid/manifest", "the folder of the example's manifest")
 	flag.IntVar(&options.patience, "patience", 1, "how many times longer than told things may take: for machines that are busy")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// Also when nobody reads the output any more, or the terminal is gone, what was started must be ended.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
 	if err := run(ctx, options, os.Getenv("STORY"), os.Getenv("DEMO_OUTPUT"), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -75,7 +76,9 @@ func run(ctx context.Context, o options, story, output string, out io.Writer) (e
 		if err != nil && ctx.Err() != nil {
 			err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 		}
-		p.print(s.name, detail, err, time.Since(began))
+		if e := p.print(s.name, detail, err, time.Since(began)); err == nil {
+			err = e
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w%s", s.name, err, v.lastWords())
 		}
@@ -101,23 +104,20 @@ func newPrinter(output string, out io.Writer, steps []step) (*printer, error) {
 	return p, nil
 }
 
-func (p *printer) print(name, detail string, err error, took time.Duration) {
+func (p *printer) print(name, detail string, failed error, took time.Duration) error {
 	ms := float64(took.Microseconds()) / 1000
 	word := "ok"
-	if err != nil {
-		word, detail = "FAILED", err.Error()
+	if failed != nil {
+		word, detail = "FAILED", failed.Error()
 	}
 	if !p.json {
-		fmt.Fprintf(p.out, "%-6s %-*s %9.1f ms  %s\n", word, p.width, name, ms, detail)
-		return
+		_, err := fmt.Fprintf(p.out, "%-6s %-*s %9.1f ms  %s\n", word, p.width, name, ms, detail)
+		return err
 	}
-	line, err := json.Marshal(struct {
+	return json.NewEncoder(p.out).Encode(struct {
 		Step   string  `json:"step"`
 		OK     bool    `json:"ok"`
 		MS     float64 `json:"ms"`
 		Detail string  `json:"detail"`
-	}{name, word == "ok", ms, detail})
-	if err == nil {
-		fmt.Fprintf(p.out, "%s\n", line)
-	}
+	}{name, failed == nil, ms, detail})
 }

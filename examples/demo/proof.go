@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -35,28 +36,38 @@ func (v *visit) newest(ctx context.Context) (int64, error) {
 	return list.Items[0].Number, nil
 }
 
-// during calls an open operation without pause while fn runs. Not one call may fail.
+// during calls an open operation from several clients, before, while and after fn runs. Not one call may fail.
 func (v *visit) during(ctx context.Context, fn func() error) (calls int64, err error) {
+	const enough = 60
 	var n, failed atomic.Int64
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range clients {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				r, err := v.call(ctx, "live", "", http.MethodGet, "/health", nil)
+				if err != nil || r.status != http.StatusOK {
+					failed.Add(1)
+				}
+				n.Add(1)
 			}
-			r, err := v.call(ctx, "live", "", http.MethodGet, "/health", nil)
-			if err != nil || r.status != http.StatusOK {
-				failed.Add(1)
-			}
-			n.Add(1)
+		})
+	}
+	reach := func(want int64) {
+		for n.Load() < want && ctx.Err() == nil {
+			time.Sleep(breath)
 		}
-	}()
+	}
+	reach(enough / 2)
 	err = fn()
+	reach(n.Load() + enough/2)
 	close(stop)
-	<-done
+	wg.Wait()
 	if err == nil && failed.Load() > 0 {
 		err = fmt.Errorf("%d of %d calls failed meanwhile", failed.Load(), n.Load())
 	}
@@ -99,7 +110,7 @@ func publish(ctx context.Context, v *visit) (string, error) {
 		}
 	})
 	v.revision = before + 1
-	return fmt.Sprintf("revision %d is served; %d calls meanwhile, none failed", v.revision, calls), err
+	return fmt.Sprintf("revision %d is served; %d calls around it, none failed", v.revision, calls), err
 }
 
 func badManifest(ctx context.Context, v *visit) (string, error) {
@@ -133,7 +144,7 @@ func badManifest(ctx context.Context, v *visit) (string, error) {
 		return "", fmt.Errorf("the newest revision is %d, it was %d", now, v.revision)
 	}
 	e := p.Errors[0]
-	return fmt.Sprintf("%d mistakes, such as %s:%d %s; revision %d goes on (%d calls)", len(p.Errors), e.File, e.Line, e.Pointer, now, calls), nil
+	return fmt.Sprintf("%d mistakes, such as %s:%d %s; revision %d goes on, %d calls around it, none failed", len(p.Errors), e.File, e.Line, e.Pointer, now, calls), nil
 }
 
 // proof is what is left of the story.
