@@ -36,7 +36,7 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 	if err := g.ask(c, p); err != nil {
 		p.leave()
 		c.rule = ruleUpstream
-		return g.explain(c, err)
+		return g.explain(c, p, err)
 	}
 	c.answer = answer{r: x.Response.Body, pool: p}
 	x.Response.Body = &c.answer
@@ -75,7 +75,7 @@ func (g *Gateway) ask(c *carrier, p *pool) (err error) {
 const codeUnreachable = "upstream-unreachable"
 
 // explain makes the fault for the caller of what went wrong with the upstream.
-func (g *Gateway) explain(c *carrier, err error) error {
+func (g *Gateway) explain(c *carrier, p *pool, err error) error {
 	var f *fault.Error
 	if c.body != nil {
 		if failed := c.body.failed(errors.Is(err, errClientGone)); failed != nil {
@@ -91,9 +91,9 @@ func (g *Gateway) explain(c *carrier, err error) error {
 	default:
 		f = fault.Of(fault.BadUpstream, "upstream-failed", "the service behind this gateway did not give a proper answer").Because(err)
 	}
-	if f.Kind == fault.BadUpstream || f.Kind == fault.SlowUpstream {
+	if unsaid, yes := p.speak(time.Now()); yes {
 		g.o.Log.Warn("upstream", "environment", g.o.Environment, "request", c.x.ID.String(), "upstream", c.route.Upstream.Name,
-			"target", c.target, "code", f.Code, "error", f.Err)
+			"target", c.target, "code", f.Code, "error", f.Err, "unsaid", unsaid)
 	}
 	return f
 }

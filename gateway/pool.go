@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"gatehouse/snapshot"
 )
@@ -14,6 +15,22 @@ type pool struct {
 	next    atomic.Uint32 // of the targets
 	users   atomic.Int64
 	retired atomic.Bool
+
+	logged atomic.Int64 // when trouble was last logged, Unix nanoseconds
+	silent atomic.Int64 // how often it was not since
+}
+
+// quiet is how long trouble with an upstream is not logged again: events tell of each exchange.
+const quiet = time.Second
+
+// speak reports whether trouble is to be logged now, and how often it was not.
+func (p *pool) speak(now time.Time) (unsaid int64, yes bool) {
+	last := p.logged.Load()
+	if now.UnixNano()-last < int64(quiet) || !p.logged.CompareAndSwap(last, now.UnixNano()) {
+		p.silent.Add(1)
+		return 0, false
+	}
+	return p.silent.Swap(0), true
 }
 
 // poolKey tells upstreams apart whose connections can be shared from those whose cannot.
