@@ -116,7 +116,7 @@ func (v *visit) keep(p *errorPage, f *fault.Error) {
 		return
 	}
 	switch f.Kind {
-	case fault.Unauthenticated, fault.Limited, fault.Unavailable, fault.Internal, fault.Stale:
+	case fault.Unauthenticated, fault.Limited, fault.Unavailable, fault.Internal:
 	default:
 		return
 	}

@@ -1,6 +1,8 @@
 package portal
 
 import (
+	"net/url"
+
 	"gatehouse/control"
 	"gatehouse/identity"
 )
@@ -26,7 +28,7 @@ func home(v *visit) error {
 
 // productCard is a product in a list.
 type productCard struct {
-	Name, Title, Text, Owner string
+	Href, Title, Text, Owner string
 	Environments             []string
 	Plans, Operations        int
 	APIs                     []string
@@ -34,8 +36,11 @@ type productCard struct {
 
 func (v *visit) productCard(x control.CatalogueProduct) productCard {
 	c := productCard{
-		Name: x.Name, Title: titleOf(x.Title, x.Name), Text: v.markdown.firstParagraph(x.Description), Owner: x.Owner,
+		Href: "/catalogue/" + url.PathEscape(x.Name), Title: titleOf(x.Title, x.Name), Text: v.markdown.firstParagraph(x.Description), Owner: x.Owner,
 		Environments: x.Environments, Plans: len(x.Plans),
+	}
+	if app := v.r.URL.Query().Get("application"); app != "" { // somebody looks for something for it
+		c.Href += "?application=" + url.QueryEscape(app)
 	}
 	for _, a := range x.APIs {
 		c.Operations += len(a.Operations)

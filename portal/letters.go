@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/control"
 	"gatehouse/fault"
 	"gatehouse/mail"
 )
@@ -51,5 +52,35 @@ func showLetters(v *visit) error {
 	}
 	p := &lettersPage{Letters: list.Items}
 	p.Title, p.Lead = "Letters", "In development mode no letter leaves this machine: here they are, the newest first."
+	return v.ok(p)
+}
+
+// undeliveredPage lists the letters that could not be delivered, for staff.
+type undeliveredPage struct {
+	frame
+	Letters []undeliveredLetter
+	Pager   pager
+}
+
+func (*undeliveredPage) template() string { return "undelivered" }
+
+// undeliveredLetter is one letter that was given up. Its text may hold a link and is not shown.
+type undeliveredLetter struct {
+	To, Subject, Problem string
+	At                   time.Time
+	Tries                int
+}
+
+func listUndelivered(v *visit) error {
+	list, err := v.Control.GivenUpLetters(v.r.Context(), v.actor, control.Page{After: v.after()})
+	if err != nil {
+		return err
+	}
+	p := &undeliveredPage{Pager: v.pager(list.Next)}
+	for _, l := range list.Items {
+		p.Letters = append(p.Letters, undeliveredLetter{l.To, l.Subject, l.Problem, l.At, l.Tries})
+	}
+	p.Title, p.Lead = "Letters that did not arrive", "What could not be delivered, and why. Nothing tries again by itself."
+	p.Trail = []crumb{{"People", "/people"}}
 	return v.ok(p)
 }

@@ -137,9 +137,14 @@ func (v *visit) gatewayOf(environments []string) (name, address string) {
 	return "", "https://gateway.example"
 }
 
-// gateway is where partners call an environment.
+// gateway is where partners call an environment; "" when nothing is offered there.
 func (v *visit) gateway(environment string) string {
-	return strings.TrimSuffix(v.Control.Gateways[environment], "/")
+	for _, p := range v.catalogue() {
+		if u := p.Addresses[environment]; u != "" {
+			return strings.TrimSuffix(u, "/")
+		}
+	}
+	return ""
 }
 
 func byTag(all []control.CatalogueOperation) (map[string][]control.CatalogueOperation, []string) {

@@ -5,9 +5,9 @@ func routes() []route {
 	const get, post = "GET", "POST"
 	return []route{
 		{get, "/{$}", anybody, home},
-		{get, "/assets/{file}", anybody, serveAsset},
-		{get, "/favicon.ico", anybody, favicon},
-		{get, "/robots.txt", anybody, robots},
+		{get, "/assets/{file}", file, serveAsset},
+		{get, "/favicon.ico", file, favicon},
+		{get, "/robots.txt", file, robots},
 		{post, "/theme", anybody, setTheme},
 		{get, "/problems", anybody, listProblems},
 		{get, "/problems/{code}", anybody, showProblem},
@@ -85,6 +85,7 @@ func routes() []route {
 
 		{get, "/people", staff, listPeople},
 		{get, "/people/new", staff, askPerson},
+		{get, "/people/letters", staff, listUndelivered},
 		{post, "/people", staff, addPerson},
 		{get, "/people/{id}", staff, askPersonChange},
 		{post, "/people/{id}", staff, changePerson},

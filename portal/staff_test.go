@@ -125,7 +125,7 @@ func TestReferenceOfAGiant(t *testing.T) {
 		fmt.Fprintf(&doc, "  /things/%d:\n    get: {operationId: op%d, summary: Thing %d, tags: [group%d], responses: {'200': {description: It is.}}}\n", i, i, i, i/100)
 	}
 	w.publish(manifest.Bundle{"giant.yaml": doc.Bytes(), "gatehouse.yaml": []byte(`gatehouse: 1
-environments: [{name: live}, {name: test}]
+environments: [{name: live, url: "https://api.platform.example"}, {name: test}]
 upstreams: [{name: u, targets: ["http://127.0.0.1:9"]}]
 apis: [{name: giant, openapi: giant.yaml, path: /giant, upstream: u, policies: [api_key, grant]}]
 products:
@@ -147,6 +147,7 @@ products:
 			t.Errorf("%s took %v", path, took)
 		}
 	}
+	v.get("/catalogue/giant/giant?operation=op7").says("https://api.platform.example/giant/things/7")
 	v.get("/catalogue/giant/giant?tag=group99").says("Thing 9900", "Operations 1 to 25 of 100 in group99").follow("Next page").says("Thing 9925")
 }
 

@@ -27,7 +27,7 @@ func TestStory(t *testing.T) {
 	verify.submit(verify.path, fill{"reason": "HRB 4711 checked"}).want(200).says("verified", "HRB 4711 checked")
 
 	// A request, its facts, an approval with changes.
-	product := ines.get("/catalogue").want(200).follow("Verification").want(200).says("Decided by one approver (API owner)", "10 requests per second, up to 20 at once", "1 year")
+	product := ines.get(appPath).follow("Ask for access").want(200).follow("Verification").want(200).says("Decided by one approver (API owner)", "10 requests per second, up to 20 at once", "1 year")
 	ask := product.follow("Ask for access").want(200)
 	bad := ask.submit("/requests", fill{"purpose": "Identify new customers of the bank"}).want(422)
 	if got := bad.all(`.summary a[href="#f-plan"]`); len(got) != 1 {

@@ -23,7 +23,7 @@ func everyPage() []page {
 		&formPage{}, &grantPage{}, &grantsPage{}, &homePage{}, &issuePage{}, &keyPage{}, &keysPage{}, &lettersPage{}, &linkPage{},
 		&messagePage{}, &newPasswordPage{}, &newTokenPage{}, &organizationPage{}, &organizationsPage{}, &peoplePage{}, &problemPage{},
 		&problemsPage{}, &productPage{}, &queuePage{}, &reachPage{}, &referencePage{}, &registerPage{}, &requestPage{}, &requestsPage{},
-		&revisionPage{}, &sentPage{}, &signInPage{}, &tokensPage{}, &verificationPage{},
+		&revisionPage{}, &sentPage{}, &signInPage{}, &tokensPage{}, &undeliveredPage{}, &verificationPage{},
 	}
 }
 

@@ -197,7 +197,10 @@ func view(width int64, dark bool) chromedp.Action {
 	}
 	return chromedp.Tasks{
 		emulation.SetDeviceMetricsOverride(width, 860, 1, width < 600),
-		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
+		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme},
+			{Name: "prefers-reduced-motion", Value: "reduce"}, // a picture is not to show half a change of colours
+		}),
 	}
 }
 
