@@ -3,12 +3,10 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"sync"
 	"time"
 
 	"gatehouse/feed"
-	"gatehouse/manifest"
 	"gatehouse/policy"
 	"gatehouse/ratelimit"
 	"gatehouse/snapshot"
@@ -73,7 +71,7 @@ func (g *Gateway) compile() {
 		Secret:  g.o.Secrets,
 	})
 	if routes == nil {
-		g.refuseRevision(r.Number, summary(ds))
+		g.refuseRevision(r.Number, snapshot.Summary(ds))
 		return
 	}
 	for _, d := range ds {
@@ -126,25 +124,6 @@ func (g *Gateway) refuseRevision(n int64, why string) {
 	g.trouble = why
 	g.o.Log.Error("a revision cannot be served: the last good one goes on",
 		"environment", g.o.Environment, "revision", n, "serving", g.View().Revision, "error", why)
-}
-
-// summary is the first diagnostics that stop a revision, in one line.
-func summary(ds []manifest.Diagnostic) string {
-	var lines []string
-	more := 0
-	for _, d := range ds {
-		switch {
-		case d.Warning:
-		case len(lines) < 3:
-			lines = append(lines, d.String())
-		default:
-			more++
-		}
-	}
-	if more > 0 {
-		lines = append(lines, "and more")
-	}
-	return strings.Join(lines, "; ")
 }
 
 // limiter returns the limiter of that name, which outlives revisions. g is locked.

@@ -3,6 +3,7 @@
 package snapshot
 
 import (
+	"strings"
 	"time"
 
 	"gatehouse/fault"
@@ -93,6 +94,25 @@ func Open(r feed.Revision, environment string, kinds []policy.Kind, d policy.Dep
 		routes.Digest = r.Digest
 	}
 	return routes, append(ds, more...)
+}
+
+// Summary is the first diagnostics that stop a revision, in one line.
+func Summary(ds []manifest.Diagnostic) string {
+	var lines []string
+	more := 0
+	for _, d := range ds {
+		switch {
+		case d.Warning:
+		case len(lines) < 3:
+			lines = append(lines, d.String())
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		lines = append(lines, "and more")
+	}
+	return strings.Join(lines, "; ")
 }
 
 // closed is the fault of a route that could not be built here.
