@@ -142,9 +142,7 @@ func FromRegex(re string) (path string, kind MatchKind, open, ok bool) {
 	default:
 		open = true
 	}
-	if strings.HasSuffix(s, "/?") {
-		s = strings.TrimSuffix(s, "/?")
-	}
+	s = strings.TrimSuffix(s, "/?")
 	if !open && strings.HasSuffix(s, "/.*") || strings.HasSuffix(s, "(/.*)?") || strings.HasSuffix(s, "(?:/.*)?") || strings.HasSuffix(s, "/.*") {
 		s = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(s, "(/.*)?"), "(?:/.*)?"), "/.*")
 		open = true

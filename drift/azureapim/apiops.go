@@ -93,13 +93,14 @@ func (r *reader) policyFile(name string) *document {
 // props reads the properties of an …Information.json.
 func (r *reader) props(name string) *source.Node {
 	r.used[name] = true
-	for _, d := range r.Documents(name) {
-		if p := d.Get("properties"); p != nil {
-			return p
-		}
-		return d
+	docs := r.Documents(name)
+	if len(docs) == 0 {
+		return nil
 	}
-	return nil
+	if p := docs[0].Get("properties"); p != nil {
+		return p
+	}
+	return docs[0]
 }
 
 // artifact reads one file of a resource of a kind.

@@ -90,11 +90,6 @@ func alone(m drifttest.Mutation) drifttest.Mutation { m.Self = true; return m }
 
 func as(d drift.Direction, m drifttest.Mutation) drifttest.Mutation { m.Direction = d; return m }
 
-func with(old, new string, m drifttest.Mutation) drifttest.Mutation {
-	m.Also = [2]string{old, new}
-	return m
-}
-
 func mutations() []drifttest.Mutation {
 	jwt := good()[global]
 	jwt = jwt[strings.Index(jwt, "    <validate-jwt"):strings.Index(jwt, "    <ip-filter")]

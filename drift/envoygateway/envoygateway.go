@@ -119,7 +119,6 @@ type applied struct {
 	by     *k8s.Object
 	parent *k8s.Object // merged into, or cut off
 	merged bool
-	doubt  string // why it may not be in force as written
 }
 
 func (r *reader) apply(kind string, a *gatewayapi.Attachment) applied {

@@ -174,9 +174,7 @@ func mine(e *drift.Environment, want map[string]string) map[string]string {
 		if p.CORS.Enabled.Value {
 			f = append(f, fmt.Sprintf("cors %d origins", len(p.CORS.Origins.Value)))
 		}
-		for _, x := range p.WAF.Value {
-			f = append(f, x)
-		}
+		f = append(f, p.WAF.Value...)
 		for _, r := range p.Rates.Value {
 			unit := map[int64]string{1: "Second", 60: "Minute", 3600: "Hour", 86400: "Day", 30 * 86400: "Month", 365 * 86400: "Year"}[r.Window.Value]
 			f = append(f, fmt.Sprintf("rate %d %s", r.Count.Value, unit))

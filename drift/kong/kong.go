@@ -157,12 +157,8 @@ func (r *reader) collect(doc *source.Node) {
 	for _, n := range doc.Get("upstreams").Items() {
 		r.upstreams[n.Get("name").Str()] = n
 	}
-	for _, n := range doc.Get("certificates").Items() {
-		r.certs = append(r.certs, n)
-	}
-	for _, n := range doc.Get("ca_certificates").Items() {
-		r.cas = append(r.cas, n)
-	}
+	r.certs = append(r.certs, doc.Get("certificates").Items()...)
+	r.cas = append(r.cas, doc.Get("ca_certificates").Items()...)
 }
 
 func (r *reader) service(n, d *source.Node) *service {

@@ -1,0 +1,182 @@
+// Package review is what every surface of the drift review calls: it names the readers, reads environments from folders, and keeps
+// nothing. Commands and pages stand on it.
+package review
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/drift"
+	"gatehouse/drift/azureapim"
+	"gatehouse/drift/envoygateway"
+	"gatehouse/drift/gatehouse"
+	"gatehouse/drift/gatewayapi"
+	"gatehouse/drift/kong"
+	"gatehouse/drift/source"
+	"gatehouse/fault"
+)
+
+// Gateway is one kind of gateway that can be read.
+type Gateway struct {
+	Name string // as it is written in a command
+	Is   string // for people
+	Read drift.Reader
+}
+
+// Gateways are all kinds that can be read, by name.
+func Gateways() []Gateway {
+	return []Gateway{
+		{"azureapim", "Azure API Management: APIOps folders, ARM templates, policy documents", azureapim.Read},
+		{"envoygateway", "Envoy Gateway: Gateway API with its policies", envoygateway.Read},
+		{"gatehouse", "Gatehouse: a manifest", gatehouse.Read},
+		{"gatewayapi", "Kubernetes Gateway API, whatever implements it", gatewayapi.Read},
+		{"kong", "Kong: decK files and kong.conf", kong.Read},
+	}
+}
+
+// Source is one environment as a command names it: NAME[@TIER][:GATEWAY]=FOLDER. With KEY=VALUE pairs behind commas it gives the reader
+// values: prod@prod:azureapim=./apim,configuration=configuration.prod.yaml.
+type Source struct {
+	Name    string
+	Tier    drift.Tier
+	Gateway string // "" is found out by looking at the files
+	Folder  string
+	Values  map[string]string
+}
+
+// ParseSource reads a Source as it is written.
+func ParseSource(s string) (Source, error) {
+	head, rest, ok := strings.Cut(s, "=")
+	if !ok || head == "" || rest == "" {
+		return Source{}, fault.Bad("", "%q is not NAME[@TIER][:GATEWAY]=FOLDER", s)
+	}
+	out := Source{Name: head}
+	if name, gateway, ok := strings.Cut(out.Name, ":"); ok {
+		out.Name, out.Gateway = name, gateway
+		if !slices.ContainsFunc(Gateways(), func(g Gateway) bool { return g.Name == gateway }) {
+			return Source{}, fault.Bad("", "%q is not a gateway that can be read: %s", gateway, strings.Join(names(), ", "))
+		}
+	}
+	if name, tier, ok := strings.Cut(out.Name, "@"); ok {
+		out.Name, out.Tier = name, drift.Tier(tier)
+		if !slices.Contains([]drift.Tier{drift.Dev, drift.Test, drift.Stage, drift.Prod}, out.Tier) {
+			return Source{}, fault.Bad("", "%q is not a tier: dev, test, stage or prod", tier)
+		}
+	}
+	if out.Name == "" {
+		return Source{}, fault.Bad("", "%q has no name before the =", s)
+	}
+	parts := strings.Split(rest, ",")
+	out.Folder = parts[0]
+	for _, p := range parts[1:] {
+		k, v, ok := strings.Cut(p, "=")
+		if !ok || k == "" {
+			return Source{}, fault.Bad("", "%q is not KEY=VALUE", p)
+		}
+		if out.Values == nil {
+			out.Values = map[string]string{}
+		}
+		out.Values[k] = v
+	}
+	return out, nil
+}
+
+func names() []string {
+	var out []string
+	for _, g := range Gateways() {
+		out = append(out, g.Name)
+	}
+	return out
+}
+
+// Read reads the source's folder. An error is said when there is no folder, or when it is not clear what it holds; what cannot be read
+// within is among the environment's problems.
+func (s Source) Read(now time.Time) (*drift.Environment, error) {
+	fsys, closer, err := source.OpenDir(s.Folder)
+	if err != nil {
+		return nil, fault.New(fault.NotFound, "%s cannot be opened as a folder", s.Folder).Because(err)
+	}
+	defer closer.Close()
+	kind := s.Gateway
+	if kind == "" {
+		if kind = Recognise(fsys); kind == "" {
+			return nil, fault.Bad("", "%s: it is not clear which gateway this is; name one of %s after the environment's name", s.Folder, strings.Join(names(), ", "))
+		}
+	}
+	i := slices.IndexFunc(Gateways(), func(g Gateway) bool { return g.Name == kind })
+	if i < 0 {
+		return nil, fault.Bad("", "%q is not a gateway that can be read: %s", kind, strings.Join(names(), ", "))
+	}
+	e, _ := Gateways()[i].Read(fsys, drift.Options{Name: s.Name, Tier: s.Tier, Now: now, Values: s.Values})
+	e.Source.Path = s.Folder
+	return e, nil
+}
+
+// Recognise says which gateway the files of a folder belong to, or "" when that is not clear: none is found, or several.
+func Recognise(fsys fs.FS) string {
+	f := source.Open(fsys)
+	found := map[string]bool{}
+	for _, name := range f.Names() {
+		base := path.Base(name)
+		switch strings.ToLower(path.Ext(name)) {
+		case ".xml":
+			if b, ok := f.Text(name); ok && strings.Contains(string(b), "<policies") {
+				found["azureapim"] = true
+			}
+		case ".json", ".yaml", ".yml":
+			if strings.HasSuffix(base, "Information.json") {
+				found["azureapim"] = true
+				continue
+			}
+			for _, d := range f.Documents(name) {
+				if k := recognise(d); k != "" {
+					found[k] = true
+				}
+			}
+		}
+	}
+	if found["envoygateway"] {
+		delete(found, "gatewayapi") // stands on it
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	for k := range found {
+		return k
+	}
+	return ""
+}
+
+func recognise(d *source.Node) string {
+	version := d.Get("apiVersion").Str()
+	switch {
+	case d.Has("_format_version"):
+		return "kong"
+	case d.Has("gatehouse"):
+		return "gatehouse"
+	case strings.HasPrefix(version, "gateway.envoyproxy.io/"):
+		return "envoygateway"
+	case strings.HasPrefix(version, "gateway.networking.k8s.io/"), strings.HasPrefix(version, "gateway.networking.x-k8s.io/"):
+		return "gatewayapi"
+	}
+	for _, r := range d.Get("resources").Items() {
+		if strings.HasPrefix(strings.ToLower(r.Get("type").Str()), "microsoft.apimanagement/") {
+			return "azureapim"
+		}
+	}
+	return ""
+}
+
+// Exit is the exit code of a command: 0 nothing found and everything seen, 3 something found, 4 nothing found in what could be seen.
+func Exit(r *drift.Result) int {
+	switch {
+	case len(r.Open()) > 0:
+		return 3
+	case !r.Coverage.Whole() || r.NotCompared > 0:
+		return 4
+	}
+	return 0
+}
