@@ -3,7 +3,6 @@ package http1
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -16,8 +15,8 @@ import (
 //
 // On plain TCP it waits inside of one RawConn.Read: what arrives while a request is served is remembered by the poller
 // there, so that between requests no read has to be tried before waiting. What the poller cannot tell is an end of the
-// stream that came together with the last bytes: within a message and after the first one another read is tried, later
-// it is found when the connection goes from warm to cold.
+// stream that came together with the last bytes: within a message, after a connection's first and after several at once
+// another read is tried; otherwise it is found when the connection goes from warm to cold.
 type conn struct {
 	s       *Server
 	nc      net.Conn
@@ -74,7 +73,7 @@ func (c *conn) serve() {
 	defer c.end()
 	defer func() {
 		if v := recover(); v != nil {
-			slog.Error("http1: a handler panicked", "value", v, "stack", string(debug.Stack()))
+			c.s.log.Error("a handler panicked", "value", v, "stack", string(debug.Stack()))
 		}
 	}()
 	for c.advance(); !c.over; c.advance() {
@@ -131,7 +130,7 @@ func (c *conn) exchange() {
 	c.s.Handler(e)
 	if e.state == unanswered {
 		c.over = true
-		slog.Error("http1: a handler did not answer")
+		c.s.log.Error("a handler did not answer", "path", e.Request.Path.String())
 	}
 	if e.state != answered || e.sending != nil || !e.drain() || e.closing {
 		c.over = true
@@ -205,15 +204,15 @@ func (c *conn) stepRaw(fd uintptr) bool {
 		}
 		e.src.w += n
 		e.at = now()
+		before := c.served
 		c.advance()
 		if c.over || e.parsed && !waits(e) {
 			return true
 		}
-		if n < len(space) && e.src.w == 0 && c.served > 1 { // that was all there was
-			c.prepare(e.at)
+		c.prepare(e.at)
+		if n < len(space) && e.src.w == 0 && before > 0 && c.served == before+1 { // that was all there was
 			return false
 		}
-		c.prepare(e.at)
 	}
 }
 

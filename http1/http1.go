@@ -25,7 +25,7 @@ const (
 	maxLinger    = 256 << 10
 	lingerFor    = 2 * time.Second        // how long a peer has to read the answer before a close
 	lingerPause  = 500 * time.Millisecond // without a byte from it
-	warm         = time.Second            // how long an idle connection keeps its buffer
+	warm         = 250 * time.Millisecond // how long an idle connection keeps its buffer
 	drainGrace   = 500 * time.Millisecond // how long a connection that was just used may bring one more request after Shutdown
 	awaitGo      = time.Second            // how long an upstream has to say 100 Continue before the body is sent anyway
 	tunnelIdle   = 10 * time.Minute       // silence in both directions after which a tunnel ends

@@ -52,7 +52,6 @@ const (
 	UnexpectedContent               // an answer with content where there must be none
 	UnexpectedUpgrade               // 101 to a request that did not ask for it, or to another protocol
 	TooManyInterim                  // answers 1xx
-	AfterEnd                        // bytes after an answer's end, or before its request
 	reasons
 )
 
@@ -110,7 +109,6 @@ var table = [reasons]reason{
 	UnexpectedContent: {"unexpected-content", 502, "The answer has content where there must be none."},
 	UnexpectedUpgrade: {"unexpected-upgrade", 502, "The upstream changed to a protocol that was not asked for."},
 	TooManyInterim:    {"too-many-interim", 502, "The upstream sent too many interim answers."},
-	AfterEnd:          {"after-end", 502, "There are bytes outside of any answer."},
 }
 
 // Error is the text for the sender.

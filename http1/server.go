@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"strconv"
 	"sync"
@@ -21,6 +22,7 @@ type Server struct {
 	Limits  Limits
 	Scheme  string // how clients reach this server: "http", which "" stands for, or "https"
 	Buffers *Buffers
+	Log     *slog.Logger // told of handlers that panic or do not answer; nil: slog.Default
 	// Underscores lets field names with underscores in. An upstream that makes CGI variables of fields cannot tell
 	// X_A from X-A, so somebody could write fields that policies believe to be their own.
 	Underscores bool
@@ -29,6 +31,7 @@ type Server struct {
 	limits   Limits
 	scheme   string
 	bufs     *Buffers
+	log      *slog.Logger
 	draining atomic.Bool
 	cutting  atomic.Bool // Close: nothing waits any more
 	open     atomic.Int64
@@ -51,6 +54,9 @@ func (s *Server) prepare() {
 		}
 		if s.bufs == nil {
 			s.bufs = new(Buffers)
+		}
+		if s.log = s.Log; s.log == nil {
+			s.log = slog.Default()
 		}
 		s.conns, s.listeners = map[*conn]struct{}{}, map[net.Listener]struct{}{}
 	})

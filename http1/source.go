@@ -105,18 +105,20 @@ func (s *source) halt() {
 
 // settle ends an exchange: the head's Views are over, and what is unread moves to the front of one buffer.
 func (s *source) settle() {
+	left := s.buf[s.r:s.w]
+	to := s.buf
+	if s.spare != nil && len(left) <= len(s.spare) {
+		to = s.spare
+	}
+	n := copy(to, left)
 	if s.spare != nil {
-		if s.unread() <= len(s.spare) {
-			n := copy(s.spare, s.buf[s.r:s.w])
+		if &to[0] == &s.spare[0] {
 			s.buf, s.spare = s.spare, s.buf
-			s.r, s.w = 0, n
 		}
 		s.bufs.put(s.spare)
 		s.spare = nil
-	} else if s.r > 0 {
-		n := copy(s.buf, s.buf[s.r:s.w])
-		s.r, s.w = 0, n
 	}
+	s.r, s.w = 0, n
 	s.base = 0
 	if s.bufs.Poison {
 		for i := s.w; i < len(s.buf); i++ {
