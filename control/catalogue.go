@@ -14,6 +14,7 @@ import (
 
 // CatalogueProduct is a product as the newest revision of an environment offers it. Where environments differ, the first
 // that offers it says how it is described; a plan lists the environments where it is offered now.
+// It is shared by all who ask: it is for reading.
 type CatalogueProduct struct {
 	manifest.Product
 	Environments []string          // where it is offered now
@@ -38,30 +39,19 @@ type CatalogueOperation struct {
 
 // Catalogue lists the products that are offered anywhere, by name. For anybody.
 func (c *Control) Catalogue(ctx context.Context, a identity.Actor) ([]CatalogueProduct, error) {
-	out := []CatalogueProduct{}
-	err := c.view(ctx, a, "Catalogue", func(r read) error {
-		offers, err := c.offersNow(ctx, r.tx)
-		if err != nil {
-			return err
-		}
-		addresses := map[string]string{}
-		for _, o := range offers {
-			if url := c.addressOf(o); url != "" {
-				addresses[o.Name] = url
-			}
-		}
-		for _, p := range catalogue(offers) {
-			p.Addresses = maps.Clone(addresses)
-			maps.DeleteFunc(p.Addresses, func(environment, _ string) bool { return !slices.Contains(p.Environments, environment) })
-			out = append(out, p)
-		}
-		return nil
+	var offers []offer
+	err := c.view(ctx, a, "Catalogue", func(r read) (err error) {
+		offers, err = c.offersNow(ctx, r.tx)
+		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(c.offers.catalogue(offers, func() []CatalogueProduct { return c.catalogue(offers) })), nil
 }
 
 // catalogue joins what the environments offer.
-func catalogue(offers []offer) []CatalogueProduct {
+func (c *Control) catalogue(offers []offer) []CatalogueProduct {
 	byName := map[string]*CatalogueProduct{}
 	for _, o := range offers {
 		for _, p := range o.Products {
@@ -70,11 +60,14 @@ func catalogue(offers []offer) []CatalogueProduct {
 			}
 			cp := byName[p.Name]
 			if cp == nil {
-				cp = &CatalogueProduct{Product: p, APIs: o.operations(&p)}
+				cp = &CatalogueProduct{Product: p, APIs: o.operations(&p), Addresses: map[string]string{}}
 				cp.Plans, cp.Scopes = nil, maps.Clone(p.Scopes)
 				byName[p.Name] = cp
 			}
 			cp.Environments = append(cp.Environments, o.Name)
+			if url := c.addressOf(o); url != "" {
+				cp.Addresses[o.Name] = url
+			}
 			for s, text := range p.Scopes {
 				if _, ok := cp.Scopes[s]; !ok {
 					cp.Scopes[s] = text

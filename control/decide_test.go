@@ -202,6 +202,15 @@ func TestCatalogue(t *testing.T) {
 	if d := cmp.Diff(map[string][]string{"standard": {"live", "test"}, "big": {"live", "test"}, "tried": {"test"}}, plans); d != "" {
 		t.Error(d)
 	}
+	if d := cmp.Diff(map[string]string{"live": "https://gateway.test", "test": "https://gateway.test:8010"}, p.Addresses); d != "" {
+		t.Error(d)
+	}
+	other := bundle()
+	other["gatehouse.yaml"] = []byte(strings.Replace(gatehouseYAML, "{name: live, title: Live}", "{name: live, url: \"https://api.example.org\"}", 1))
+	must(w.Publish(w.ctx, w.operator, "live", other, ""))(t)
+	if got := must(w.Product(w.ctx, at(""), "checking"))(t).Addresses["live"]; got != "https://api.example.org" {
+		t.Errorf("after a publish live is called at %s", got)
+	}
 	type op struct {
 		ID, FullPath string
 		Needs        []string

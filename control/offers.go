@@ -22,6 +22,9 @@ type offers struct {
 	mu     sync.Mutex
 	parsed map[string]*manifest.Parsed
 	order  []string // oldest first
+
+	joined []CatalogueProduct // of the manifests in from
+	from   []*manifest.Parsed
 }
 
 func newOffers() *offers { return &offers{parsed: map[string]*manifest.Parsed{}} }
@@ -45,6 +48,25 @@ func (o *offers) put(digest string, p *manifest.Parsed) {
 	}
 	o.parsed[digest] = p
 	o.order = append(o.order, digest)
+}
+
+// catalogue returns what the offers join to: made anew only when one of them is another.
+func (o *offers) catalogue(now []offer, join func() []CatalogueProduct) []CatalogueProduct {
+	from := make([]*manifest.Parsed, len(now))
+	for i := range now {
+		from[i] = now[i].Parsed
+	}
+	o.mu.Lock()
+	joined, same := o.joined, o.joined != nil && slices.Equal(o.from, from)
+	o.mu.Unlock()
+	if same {
+		return joined
+	}
+	joined = join()
+	o.mu.Lock()
+	o.joined, o.from = joined, from
+	o.mu.Unlock()
+	return joined
 }
 
 // offer is what the newest revision of one environment offers.
