@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/adminapi"
 	"gatehouse/control"
@@ -39,6 +40,7 @@ type schema struct {
 	Required             []string
 	Items                *schema
 	AdditionalProperties json.RawMessage
+	Examples             []json.RawMessage
 }
 
 // check holds a value against a schema: as much of JSON Schema as the document uses.
@@ -270,7 +272,30 @@ func TestDocumentExplains(t *testing.T) {
 			if p.Description == "" {
 				t.Errorf("%s.%s is not explained", name, property)
 			}
+			for _, example := range p.Examples {
+				if err := d.check(p, example, name+"."+property); err != nil {
+					t.Errorf("the example of %v", err)
+				}
+			}
 		}
+	}
+}
+
+// A mistake of ours is a problem with a request id, and no detail of it leaves.
+func TestPanic(t *testing.T) {
+	h, err := adminapi.New(adminapi.Options{Control: control.New(control.Options{Now: time.Now})}) // without a store
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &recorder{header: http.Header{}}
+	req, err := http.NewRequest(http.MethodGet, "/api/products", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.ServeHTTP(out, req)
+	var p adminapi.Problem
+	if err := json.Unmarshal(out.body, &p); err != nil || p.Status != 500 || p.RequestID == "" || strings.Contains(string(out.body), "nil") {
+		t.Errorf("answered %s, %v", out.body, err)
 	}
 }
 

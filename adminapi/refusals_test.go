@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -131,6 +132,25 @@ func TestRefusals(t *testing.T) {
 		w.play(s)
 	}
 	w.play(scenario{name: "any version", as: "member", do: "PATCH /api/applications/${app}", body: `{"name":"new"}`, header: h("If-Match", "*"), status: 200, has: []string{`"version":2`}})
+}
+
+// Whoever asks too often is told when to come again.
+func TestTooOften(t *testing.T) {
+	w := newWorld(t)
+	for range 1000 {
+		res, err := http.Post(w.started.Portal+"/api/devices", "application/json", strings.NewReader(`{"client":"again"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode == http.StatusTooManyRequests {
+			if n, err := strconv.Atoi(res.Header.Get("Retry-After")); err != nil || n < 1 {
+				t.Errorf("Retry-After is %q", res.Header.Get("Retry-After"))
+			}
+			return
+		}
+	}
+	t.Error("1000 sign-ins were begun from one address")
 }
 
 // Two approvers at the same moment: one decides, the other is told that it is decided.

@@ -40,7 +40,7 @@ func newWorld(t *testing.T) *world {
 	c.Secrets = map[string]secret.Value{"eid-gateway": secret.New("of this test")}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan app.Started, 1), make(chan error, 1)
-	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelError}))
 	go func() {
 		ended <- app.Serve{Config: c, Version: "v0.0.0-test", Log: log, Events: io.Discard, Ready: func(s app.Started) { ready <- s }}.Run(ctx)
 	}()

@@ -126,8 +126,8 @@ func (i *instance) kill() {
 	i.cmd = nil
 }
 
-// drain URL calls something slow, interrupts the server meanwhile, and expects the call to be answered, the listener to be
-// closed, and the server to end well.
+// drain URL [now] calls something slow, interrupts the server meanwhile, and expects the call to be answered, the listener to
+// be closed, and the server to end well. With now it interrupts a second time, and expects the end at once.
 func (i *instance) drain(ts *testscript.TestScript, args []string) {
 	u, err := url.Parse(args[0])
 	ts.Check(err)
@@ -159,6 +159,19 @@ func (i *instance) drain(ts *testscript.TestScript, args []string) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("the gateway still takes connections")
 		}
+	}
+	if len(args) == 2 && args[1] == "now" {
+		ts.Check(i.cmd.Process.Signal(syscall.SIGINT))
+		select {
+		case <-i.ended:
+		case <-time.After(patience):
+			ts.Fatalf("the server goes on after the second interrupt")
+		}
+		i.cmd = nil
+		i.log.Close()
+		close(i.upstream.release)
+		<-answer
+		return
 	}
 	close(i.upstream.release)
 	if a := <-answer; !strings.HasPrefix(a, "200 ") {
