@@ -1,0 +1,130 @@
+package baseline_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/drift"
+	"gatehouse/drift/baseline"
+	"gatehouse/drift/drifttest"
+	"gatehouse/drift/kong"
+)
+
+const deck = `_format_version: "3.0"
+services:
+- name: s
+  url: https://u.example.com
+  tls_verify: true
+  routes: [{name: r, paths: ["~/a$"], methods: [GET], protocols: [https]}]
+plugins:
+- {name: openid-connect, config: {issuer: "https://login.example.com", auth_methods: [bearer], audience_required: [a], bearer_token_param_type: [header]}}
+- {name: rate-limiting, config: {minute: 60, policy: redis}}
+- {name: http-log, config: {http_endpoint: "https://logs.example.com"}}
+`
+
+func env(t *testing.T, text string) *drift.Environment {
+	return drifttest.Read(t, kong.Read, drifttest.Files{"kong.yaml": text}, "prod", drift.Prod)
+}
+
+// TestAnEnvironmentMeetsItsOwnStandard: written, read back and compared, nothing is found; a weakening is.
+func TestAnEnvironmentMeetsItsOwnStandard(t *testing.T) {
+	text, err := baseline.Write(drift.Adopt("house", env(t, deck)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, problems := baseline.Read("house.yaml", text)
+	if len(problems) > 0 {
+		t.Fatalf("%v in\n%s", problems, text)
+	}
+	compare := func(e *drift.Environment) []drift.Finding {
+		return drifttest.Between(drift.Compare([]*drift.Environment{e}, drift.Settings{Now: drifttest.Now(), Baseline: b}))
+	}
+	for _, f := range compare(env(t, deck)) {
+		t.Errorf("%s %s: %s, %s", f.Rule, f.Field, f.A.Value, f.B.Value)
+	}
+	for old, rule := range map[string]string{"minute: 60": "DR-TRF-07", "audience_required: [a], ": "DR-AUT-08"} {
+		found := false
+		for _, f := range compare(env(t, strings.Replace(deck, old, strings.Replace("", "", "", 1)+map[string]string{"minute: 60": "minute: 6000"}[old], 1))) {
+			found = found || f.Rule == rule && f.Weaker() == "prod"
+		}
+		if !found {
+			t.Errorf("%s is not found", rule)
+		}
+	}
+	if fs := compare(env(t, strings.Replace(deck, "minute: 60", "minute: 6", 1))); len(fs) > 0 {
+		t.Errorf("stricter than the standard is reported: %+v", fs[0])
+	}
+}
+
+func TestBaselinesAreWrittenByPeople(t *testing.T) {
+	const text = `baseline: eid
+policies:
+  - operations: ["* /a/**", "GET /a"]
+    policy:
+      tls: {min: "1.2"}
+      logging: {enabled: true}
+      auth: {ways: [{needs: [{kind: jwt}]}]}
+      rate:
+rules_off:
+  - {rule: DR-TRF-10, reason: order is tested elsewhere}
+waivers:
+  - {rule: DR-AUT-22, environments: [prod], owner: Kim, reason: moves to the vault in spring, ends: 2027-03-31}
+`
+	good := strings.Replace(text, "      rate:\n", "", 1)
+	b, problems := baseline.Read("b.yaml", []byte(good))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if m := b.Policies[0].Policy.TLS.Min; m.Value != "1.2" || m.State != drift.Set {
+		t.Errorf("%+v", m)
+	}
+	if e := b.Waivers[0].Ends; !e.Equal(time.Date(2027, 3, 31, 23, 59, 59, 0, time.UTC)) {
+		t.Errorf("ends %s", e)
+	}
+	for old, new := range map[string]string{
+		"baseline: eid":                         "baseline: ''",
+		"{min: \"1.2\"}":                        "{minimum: \"1.2\"}",
+		"rule: DR-TRF-10":                       "rule: DR-TRF-99",
+		"owner: Kim":                            "owner: ''",
+		"ends: 2027-03-31":                      "ends: null",
+		"reason: order is tested elsewhere":     "reason: ''",
+		"operations: [\"* /a/**\", \"GET /a\"]": "operations: []",
+		"{kind: jwt}":                           "{kind: jwt, never: 1}",
+	} {
+		if _, problems := baseline.Read("b.yaml", []byte(strings.Replace(good, old, new, 1))); len(problems) == 0 {
+			t.Errorf("%s is taken", new)
+		}
+	}
+}
+
+// TestWaiversEnd: they cover what they name, until their end.
+func TestWaiversEnd(t *testing.T) {
+	e := env(t, strings.Replace(deck, "plugins:", "consumers: [{username: c, keyauth_credentials: [{key: abcdef123456}]}]\nplugins:", 1))
+	for _, c := range []struct {
+		ends   string
+		rule   string
+		env    string
+		waived bool
+	}{
+		{"2027-01-01", "DR-AUT-22", "prod", true}, {"2026-10-31", "DR-AUT-22", "prod", false}, {"2027-01-01", "DR-AUT-21", "prod", false}, {"2027-01-01", "DR-AUT-22", "test", false},
+	} {
+		b, problems := baseline.Read("b.yaml", []byte("baseline: x\npolicies: []\nwaivers: [{rule: "+c.rule+", environments: ["+c.env+"], owner: o, reason: r, ends: "+c.ends+"}]\n"))
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		fs := drifttest.Named(drift.Compare([]*drift.Environment{e}, drift.Settings{Now: drifttest.Now(), Baseline: b}), "DR-AUT-22")
+		if len(fs) != 1 || (fs[0].Waiver != nil) != c.waived {
+			t.Errorf("%+v: %+v", c, fs)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte("baseline: x\npolicies: [{operations: ['**'], policy: {tls: {min: '1.2'}}}]\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if out, _ := baseline.Read("b.yaml", b); out == nil {
+			t.Error("nil")
+		}
+	})
+}
