@@ -307,7 +307,14 @@ func TestBackup(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 || filepath.Ext(path) != ".db" {
 		t.Errorf("%s: %v %v", path, info.Mode(), err)
 	}
-	if es := w.entries(audit.Filter{Action: "backup."}); len(es) != 2 || es[0].Reason != "one.db" {
+	w.CheckBackup = func(context.Context, string) error { return errors.New("a page is torn") }
+	if _, err := w.Backup(w.ctx, w.host, "torn.db"); err == nil || !strings.Contains(err.Error(), "a page is torn") {
+		t.Errorf("a copy that is not whole: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(path), "torn.db")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is left there: %v", err)
+	}
+	if es := w.entries(audit.Filter{Action: "backup."}); len(es) != 3 || es[0].Reason != "one.db" {
 		t.Errorf("audit %v", actions(es))
 	}
 }
