@@ -55,7 +55,7 @@ var rooms = map[string]room{
 	"drift/gatehouse":    {2, "drift drift/source manifest", "a reader: our own manifest"},
 	"drift/envoygateway": {2, "drift drift/gatewayapi drift/k8s drift/source", "a reader: the Gateway API and its extensions"},
 
-	"drift/review": {3, "drift drift/azureapim drift/envoygateway drift/gatehouse drift/gatewayapi drift/kong drift/source fault", "knows all readers: reads folders, compares them"},
+	"drift/review": {3, "drift drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/kong drift/report drift/source fault", "knows all readers: reads folders, compares them"},
 
 	"store":           {3, "application audit credential env feed grant id identity mail organization session", "gathers the nouns' stores"},
 	"store/sqldb":     {3, "application audit credential env fault feed grant id identity mail organization secret session store", "SQL for all of them"},
