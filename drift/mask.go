@@ -40,19 +40,32 @@ func hideScheme(m string) string {
 	return m
 }
 
-// pattern finds one shape of secret; the submatch 1 is kept before the mask and 2 after it.
-type pattern struct{ re *regexp.Regexp }
+// pattern finds one shape of secret; the submatch 1 is kept before the mask and 2 after it. Only a text that holds one of the hints is
+// looked at, for most texts are short and hold none.
+type pattern struct {
+	hints []string
+	re    *regexp.Regexp
+}
 
 var maskPatterns = []pattern{
-	{regexp.MustCompile(`(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)},
-	{regexp.MustCompile(`()\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?()`)},
-	{regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@"'<>?#]+(@)`)},
-	{regexp.MustCompile(`(?i)([?&;](?:sig|se?cret|key|code|token|password|pwd|api[-_]?key|subscription-key|access[-_]?key|client_secret|access_token)=)[^&\s"'<>;]+()`)},
-	{regexp.MustCompile(`(?i)((?:account|sharedaccess|access|instrumentation|primary|secondary|secret|api|subscription|private|signing|encryption|client)[-_ ]?(?:key|secret)\s*=\s*["']?)[^;&\s"'<>(){}]{6,}()`)},
-	{regexp.MustCompile(`(?i)((?:password|passwd|pwd|client_secret|clientsecret|secret)["']?\s*[:=]\s*["']?)[^;&\s"'<>(){}\[\],]{3,}()`)},
-	{regexp.MustCompile(`()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b()`)},
-	{regexp.MustCompile(`()\b(?:ghp|gho|ghs|ghu|github_pat|glpat|xox[abpr]|sk|pk|rk)[-_][A-Za-z0-9_-]{16,}\b()`)},
-	{regexp.MustCompile(`()\bgh_[a-z0-9-]+_[a-z0-9]+_[A-Za-z0-9]{16,}\b()`)},
+	{[]string{"PRIVATE KEY"}, regexp.MustCompile(`(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)},
+	{[]string{"eyJ"}, regexp.MustCompile(`()\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?()`)},
+	{[]string{"@"}, regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@"'<>?#]+(@)`)},
+	{[]string{"="}, regexp.MustCompile(`(?i)([?&;](?:sig|se?cret|key|code|token|password|pwd|api[-_]?key|subscription-key|access[-_]?key|client_secret|access_token)=)[^&\s"'<>;]+()`)},
+	{[]string{"="}, regexp.MustCompile(`(?i)((?:account|sharedaccess|access|instrumentation|primary|secondary|secret|api|subscription|private|signing|encryption|client)[-_ ]?(?:key|secret)\s*=\s*["']?)[^;&\s"'<>(){}]{6,}()`)},
+	{[]string{"ass", "ASS", "wd", "WD", "ecret", "ECRET"}, regexp.MustCompile(`(?i)((?:password|passwd|pwd|client_secret|clientsecret|secret)["']?\s*[:=]\s*["']?)[^;&\s"'<>(){}\[\],]{3,}()`)},
+	{[]string{"AKIA", "ASIA"}, regexp.MustCompile(`()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b()`)},
+	{[]string{"gh", "glpat", "xox", "sk", "pk", "rk"}, regexp.MustCompile(`()\b(?:ghp|gho|ghs|ghu|github_pat|glpat|xox[abpr]|sk|pk|rk)[-_][A-Za-z0-9_-]{16,}\b()`)},
+	{[]string{"gh_"}, regexp.MustCompile(`()\bgh_[a-z0-9-]+_[a-z0-9]+_[A-Za-z0-9]{16,}\b()`)},
+}
+
+func (p pattern) hinted(s string) bool {
+	for _, h := range p.hints {
+		if strings.Contains(s, h) {
+			return true
+		}
+	}
+	return false
 }
 
 // Mask hides what looks like a secret in s: keys, tokens, passwords in addresses and in connection strings. It changes
@@ -61,9 +74,11 @@ func Mask(s string) string {
 	if len(s) < 6 {
 		return s
 	}
-	s = scheme.ReplaceAllStringFunc(s, hideScheme)
+	if strings.ContainsAny(s, " \t\n\r\f") {
+		s = scheme.ReplaceAllStringFunc(s, hideScheme)
+	}
 	for _, p := range maskPatterns {
-		if p.re.MatchString(s) {
+		if p.hinted(s) {
 			s = p.re.ReplaceAllString(s, "${1}"+masked+"${2}")
 		}
 	}
