@@ -26,6 +26,7 @@ type Control struct {
 	offers *offers
 	host   secret.Value  // what HostToken tells
 	posted chan struct{} // a letter may wait in the outbox
+	even   time.Duration // how long an answer takes that must not tell whether something was written
 
 	source    *source
 	sequencer *sequencer
@@ -80,6 +81,7 @@ func New(o Options) *Control {
 		offers:  newOffers(),
 		host:    secret.Random("ghh_"),
 		posted:  make(chan struct{}, 1),
+		even:    evenly,
 	}
 }
 

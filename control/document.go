@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	maxDocumentParts = 2_000_000 // values of a document, aliases written out: more is a bomb
+	maxDocumentParts = 1_000_000 // values of a document, aliases written out: more is a bomb
 	maxDocumentDepth = 200
 )
 

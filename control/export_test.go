@@ -4,15 +4,20 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"gatehouse/identity"
 )
 
-// CheapPasswords makes hashing fast for tests that are not about its cost.
+// CheapPasswords makes hashing and even answers fast for tests that are not about their cost.
 func (c *Control) CheapPasswords() {
+	c.even = time.Millisecond
 	c.hasher.memory = 8
 	c.hasher.dummy = c.hasher.encode("nobody's")
 }
+
+// Evenly sets how long an answer takes that must not tell whether something was written.
+func (c *Control) Evenly(d time.Duration) { c.even = d }
 
 // Deliver sends every letter that waits.
 func (c *Control) Deliver(ctx context.Context) error {

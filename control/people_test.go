@@ -355,32 +355,27 @@ func TestAPasswordThatWasChangedMeanwhileOpensNothing(t *testing.T) {
 	wants(t, "the password of a moment ago", err, fault.Unauthenticated, "wrong-password")
 }
 
-func BenchmarkBySession(b *testing.B) {
-	w := newWorld(b)
-	w.partner("First", "first@example.org")
-	in := must(w.SignIn(w.ctx, at("1.2.3.4"), "first@example.org", secret.New(password), ""))(b)
-	for b.Loop() {
-		must(w.BySession(w.ctx, in.Token, "", ""))(b)
-		w.clock.pass(-2 * time.Millisecond) // stay within the minute
-	}
-}
-
-func BenchmarkSuspendAndResume(b *testing.B) {
-	w := newWorld(b).published()
-	a := w.verified("First", "first@example.org")
-	g := w.grantOf(must(w.RequestAccess(w.ctx, a, ask(w.application(a, "app"), "live", "reading", "free")))(b))
-	for b.Loop() {
-		must(w.SuspendGrant(w.ctx, w.operator, g.ID, 0, "r"))(b)
-		must(w.ResumeGrant(w.ctx, w.operator, g.ID, 0, "r"))(b)
-	}
-}
-
 func TestRightPasswordsAreNotCounted(t *testing.T) {
 	w := newWorld(t)
 	a := w.partner("First", "first@example.org")
 	for i := range 100 {
 		if _, err := w.SignIn(w.ctx, at("192.0.2.1"), a.Email, secret.New(password), ""); err != nil {
 			t.Fatalf("sign-in %d: %v", i, err)
+		}
+	}
+}
+
+func TestAnswersAboutLettersTakeAsLongForNobody(t *testing.T) {
+	w := newWorld(t)
+	a := w.partner("First", "first@example.org")
+	w.Evenly(150 * time.Millisecond)
+	for _, email := range []string{a.Email, "nobody@example.org"} {
+		start := time.Now()
+		if err := w.RequestPasswordReset(w.ctx, at("192.0.2.1"), email); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took < 150*time.Millisecond {
+			t.Errorf("%s is answered after %s, want 150ms or more", email, took)
 		}
 	}
 }

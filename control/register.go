@@ -159,7 +159,7 @@ func (c *Control) letterOnDemand(ctx context.Context, a identity.Actor, method, 
 		return err
 	}
 	mayWrite := c.tries.take(lettersPerEmail, email, c.now()) == 0
-	even := time.NewTimer(evenly)
+	even := time.NewTimer(c.even)
 	defer even.Stop()
 	err := c.update(ctx, a, method, func(w *write) error {
 		p, err := w.tx.PersonByEmail(ctx, email)
