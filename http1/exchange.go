@@ -140,6 +140,9 @@ func (e *Exchange) write(b []byte) error {
 // Respond sends the answer: head and content together where the content is at hand, and otherwise each part as it
 // comes. When the content cannot be read and nothing was sent yet, the error is that of reading and Started is still
 // false, so that another answer can be given. When something was sent, the connection ends so that the client notices.
+//
+// Content is at hand when its reader has a method Ready() bool that says so, as an upstream's Body has, or Len() int. A
+// reader that wraps such a one should pass that on: without it every answer takes two writes.
 func (e *Exchange) Respond(m *wire.Message) error {
 	if e.state != unanswered {
 		return ErrAnswered
