@@ -102,7 +102,9 @@ func (g *Gateway) exchange(c *carrier, w sender, bad error) bool {
 	defer g.meters.running.Dec()
 
 	// First of all: from here on, nothing that came from outside can be taken for something the gateway said.
+	// The fields that Connection names go before a policy adds its own, so that a caller cannot have those deleted.
 	dropOwn(x.Request.Fields)
+	dropNamed(x.Request.Fields)
 	err := bad
 	if err == nil {
 		err = g.guarded(c, now)

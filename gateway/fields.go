@@ -52,7 +52,8 @@ func dropOwn(fields wire.Fields) {
 	}
 }
 
-// like reports whether the name begins with the prefix, which is in lower case, when underscores are read as hyphens.
+// like reports whether the name begins with the prefix, which is in lower case, when everything but letters and digits is
+// read as a hyphen: there are servers that do.
 func like(name wire.View, prefix string) bool {
 	if len(name) < len(prefix) {
 		return false
@@ -61,7 +62,7 @@ func like(name wire.View, prefix string) bool {
 		c := name[i]
 		if 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
-		} else if c == '_' {
+		} else if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
 			c = '-'
 		}
 		if c != prefix[i] {
@@ -76,9 +77,21 @@ func like(name wire.View, prefix string) bool {
 var connectionFields = []string{"Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Proxy-Authenticate", "Proxy-Authorization", "HTTP2-Settings", "Content-Length", "Expect"}
 
-// dropConnection deletes the fields of the connection, and those that its Connection fields name. It is done before the
-// gateway adds its own, so that nobody can have those deleted.
+// dropConnection deletes the fields of the connection.
 func dropConnection(fields wire.Fields) {
+	for i := range fields {
+		for _, name := range connectionFields {
+			if fields[i].Name.EqualFold(name) {
+				fields[i] = wire.Field{}
+				break
+			}
+		}
+	}
+}
+
+// dropNamed deletes the fields that the Connection fields name, but for the connection's own: those are still looked at. It
+// is done before anything is added here, so that nobody can have that deleted.
+func dropNamed(fields wire.Fields) {
 	for i := range fields {
 		if !fields[i].Name.EqualFold("Connection") {
 			continue
@@ -91,25 +104,30 @@ func dropConnection(fields wire.Fields) {
 			} else {
 				list = nil
 			}
-			if name = bytes.Trim(name, " \t"); len(name) == 0 {
+			if name = bytes.Trim(name, " \t"); len(name) == 0 || ofConnection(name) {
 				continue
 			}
 			for j := range fields {
-				if j != i && bytes.EqualFold(fields[j].Name, name) {
+				if bytes.EqualFold(fields[j].Name, name) {
 					fields[j] = wire.Field{}
 				}
 			}
 		}
 	}
-	for i := range fields {
-		for _, name := range connectionFields {
-			if fields[i].Name.EqualFold(name) {
-				fields[i] = wire.Field{}
-				break
-			}
+}
+
+func ofConnection(name wire.View) bool {
+	for _, n := range connectionFields {
+		if name.EqualFold(n) {
+			return true
 		}
 	}
+	return false
 }
+
+// otherTarget are fields by which frameworks take another method or path than the request line says. What was allowed here
+// is what the request line says.
+var otherTarget = []string{"x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url", "x-original-uri"}
 
 // outbound makes the request's fields those that the upstream gets.
 func (g *Gateway) outbound(x *policy.Exchange, u *snapshot.Upstream) {
@@ -118,6 +136,13 @@ func (g *Gateway) outbound(x *policy.Exchange, u *snapshot.Upstream) {
 	for i := range *fields {
 		if n := (*fields)[i].Name; like(n, "x-forwarded-") || same(n, "forwarded") || same(n, "x-real-ip") || same(n, "host") {
 			(*fields)[i] = wire.Field{}
+			continue
+		}
+		for _, name := range otherTarget {
+			if same((*fields)[i].Name, name) {
+				(*fields)[i] = wire.Field{}
+				break
+			}
 		}
 	}
 	g.trace(x)
@@ -153,7 +178,7 @@ func text(x *policy.Exchange, b id.Bits, k id.Kind) wire.View {
 // keep writes text into the exchange's own memory.
 func keep(x *policy.Exchange, s string) wire.View { return x.KeepScratch(append(x.Scratch(), s...)) }
 
-// same reports whether the name is that one when underscores are read as hyphens.
+// same reports whether the name is that one when everything but letters and digits is read as a hyphen.
 func same(name wire.View, want string) bool { return len(name) == len(want) && like(name, want) }
 
 // forwarded writes the value of the Forwarded field (RFC 7239).
@@ -217,6 +242,7 @@ func validTrace(v wire.View) bool {
 
 // inbound makes the answer's fields those that the caller gets.
 func inbound(fields wire.Fields) {
+	dropNamed(fields)
 	dropConnection(fields)
 	for i := range fields {
 		if n := fields[i].Name; like(n, own) || same(n, "alt-svc") { // another address for the same would go round the gateway
