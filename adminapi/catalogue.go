@@ -18,6 +18,7 @@ type Product struct {
 	Description  string            `json:"description,omitempty"`
 	Owner        string            `json:"owner,omitempty"`
 	Environments []string          `json:"environments" nullable:"false"`
+	Addresses    map[string]string `json:"addresses,omitempty"`
 	Scopes       map[string]string `json:"scopes"`
 	Plans        []Plan            `json:"plans" nullable:"false"`
 	APIs         []API             `json:"apis" nullable:"false"`
@@ -96,7 +97,7 @@ func operationOf(o control.CatalogueOperation) Operation {
 
 func catalogueProductOf(p control.CatalogueProduct) Product {
 	out := productOf(p.Product)
-	out.Environments = list(p.Environments)
+	out.Environments, out.Addresses = list(p.Environments), p.Addresses
 	for _, api := range p.APIs {
 		v := API{Name: api.Name, Title: api.Title, Version: api.Version, Description: api.Description, Path: api.Path, Operations: []Operation{}}
 		for _, op := range api.Operations {

@@ -59,7 +59,7 @@ func TestStory(t *testing.T) {
 		{name: "the application", as: "member", do: "GET /api/applications/${app}", status: 200},
 
 		{name: "the catalogue, for anybody", do: "GET /api/products", status: 200, has: []string{`"name":"starter"`, `"name":"verification"`}},
-		{name: "a product", do: "GET /api/products/verification", status: 200, has: []string{"startVerification", `"longest":"365d"`}},
+		{name: "a product", do: "GET /api/products/verification", status: 200, has: []string{"startVerification", `"longest":"365d"`, `"addresses":{"live":"http://localhost:`}},
 		{name: "a reference", do: "GET /api/apis/eid/openapi", status: 200, has: []string{"operationId"}},
 
 		{name: "ask", as: "member", do: "POST /api/requests", body: `{"application":"${app}","environment":"live","product":"verification","plan":"standard",

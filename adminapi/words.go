@@ -212,10 +212,11 @@ func words() map[string]word {
 		"Problem.title":      {text: "The kind of problem in words", example: "Organization not verified"},
 		"Problem.type":       {text: "The kind of problem: stable, and the address of its explanation at the portal", example: "/problems/organization-not-verified"},
 
-		"Product.apis":   {text: "Its operations, by API; empty in a list"},
-		"Product.owner":  {text: "The team that answers for it"},
-		"Product.plans":  {text: "The terms under which it is offered"},
-		"Product.scopes": {text: "Each scope that can be asked for, with what it allows"},
+		"Product.addresses": {text: "By environment: the address that partners call", example: map[string]string{"live": "https://api.platform.example"}},
+		"Product.apis":      {text: "Its operations, by API; empty in a list"},
+		"Product.owner":     {text: "The team that answers for it"},
+		"Product.plans":     {text: "The terms under which it is offered"},
+		"Product.scopes":    {text: "Each scope that can be asked for, with what it allows"},
 
 		"Published.diagnostics": {text: "Warnings"},
 		"Published.revision":    {text: "The newest revision now"},

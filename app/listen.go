@@ -72,8 +72,8 @@ func address(l config.Listener, n net.Listener) string {
 	if err != nil {
 		return scheme + "://" + n.Addr().String()
 	}
-	if ip := net.ParseIP(host); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
-		host = "localhost" // passkeys refuse numbers
+	if ip := net.ParseIP(host); ip != nil && (ip.Equal(net.IPv4(127, 0, 0, 1)) || ip.Equal(net.IPv6loopback) || ip.IsUnspecified()) {
+		host = "localhost" // passkeys refuse numbers; other loopback addresses have no such name
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
 }

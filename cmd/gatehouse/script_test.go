@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -46,6 +47,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var scripts atomic.Int32
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireUniqueNames: true, Cmds: commands(),
 		Setup: func(e *testscript.Env) error {
@@ -60,9 +62,10 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PATH", binary+string(filepath.ListSeparator)+os.Getenv("PATH"))
 			e.Setenv("UPSTREAM", up.URL)
 			e.Setenv("EXAMPLE", example)
-			for _, what := range []string{"CONTROL", "GATEWAY", "OPERATIONS"} {
-				e.Setenv("GATEHOUSE_"+what+"_LISTEN", "127.0.0.1:0")
-			}
+			e.Setenv("GATEHOUSE_CONTROL_LISTEN", "127.0.0.1:0")
+			e.Setenv("GATEHOUSE_OPERATIONS_LISTEN", "127.0.0.1:0")
+			// An address of its own: when nothing listens there any more, no other script's server takes the port.
+			e.Setenv("GATEHOUSE_GATEWAY_LISTEN", fmt.Sprintf("127.0.1.%d:0", scripts.Add(1)))
 			e.Setenv("GATEHOUSE_SECRET_EID_GATEWAY", "of this test")
 			return errors.Join(os.Mkdir(home, 0o700), copyManifest(filepath.Join(e.WorkDir, "manifest"), up.URL))
 		},
