@@ -48,7 +48,7 @@ func listApplications(v *visit) error {
 func (v *visit) applicationForm(action string) (form, error) {
 	f := newForm(action,
 		field{Name: "name", Label: "Name", Kind: textField, Required: true, Max: 80, Hint: "As your colleagues and our approvers know it, such as “Onboarding web”"},
-		field{Name: "purpose", Label: "Purpose", Kind: areaField, Required: true, Max: 1000, Hint: "What it does, in a sentence or two. Approvers read it"},
+		field{Name: "purpose", Label: "Purpose", Kind: areaField, Required: true, Max: 2000, Hint: "What it does, in a sentence or two. Approvers read it"},
 		field{Name: "owner", Label: "Owner", Kind: selectField, Required: true, Hint: "The person who answers for it"},
 	)
 	list, err := v.Control.Members(v.r.Context(), v.actor, v.actor.Organization, control.Page{Limit: 500})

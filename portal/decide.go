@@ -111,7 +111,7 @@ func decisionForm(r grant.Request, facts control.Facts, now time.Time) form {
 	f := newForm("/requests/"+string(r.ID)+"/decide", scopes,
 		field{Name: "until", Label: "Last day", Kind: dateField, Hint: "The grant ends with this day, in UTC. Empty: the latest end allowed",
 			From: now.Format(time.DateOnly), To: facts.LatestEnd.UTC().Format(time.DateOnly)},
-		field{Name: "reason", Label: "Reason", Kind: areaField, Max: 2000, Unmarked: true, Hint: "The partner sees it. Needed to refuse"},
+		field{Name: "reason", Label: "Reason", Kind: areaField, Max: 1000, Unmarked: true, Hint: "The partner sees it. Needed to refuse"},
 	)
 	f.Version = r.Version
 	f.tick("scopes", allowed)

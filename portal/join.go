@@ -32,7 +32,7 @@ func registrationForm() form {
 		field{Name: "organization", Label: "Name of the organization", Kind: textField, Required: true, Autocomplete: "organization", Max: 120},
 		field{Name: "website", Label: "Website", Kind: urlField, Autocomplete: "url", Hint: "Such as https://example.org"},
 		field{Name: "country", Label: "Country", Kind: textField, Autocomplete: "country", Max: 2, Hint: "Two letters, such as DE"},
-		field{Name: "register", Label: "Number in a register of companies", Kind: textField, Max: 80, Hint: "It speeds up the verification"},
+		field{Name: "register", Label: "Number in a register of companies", Kind: textField, Max: 64, Hint: "It speeds up the verification"},
 		field{Name: "name", Label: "Your name", Kind: textField, Required: true, Autocomplete: "name", Max: 120},
 		field{Name: "email", Label: "E-mail address", Kind: emailField, Required: true, Autocomplete: "email", Max: 254, Hint: "We send a link there to confirm it"},
 		field{Name: "password", Label: "Password", Kind: secretField, Required: true, Autocomplete: "new-password", Max: 256, Hint: "At least 12 characters: a few words are better than a few signs"},
