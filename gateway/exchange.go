@@ -153,6 +153,9 @@ func (g *Gateway) run(c *carrier, now *current) error {
 		f := fault.Of(fault.Unavailable, "not-ready", "this gateway serves nothing yet")
 		f.RetryAfter = time.Second
 		return f
+	case m.Ambiguous:
+		c.rule = ruleRoute
+		return malformed("the path can be taken for another one that is known here")
 	case m.Route == nil && m.Allow != "":
 		c.rule = ruleRoute
 		x.Response.Fields.AddString("Allow", m.Allow)

@@ -31,7 +31,9 @@ type wildcard struct {
 type node struct {
 	few      []child // literal segments, while there are few
 	many     map[string]*node
-	patterns []patternChild // most literal first
+	folded   map[string]*node // many, by lower case
+	mixed    bool             // of a root: somewhere below, a literal stands beside a parameter
+	patterns []patternChild   // most literal first
 	param    *node
 	end      bool // a path ends here, whether or not it is offered
 	methods  []*Route
@@ -55,6 +57,7 @@ type Match struct {
 	Route     *Route
 	Preflight bool   // the request asks, by OPTIONS, whether a page may call the route
 	Allow     string // the methods of the path, when the path is there and the method is not; "" when nothing is there
+	Ambiguous bool   // an upstream could take the path for another one that is known here: nothing else is set
 }
 
 // Match finds the route for a request head. It allocates nothing.
@@ -63,32 +66,32 @@ func (r *Routes) Match(h *wire.Head) Match { return r.tree.match(h) }
 func (t *router) match(h *wire.Head) Match {
 	host := hostOf(h.Authority)
 	if n := t.hosts[string(host)]; n != nil {
-		if end := n.find(h.Path[1:]); end != nil {
-			return end.pick(h)
+		if m, found := n.match(h); found {
+			return m
 		}
 	}
 	for i := range t.wildcards {
 		w := &t.wildcards[i]
 		if len(host) > len(w.suffix) && string(host[len(host)-len(w.suffix):]) == w.suffix {
-			if end := w.root.find(h.Path[1:]); end != nil {
-				return end.pick(h)
+			if m, found := w.root.match(h); found {
+				return m
 			}
 		}
 	}
 	if t.any != nil {
-		if end := t.any.find(h.Path[1:]); end != nil {
-			return end.pick(h)
+		if m, found := t.any.match(h); found {
+			return m
 		}
 	}
 	return Match{}
 }
 
-// hostOf is the authority without its port.
+// hostOf is the authority without its port, and without the dot that a name may end with.
 func hostOf(a wire.View) wire.View {
 	if i := bytes.LastIndexByte(a, ':'); i >= 0 && bytes.IndexByte(a[i:], ']') < 0 {
-		return a[:i]
+		a = a[:i]
 	}
-	return a
+	return bytes.TrimSuffix(a, []byte{'.'})
 }
 
 // find returns the node at which the path ends. rest is the path behind a slash.
@@ -233,8 +236,11 @@ func (t *router) root(host string) *node {
 }
 
 func (n *node) add(segments [][]string, r *Route) *Route {
+	root := n
 	for _, s := range segments {
+		parent := n
 		n = n.child(s)
+		root.mixed = root.mixed || parent.both()
 	}
 	n.end = true
 	if r == nil {
@@ -274,13 +280,13 @@ func (n *node) child(parts []string) *node {
 			return c
 		}
 		if n.many == nil {
-			n.many = map[string]*node{}
+			n.many, n.folded = map[string]*node{}, map[string]*node{}
 			for _, f := range n.few {
-				n.many[f.segment] = f.node
+				n.many[f.segment], n.folded[strings.ToLower(f.segment)] = f.node, f.node
 			}
 			n.few = nil
 		}
-		n.many[parts[0]] = c
+		n.many[parts[0]], n.folded[strings.ToLower(parts[0])] = c, c
 		return c
 	case len(parts) == 2 && parts[0] == "" && parts[1] == "":
 		if n.param == nil {

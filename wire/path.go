@@ -75,6 +75,8 @@ func unescape(dst []byte, raw View) (View, string) {
 			return nil, "the path holds an escaped control character"
 		case isUnreserved(c):
 			dst = append(dst, c)
+		case overlong(c, raw[i+3:]):
+			return nil, "the path holds an escape that is no UTF-8"
 		default:
 			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
 		}
@@ -87,6 +89,24 @@ func unescape(dst []byte, raw View) (View, string) {
 		}
 	}
 	return out, ""
+}
+
+// overlong reports whether c begins an overlong form in UTF-8 (RFC 3629 §3), which lenient decoders take for an ASCII
+// character, such as a slash. rest is what follows the escape of c.
+func overlong(c byte, rest View) bool {
+	next := byte(0)
+	if len(rest) >= 3 && rest[0] == '%' && hex(rest[1]) >= 0 && hex(rest[2]) >= 0 {
+		next = byte(hex(rest[1])<<4 | hex(rest[2]))
+	}
+	switch c {
+	case 0xC0, 0xC1:
+		return true
+	case 0xE0:
+		return 0x80 <= next && next < 0xA0
+	case 0xF0:
+		return 0x80 <= next && next < 0x90
+	}
+	return false
 }
 
 const upperHex = "0123456789ABCDEF"
@@ -116,6 +136,8 @@ func checkSegments(p View) string {
 			if end < len(p) {
 				return "the path holds an empty segment"
 			}
+		case s[0] == ';': // empty for servers that cut parameters off
+			return "the path holds an empty segment"
 		case s[0] == '.':
 			if len(s) == 1 || s[1] == ';' || s[1] == '.' && (len(s) == 2 || s[2] == ';') {
 				return "the path holds a dot segment"
