@@ -27,7 +27,7 @@ func write(t *testing.T, text string) string {
 
 func TestEnvironmentWinsOverFileOverDefaults(t *testing.T) {
 	file := write(t, "data: /srv/gatehouse\ncontrol:\n  listen: 127.0.0.1:9001\n  url: https://portal.example/\nlog: {level: debug}\nsmtp: {host: mail.example, from: a@b.example, port: 25}\n")
-	c, err := config.Load(file, []string{"GATEHOUSE_CONTROL_LISTEN=127.0.0.1:9101", "HOME=/root", "GATEHOUSE_DEV=true"})
+	c, err := config.Load(file, []string{"GATEHOUSE_CONTROL_LISTEN=127.0.0.1:9101", "GATEHOUSE_GATEWAY_LISTEN=", "HOME=/root", "GATEHOUSE_DEV=true"})
 	if err != nil {
 		t.Fatal(err)
 	}

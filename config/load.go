@@ -159,14 +159,14 @@ func (c *Config) environment(environ []string) (wrong []fault.Field) {
 	}
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
-		if !strings.HasPrefix(name, "GATEHOUSE_") || slices.Contains(ours, name) {
-			continue
+		if !strings.HasPrefix(name, "GATEHOUSE_") || slices.Contains(ours, name) || value == "" {
+			continue // an empty variable is one that is not set: files that start containers are full of them
 		}
 		if rest, ok := strings.CutPrefix(name, secretPrefix); ok {
-			if s := strings.ToLower(strings.ReplaceAll(rest, "_", "-")); secretName.MatchString(s) && value != "" {
+			if s := strings.ToLower(strings.ReplaceAll(rest, "_", "-")); secretName.MatchString(s) {
 				c.Secrets[s] = secret.New(value)
 			} else {
-				wrong = append(wrong, fault.Field{Pointer: name, Text: "is no name of a secret, or empty"})
+				wrong = append(wrong, fault.Field{Pointer: name, Text: "is no name of a secret"})
 			}
 			continue
 		}

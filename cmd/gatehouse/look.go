@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -24,6 +25,7 @@ func (c *cli) reach() *cobra.Command {
 request goes through. It is not read from what was once approved.`,
 		Example: "  gatehouse reach app_… --environment live",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var raw json.RawMessage
 			var r struct {
 				Application application.Application `json:"application"`
 				At          time.Time               `json:"at"`
@@ -31,10 +33,13 @@ request goes through. It is not read from what was once approved.`,
 				Operations  []snapshot.Reachable    `json:"operations"`
 			}
 			path := "/api/applications/" + url.PathEscape(args[0]) + "/reach?environment=" + url.QueryEscape(environment)
-			if err := c.call(cmd.Context(), http.MethodGet, path, nil, &r); err != nil {
+			if err := c.call(cmd.Context(), http.MethodGet, path, nil, &raw); err != nil {
 				return err
 			}
-			return c.print(r, func(p *printer) {
+			if err := json.Unmarshal(raw, &r); err != nil {
+				return fmt.Errorf("the answer is not what this version understands: %w", err)
+			}
+			return c.print(raw, func(p *printer) {
 				p.line("%s (%s) at %s", clean(r.Application.Name), r.Application.ID, when(r.At))
 				if len(r.Operations) == 0 {
 					p.line("can reach nothing")
