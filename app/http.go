@@ -46,6 +46,9 @@ func (s *serving) pages() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
 	mux.Handle("/", people)
+	if s.Config.Dev {
+		return s.guarded(onlyHere(s.control.URL, mux)), nil
+	}
 	return s.guarded(mux), nil
 }
 
@@ -147,10 +150,11 @@ func (s *serving) operations() http.Handler {
 		all = append(all, g.Metrics())
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(all, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	for path, profile := range map[string]http.HandlerFunc{"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace} {
+		mux.Handle("GET /debug/pprof/"+path, onlyHere("", profile)) // wherever metrics are collected from
+	}
+	if s.Config.Dev {
+		return onlyHere("", mux)
+	}
 	return mux
 }

@@ -1,0 +1,74 @@
+package app_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"gatehouse/app"
+	"gatehouse/config"
+	"gatehouse/secret"
+)
+
+// In development the letters with their links are shown to whoever asks on this machine. A page of another site, whose
+// name was made to point here, must not be the one who asks.
+func TestDevelopmentAnswersLocalNamesOnly(t *testing.T) {
+	c := config.Default()
+	c.Data, c.Dev, c.Manifest, c.Events = t.TempDir(), true, "../examples/eid/manifest", "none"
+	c.Control.Listen, c.Gateway.Listen, c.Operations.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	c.Secrets = map[string]secret.Value{"eid-gateway": secret.New("of this test")}
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, ended := make(chan app.Started, 1), make(chan error, 1)
+	go func() {
+		ended <- app.Serve{Config: c, Version: "v0.0.0-test", Events: io.Discard, Log: slog.New(slog.DiscardHandler), Ready: func(s app.Started) { ready <- s }}.Run(ctx)
+	}()
+	var at app.Started
+	select {
+	case at = <-ready:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	port := at.Portal[strings.LastIndexByte(at.Portal, ':'):]
+	for _, c := range []struct {
+		url, host string
+		status    int
+	}{
+		{at.Portal + "/dev/mail", "localhost" + port, 200},
+		{at.Portal + "/dev/mail", "127.0.0.1" + port, 200},
+		{at.Portal + "/dev/mail", "[::1]" + port, 200},
+		{at.Portal + "/dev/mail", "gatehouse.localhost", 200},
+		{at.Portal + "/dev/mail", "evil.example" + port, 421},
+		{at.Portal + "/dev/mail", "localhost.evil.example", 421},
+		{at.Portal + "/dev/mail", "127.0.0.1.nip.example", 421},
+		{at.Portal + "/dev/mail", "10.0.0.1", 421},
+		{at.Portal + "/api/openapi.json", "evil.example", 421},
+		{at.Operations + "/metrics", "localhost", 200},
+		{at.Operations + "/metrics", "evil.example", 421},
+		{at.Operations + "/debug/pprof/cmdline", "localhost", 200},
+		{at.Operations + "/debug/pprof/cmdline", "evil.example", 421},
+	} {
+		r, err := http.NewRequest("GET", c.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = c.host
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != c.status {
+			t.Errorf("%s as %s: %d, want %d", c.url, c.host, res.StatusCode, c.status)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
