@@ -22,6 +22,7 @@ type Call struct {
 	Exchange *Exchange
 	Head     time.Duration // how long to wait for the answer's head; 0: the upstream's Patience
 	Total    time.Duration // how long the upstream may take for everything, the answer's content too; 0: no such bound
+	Quiet    bool          // interim answers but 100 are not passed on, and of that no field
 
 	link    *link
 	head    head
@@ -84,7 +85,8 @@ func (c *Call) again(err error, stream bool) bool {
 		return true
 	}
 	l := c.link
-	if !l.used || l.heard || stream || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, ErrUnsendable) || c.tried > 2 {
+	if !l.used || l.heard || stream || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, ErrUnsendable) ||
+		errors.Is(err, ErrClientGone) || c.tried > 2 {
 		return false
 	}
 	switch string(c.Request.Method) {
@@ -146,7 +148,7 @@ func (c *Call) ask(f framing, content []byte, stream bool) error {
 	if c.tried > 1 {
 		at = now()
 	}
-	s.silence, s.until = c.wait(at), 0
+	s.silence, s.until, s.client = c.wait(at), 0, c.Exchange
 	if c.Total > 0 {
 		s.until = c.started.add(c.Total)
 	}
@@ -263,6 +265,11 @@ func (c *Call) interim(f framing) error {
 		return nil
 	case c.Response.Status == 100 && !(f.expect && c.sender == nil):
 		return nil // nobody waits for it
+	case c.Quiet && c.Response.Status != 100:
+		return nil
+	}
+	if c.Quiet {
+		c.Response.Fields = c.Response.Fields[:0]
 	}
 	if err := e.Interim(&c.Response.Head); err != nil {
 		return err
@@ -320,7 +327,7 @@ func (c *Call) Done() {
 		return
 	}
 	_ = c.stop()
-	c.link = nil
+	c.link, l.src.client = nil, nil
 	c.Response.Body = nil
 	c.Response.Fields, c.Response.Trailer = c.Response.Fields[:0], c.Response.Trailer[:0]
 	if !c.keep || !c.all || !c.body.whole() || l.src.unread() > 0 {

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -23,6 +24,7 @@ type conn struct {
 	raw     syscall.RawConn // nil where reads are not the operating system's own
 	step    func(fd uintptr) bool
 	peer    netip.AddrPort
+	scheme  string
 	reading alarm
 	writing alarm
 	e       *Exchange // nil while the connection is cold
@@ -51,6 +53,12 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.reading.set, c.writing.set = nc.SetReadDeadline, nc.SetWriteDeadline
 	if raw := rawOf(nc); raw != nil {
 		c.raw, c.step = raw, c.stepRaw
+	}
+	if c.scheme = s.Scheme; c.scheme == "" {
+		c.scheme = "http"
+		if _, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+			c.scheme = "https"
+		}
 	}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		c.peer = a.AddrPort()
@@ -99,7 +107,7 @@ func (c *conn) advance() {
 			if c.phase != inHead {
 				c.enter(inHead, e.at)
 			}
-			n, r := e.head.request(e.src.buf[:e.src.w], c.s.scheme, &e.Request)
+			n, r := e.head.request(e.src.buf[:e.src.w], c.scheme, &e.Request)
 			switch {
 			case r != Fine:
 				c.refuse(r)

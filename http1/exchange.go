@@ -33,6 +33,8 @@ type Exchange struct {
 	sent    int64
 	content int64
 	tellGo  func() error
+	taken   []byte // what Whole has returned
+	whole   bool   // Whole has
 }
 
 // How far the answer is.
@@ -61,6 +63,22 @@ func (e *Exchange) LimitBody(n int64) bool {
 
 // Close ends the connection after this exchange, and says so to the client when the answer has not begun.
 func (e *Exchange) Close() { e.closing = true }
+
+// Abort ends the connection without an answer.
+func (e *Exchange) Abort() {
+	e.closing = true
+	if e.state == unanswered {
+		e.state = answering
+	}
+}
+
+// Protocol is the version that the client speaks.
+func (e *Exchange) Protocol() string {
+	if e.head.old {
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
+}
 
 // Started reports whether part of the answer was written: Respond cannot be called again.
 func (e *Exchange) Started() bool { return e.state != unanswered }

@@ -14,6 +14,7 @@ func (e *Exchange) restart() {
 	e.Upgrade, e.state, e.refused = nil, unanswered, Fine
 	e.closing, e.expects, e.parsed = false, false, false
 	e.sending, e.sent, e.content = nil, 0, 0
+	e.taken, e.whole = nil, false
 }
 
 // begin sets up the exchange after a head of n bytes.
@@ -58,8 +59,15 @@ func (e *Exchange) incomplete() (waiting, socket bool) {
 
 // Whole returns the request's content if it is no more than what one answer's buffer holds: of known length, waiting for
 // it when it is not there yet, and in chunks when they have all arrived. It is then not read from Body any more. It
-// reports false when the content has to be streamed.
+// reports false when the content has to be streamed. It may be asked again.
 func (e *Exchange) Whole() (content []byte, ok bool, err error) {
+	if !e.whole {
+		e.taken, e.whole, err = e.takeWhole()
+	}
+	return e.taken, e.whole, err
+}
+
+func (e *Exchange) takeWhole() (content []byte, ok bool, err error) {
 	b, s := &e.body, &e.src
 	switch {
 	case e.Request.Body == nil:

@@ -12,3 +12,5 @@ var errNothing = errors.ErrUnsupported
 func readNow(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
 func writeNow(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func hasLeft(uintptr) bool { return false }

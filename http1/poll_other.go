@@ -29,3 +29,10 @@ func writeNow(fd uintptr, p []byte) (int, error) {
 		}
 	}
 }
+
+// hasLeft reports whether the peer of a connection has ended it, and nothing that it sent before is unread.
+func hasLeft(fd uintptr) bool {
+	var b [1]byte
+	n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return n == 0 && err == nil || err != nil && err != syscall.EAGAIN && err != syscall.EINTR
+}

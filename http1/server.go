@@ -19,17 +19,18 @@ type Server struct {
 	// Refused is called once for each message that was refused before Handler saw it; what was read of it is in the
 	// exchange. It returns the content of the answer and its type. It may be nil.
 	Refused func(e *Exchange, r Reason) (contentType string, content []byte)
-	Limits  Limits
-	Scheme  string // how clients reach this server: "http", which "" stands for, or "https"
-	Buffers *Buffers
-	Log     *slog.Logger // told of handlers that panic or do not answer; nil: slog.Default
+	// Malformed, when set, is called instead of Refused and answers by calling Respond once. The connection ends after it.
+	Malformed func(e *Exchange, r Reason)
+	Limits    Limits
+	Scheme    string // how clients reach this server: "http" or "https"; "": by whether a connection is one of TLS
+	Buffers   *Buffers
+	Log       *slog.Logger // told of handlers that panic or do not answer; nil: slog.Default
 	// Underscores lets field names with underscores in. An upstream that makes CGI variables of fields cannot tell
 	// X_A from X-A, so somebody could write fields that policies believe to be their own.
 	Underscores bool
 
 	once     sync.Once
 	limits   Limits
-	scheme   string
 	bufs     *Buffers
 	log      *slog.Logger
 	draining atomic.Bool
@@ -48,10 +49,7 @@ var ErrClosed = errors.New("http1: the server is closed")
 
 func (s *Server) prepare() {
 	s.once.Do(func() {
-		s.limits, s.scheme, s.bufs = s.Limits.withDefaults(), s.Scheme, s.Buffers
-		if s.scheme == "" {
-			s.scheme = "http"
-		}
+		s.limits, s.bufs = s.Limits.withDefaults(), s.Buffers
 		if s.bufs == nil {
 			s.bufs = new(Buffers)
 		}
@@ -174,6 +172,11 @@ func cutOff(c *conn) {
 func (c *conn) refuse(r Reason) {
 	e := c.e
 	e.refused, c.over, c.linger = r, true, true
+	if c.s.Malformed != nil {
+		e.closing = true
+		c.s.Malformed(e, r)
+		return
+	}
 	kind, content := "text/plain; charset=utf-8", []byte(r.Error()+"\n")
 	if c.s.Refused != nil {
 		kind, content = c.s.Refused(e, r)

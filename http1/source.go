@@ -20,6 +20,7 @@ type source struct {
 	silence time.Duration // how long a read may wait
 	until   instant       // when no read may wait any more; 0: never
 	halted  *atomic.Bool  // a read that waits is to end
+	client  *Exchange     // of an upstream's: whose client waits for what is read; nil: nobody's
 }
 
 // errHalted is what a read ends with that was told to.
@@ -60,13 +61,12 @@ func (s *source) room() {
 
 // read reads from the connection once, waiting up to the silence.
 func (s *source) read(p []byte) (int, error) {
-	for {
-		began := now()
-		patience := s.patience(began)
-		if patience <= 0 {
+	at := now()
+	for limit := at.add(s.patience(at)); ; at = now() {
+		if at >= limit {
 			return 0, os.ErrDeadlineExceeded
 		}
-		s.alarm.arm(began, patience)
+		s.alarm.arm(at, s.glance(limit.sub(at)))
 		if s.halted.Load() {
 			return 0, errHalted
 		}
@@ -80,8 +80,11 @@ func (s *source) read(p []byte) (int, error) {
 			if s.halted.Load() {
 				return 0, errHalted
 			}
-			if now().sub(began) < patience { // armed by somebody else
-				s.alarm.forget()
+			s.alarm.forget()
+			if s.client.gone() {
+				return 0, ErrClientGone
+			}
+			if now() < limit { // time for a glance only, or armed by somebody else
 				continue
 			}
 		}

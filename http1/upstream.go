@@ -186,6 +186,18 @@ func (u *Upstream) Idle() int {
 	return len(u.idle)
 }
 
+// CloseIdle closes the unused connections. The Upstream can be used on.
+func (u *Upstream) CloseIdle() {
+	u.prepare()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, l := range u.idle {
+		u.drop(l)
+	}
+	clear(u.idle)
+	u.idle = u.idle[:0]
+}
+
 // Close closes all connections. Exchanges that use one fail.
 func (u *Upstream) Close() {
 	u.prepare()
@@ -219,7 +231,8 @@ func (l *link) roundTrip(at instant, out []byte) error {
 	if l.raw == nil && l.stale() {
 		return errStale
 	}
-	l.reading.arm(at, l.src.patience(at))
+	limit := at.add(l.src.patience(at))
+	l.reading.arm(at, l.src.glance(limit.sub(at)))
 	if l.halted.Load() {
 		return errHalted
 	}
@@ -232,6 +245,18 @@ func (l *link) roundTrip(at instant, out []byte) error {
 	}
 	l.out, l.sent, l.n, l.err = out, false, 0, nil
 	err := l.raw.Read(l.step)
+	for l.sent && l.n == 0 && l.err == nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		l.reading.forget()
+		if l.src.client.gone() {
+			err = ErrClientGone
+			break
+		}
+		if at = now(); at >= limit || l.halted.Load() {
+			break
+		}
+		l.reading.arm(at, l.src.glance(limit.sub(at)))
+		err = l.raw.Read(l.step)
+	}
 	l.out = nil
 	if l.err != nil {
 		return l.err
