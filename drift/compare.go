@@ -19,11 +19,13 @@ type Settings struct {
 func Compare(envs []*Environment, s Settings) *Result {
 	rules := asked(s)
 	probes := make([]*probe, len(envs))
-	res := &Result{Coverage: CoverAll(envs), Settings: s.Off}
+	res := &Result{Coverage: Coverage{States: map[string]int{}, Causes: map[string]int{}}, Settings: s.Off}
 	g := newGroups(res)
 	for i, e := range envs {
 		probes[i] = &probe{env: e, now: s.Now, shapes: map[string]string{}}
-		res.Environments = append(res.Environments, Summary{Name: e.Name, Tier: e.Tier, Gateway: e.Gateway, Coverage: Cover(e), Problems: e.Problems})
+		one := Cover(e)
+		res.Coverage.add(&one)
+		res.Environments = append(res.Environments, Summary{Name: e.Name, Tier: e.Tier, Gateway: e.Gateway, Coverage: one, Problems: e.Problems})
 	}
 	for _, p := range probes {
 		p.reach = reaches(p, probes)

@@ -71,8 +71,6 @@ func genPolicy(t *rapid.T, label string) *drift.Policy {
 	at := drift.Origin{File: "f", Line: rapid.IntRange(1, 9).Draw(t, label+"line")}
 	p := &drift.Policy{}
 	draw := func(n int, what string) int { return rapid.IntRange(0, n).Draw(t, label+what) }
-	leaf := func(l drift.Leaf[bool], what string) drift.Leaf[bool] { return l }
-	_ = leaf
 	p.Auth.Ways = drift.Is(genWays().Draw(t, label+"ways"), at)
 	p.Auth.Fallback = drift.Is(draw(1, "fb") == 1, at)
 	p.Auth.Exempt = drift.Is(draw(1, "ex") == 1, at)
