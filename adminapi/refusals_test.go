@@ -188,10 +188,10 @@ func TestRawRequests(t *testing.T) {
 	w := newWorld(t)
 	address := strings.TrimPrefix(w.started.Portal, "http://")
 	for name, c := range map[string]struct{ send, want string }{
-		"a head of 1 MB":        {"GET /api/me HTTP/1.1\r\nHost: a\r\nX-Long: " + strings.Repeat("a", 1<<20) + "\r\n\r\n", "431"},
-		"a body that lies":      {"POST /api/devices HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n{}", "413"},
-		"two kinds of length":   {"POST /api/devices HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n{}", "400"},
-		"chunks without an end": {"POST /api/devices HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"},
+		"a head of 1 MB":        {"GET /api/me HTTP/1.1\r\nHost: localhost\r\nX-Long: " + strings.Repeat("a", 1<<20) + "\r\n\r\n", "431"},
+		"a body that lies":      {"POST /api/devices HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n{}", "413"},
+		"two kinds of length":   {"POST /api/devices HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n{}", "400"},
+		"chunks without an end": {"POST /api/devices HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, err := net.Dial("tcp", address)

@@ -1,12 +1,15 @@
 package app_test
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/app"
 	"gatehouse/config"
@@ -71,4 +74,18 @@ func TestDevelopmentAnswersLocalNamesOnly(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
+
+	// A refusal does not wait for a body that was announced and does not come.
+	for _, to := range []string{"/signin", "/nothing", "/api/nothing"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(at.Portal, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = io.WriteString(conn, "POST "+to+" HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 9999999\r\n\r\n")
+		if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 4") {
+			t.Errorf("%s: %q, %v", to, line, err)
+		}
+		conn.Close()
+	}
 }

@@ -60,6 +60,7 @@ func (s *serving) guarded(next http.Handler) http.Handler {
 		if strings.HasPrefix(r.URL.Path, "/api/") && (strings.HasSuffix(r.URL.Path, "/revisions") || r.URL.Path == "/api/checks") {
 			limit = maxManifest
 		}
+		r = r.WithContext(r.Context()) // a copy: by the body of its own request net/http sees what is unread, and does not wait for it
 		r.Body = http.MaxBytesReader(rec, r.Body, limit)
 		defer func() {
 			if x := recover(); x != nil {
