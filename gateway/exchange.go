@@ -58,12 +58,15 @@ type carrier struct {
 	body   *bounded  // the request's, while it is forwarded; nil when there is none
 	answer answer    // the upstream's
 	buf    []byte    // where problems are written
+
+	upgrade bool // the caller asks for another protocol
+	h1      *h1Call
 }
 
 const scratch = 4 << 10 // for what is written in an exchange: IDs, paths, limits
 
 func newCarrier() *carrier {
-	c := &carrier{}
+	c := &carrier{h1: &h1Call{}}
 	c.x.Request.Fields = make(wire.Fields, 0, 48)
 	c.x.Response.Fields = make(wire.Fields, 0, 32)
 	c.x.Limits = make([]ratelimit.Result, 0, ratelimit.MaxWindows)
@@ -85,7 +88,8 @@ func (g *Gateway) give(c *carrier) {
 // reset forgets the exchange and keeps its memory.
 func (c *carrier) reset() {
 	c.x.Reset()
-	*c = carrier{x: c.x, buf: c.buf[:0]}
+	c.h1.reset()
+	*c = carrier{x: c.x, buf: c.buf[:0], h1: c.h1}
 }
 
 // exchange takes one request through its route and sends the answer. bad is what the codec found wrong with the message,
@@ -126,11 +130,34 @@ func (g *Gateway) exchange(c *carrier, w sender, bad error) bool {
 	}
 	g.finish(c)
 	n, err := w.send(x)
+	if errors.Is(err, errUnsent) {
+		g.instead(c, err)
+		n, err = w.send(x)
+	}
+	closeBody(x)
+	g.record(c, n, err)
+	return err == nil
+}
+
+// errUnsent is wrapped by what send returns when nothing was written, so that another answer can be given.
+var errUnsent = errors.New("the answer cannot be sent")
+
+// instead makes a refusal of an answer that could not be sent.
+func (g *Gateway) instead(c *carrier, err error) {
+	closeBody(&c.x)
+	f := fault.New(fault.Internal, "something went wrong on our side")
+	if errors.Is(err, errUpstreamBroke) {
+		f = fault.Of(fault.BadUpstream, "upstream-failed", "the service behind this gateway did not give a proper answer")
+	}
+	c.rule = ruleUpstream
+	g.refuse(c, f.Because(err))
+	g.finish(c)
+}
+
+func closeBody(x *policy.Exchange) {
 	if closer, ok := x.Response.Body.(io.Closer); ok {
 		_ = closer.Close()
 	}
-	g.record(c, n, err)
-	return err == nil
 }
 
 // guarded is run, and makes a refusal of a panic: one route's mistake must not take the others down, nor go unseen.

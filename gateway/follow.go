@@ -96,7 +96,7 @@ func (g *Gateway) use(routes *snapshot.Routes) {
 		key := poolKey(u)
 		named[key] = true
 		if g.pools[key] == nil {
-			g.pools[key] = newPool(u)
+			g.pools[key] = g.newPool(u)
 		}
 		next.pools[u] = g.pools[key]
 	}

@@ -14,7 +14,7 @@ import (
 // forward asks the upstream of the route and makes its answer the response.
 func (g *Gateway) forward(c *carrier, p *pool) error {
 	x, u := &c.x, c.route.Upstream
-	if v, asks := x.Request.Fields.Get("Upgrade"); asks && wire.ContainsToken(v, "websocket") {
+	if v, asks := x.Request.Fields.Get("Upgrade"); c.upgrade || asks && wire.ContainsToken(v, "websocket") {
 		c.rule = ruleUpstream
 		return fault.Of(fault.Unsupported, "upgrade-unsupported", "this gateway does not change a connection to another protocol")
 	}
@@ -44,7 +44,7 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 		_ = c.answer.Close()
 		x.Response.Body = nil
 		c.rule = ruleUpstream
-		return fault.Of(fault.BadUpstream, "upstream-switched", "the service behind this gateway changed the protocol without being asked to")
+		return fault.Of(fault.BadUpstream, codeSwitched, textSwitched)
 	}
 	inbound(x.Response.Fields)
 	return nil
@@ -73,6 +73,11 @@ func (g *Gateway) ask(c *carrier, p *pool) (err error) {
 
 // codeUnreachable is the code of an asker's fault when no connection could be made, so that nothing was sent.
 const codeUnreachable = "upstream-unreachable"
+
+const (
+	codeSwitched = "upstream-switched"
+	textSwitched = "the service behind this gateway changed the protocol without being asked to"
+)
 
 // explain makes the fault for the caller of what went wrong with the upstream.
 func (g *Gateway) explain(c *carrier, p *pool, err error) error {
@@ -144,6 +149,13 @@ func (b *bounded) failed(gone bool) error {
 	}
 	defer b.mu.Unlock()
 	return b.err
+}
+
+// took notes that n bytes were read past Read.
+func (b *bounded) took(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = b.most - min(n, b.most)
 }
 
 // end waits for a Read that is running and lets no further one through. It returns how many bytes were read.

@@ -3,9 +3,11 @@
 package gateway
 
 import (
+	"context"
 	"crypto/ed25519"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"gatehouse/event"
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/http1"
 	"gatehouse/policy"
 	"gatehouse/ratelimit"
 	"gatehouse/secret"
@@ -33,7 +36,17 @@ type Options struct {
 	Now         func() time.Time // nil: time.Now
 	Log         *slog.Logger     // nil: nothing is logged
 	Limits      Limits           // zero fields take the defaults
+	Codec       Codec            // zero: Std
 }
+
+// Codec says who reads and writes HTTP/1.1.
+type Codec string
+
+// The codecs.
+const (
+	HTTP1 Codec = "http1" // our own
+	Std   Codec = "std"   // net/http: the reference that the other is compared with
+)
 
 // Gateway is one data-plane process for one environment.
 type Gateway struct {
@@ -43,6 +56,7 @@ type Gateway struct {
 	current  atomic.Pointer[current]
 	meters   *meters
 	carriers sync.Pool
+	buffers  http1.Buffers
 
 	mu       sync.Mutex // guards what follows; requests do not take it
 	limiters map[string]*ratelimit.Limiter
@@ -62,6 +76,13 @@ type current struct {
 func New(o Options) (*Gateway, error) {
 	if o.Secrets == nil || len(o.Kinds) == 0 {
 		return nil, fault.New(fault.Internal, "a gateway needs its policies and a way to its secrets")
+	}
+	switch o.Codec {
+	case "":
+		o.Codec = Std
+	case HTTP1, Std:
+	default:
+		return nil, fault.New(fault.Internal, "there is no codec %q", o.Codec)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -84,6 +105,15 @@ func New(o Options) (*Gateway, error) {
 	g.follower = f
 	g.meters = newMeters(g)
 	return g, nil
+}
+
+// Serve answers connections of the listener, which it closes, until the context ends; then it takes no new ones, lets
+// running exchanges end for up to Limits.Drain, and returns. It may be called for several listeners.
+func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	if g.o.Codec == Std {
+		return g.serveStd(ctx, l)
+	}
+	return g.serveHTTP1(ctx, l)
 }
 
 // View is what the next request is served from.

@@ -4,7 +4,7 @@ import "time"
 
 // Limits are the bounds of a gateway. A zero field takes its default.
 type Limits struct {
-	Head     int           // bytes of a request's head: default 32 KiB
+	Head     int           // bytes of a request's head: default 32 KiB, which http1 has as its most
 	Target   int           // bytes of a request's target: default 8 KiB
 	Body     int64         // bytes of a request's body where no request_size says otherwise: default 10 MiB
 	HeadTime time.Duration // for a request's head to arrive: default 10s

@@ -38,7 +38,12 @@ func poolKey(u *snapshot.Upstream) string {
 	return fmt.Sprint(u.Name, " ", u.Connect, " ", u.Read, " ", u.Targets)
 }
 
-func newPool(u *snapshot.Upstream) *pool { return &pool{asker: newStdAsker(u)} }
+func (g *Gateway) newPool(u *snapshot.Upstream) *pool {
+	if g.o.Codec == Std {
+		return &pool{asker: newStdAsker(u)}
+	}
+	return &pool{asker: newH1Asker(u, &g.buffers, secureUpstream())}
+}
 
 // turn is the target whose turn it is, or one of those after it.
 func (p *pool) turn(u *snapshot.Upstream) uint32 {

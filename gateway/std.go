@@ -1,7 +1,7 @@
 package gateway
 
 // The files std*.go are the one place that knows net/http: its server in front of the pipeline, its transport behind. It
-// carries the first slice; http1 takes its place behind the same seam.
+// is the reference that http1 is compared with.
 
 import (
 	"context"
@@ -23,9 +23,8 @@ import (
 	"gatehouse/wire"
 )
 
-// Serve answers connections of the listener, which it closes, until the context ends; then it takes no new ones, lets
-// running exchanges end for up to Limits.Drain, and returns. It may be called for several listeners.
-func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+// serveStd is Serve on net/http.
+func (g *Gateway) serveStd(ctx context.Context, l net.Listener) error {
 	f := &stdFront{g: g}
 	s := &http.Server{
 		Handler:           f,

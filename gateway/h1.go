@@ -1,0 +1,196 @@
+package gateway
+
+// The files h1*.go are the one place that knows http1: its server in front of the pipeline, its client behind.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"gatehouse/fault"
+	"gatehouse/http1"
+	"gatehouse/policy"
+	"gatehouse/wire"
+)
+
+// serveHTTP1 is Serve on http1.
+func (g *Gateway) serveHTTP1(ctx context.Context, l net.Listener) error {
+	work, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	f := &h1Front{g, work}
+	most := g.o.Limits
+	s := &http1.Server{
+		Handler:   func(e *http1.Exchange) { f.exchange(e, http1.Fine) },
+		Malformed: f.exchange,
+		Limits:    http1.Limits{Head: most.HeadTime, Body: most.Stall, Write: most.Stall, Idle: most.Idle},
+		Buffers:   &g.buffers,
+		Log:       g.o.Log,
+
+		Underscores: true, // dropOwn drops them
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	select {
+	case err := <-ended:
+		return errors.Join(err, s.Close())
+	case <-ctx.Done():
+	}
+	bound, cancel := context.WithTimeout(work, most.Drain)
+	defer cancel()
+	defer context.AfterFunc(bound, cut)()
+	err := s.Shutdown(bound)
+	if err != nil {
+		g.o.Log.Warn("exchanges were cut off", "environment", g.o.Environment, "after", most.Drain)
+	}
+	<-ended
+	g.idle()
+	return nil
+}
+
+type h1Front struct {
+	g   *Gateway
+	ctx context.Context // ends when exchanges are cut off
+}
+
+// exchange takes one request through the pipeline. r is why http1 refuses it, or Fine.
+func (f *h1Front) exchange(e *http1.Exchange, r http1.Reason) {
+	c := f.g.take(f.ctx)
+	c.h1.e = e
+	bad := c.h1.fill(&c.x, f.g.o.Limits)
+	if r != http1.Fine {
+		bad = malformedFor(r)
+		if r != http1.SlowBody {
+			c.x.Request.Path = nil // perhaps it is what is wrong
+		}
+	}
+	if c.upgrade = e.Upgrade != nil; c.upgrade {
+		e.Close() // what comes may be of the other protocol already
+	}
+	if !f.g.exchange(c, c.h1, bad) && !e.Started() {
+		e.Abort()
+	}
+	f.g.give(c)
+}
+
+// h1Call is what http1 needs for an exchange. It is the sender, and lends the asker its memory.
+type h1Call struct {
+	e       *http1.Exchange // nil when another codec is in front
+	call    http1.Call
+	request wire.Message // as the upstream gets it
+	body    h1Body       // of its answer
+}
+
+// reset forgets the exchange and keeps the call's memory.
+func (h *h1Call) reset() { h.e, h.request, h.body = nil, wire.Message{}, h1Body{} }
+
+// fill makes the exchange's request from http1's. Its Views stay http1's. Its error is what is wrong with the message.
+func (h *h1Call) fill(x *policy.Exchange, most Limits) error {
+	m, q := &h.e.Request, &x.Request
+	x.Protocol, x.Peer = h.e.Protocol(), h.e.Peer
+	fields := append(q.Fields[:0], m.Fields...)
+	q.Head, q.Body, q.Length = m.Head, m.Body, m.Length
+	q.Fields = fields
+	if len(m.Path)+len(m.Query)+1 > most.Target {
+		return fault.Of(fault.TooLarge, "uri-too-long", "the address is longer than %d bytes", most.Target)
+	}
+	size := len(m.Path) + len(m.Query) + len(m.Authority)
+	for i := range fields {
+		size += len(fields[i].Name) + len(fields[i].Value) + 4
+	}
+	if size > most.Head {
+		return fault.Of(fault.TooLarge, "head-too-large", "the request's header fields are larger than %d bytes", most.Head)
+	}
+	return nil
+}
+
+// malformedFor is the fault for what http1 refuses a request for.
+func malformedFor(r http1.Reason) error {
+	kind, code := fault.Invalid, "malformed-request"
+	switch r {
+	case http1.LineTooLong:
+		kind, code = fault.TooLarge, "uri-too-long"
+	case http1.HeadTooLarge, http1.TooManyFields, http1.TrailerTooLarge:
+		kind, code = fault.TooLarge, "head-too-large"
+	case http1.BodyTooLarge:
+		kind, code = fault.TooLarge, "body-too-large"
+	case http1.BadVersion:
+		kind, code = fault.Unsupported, "version-unsupported"
+	case http1.BadEncoding:
+		kind, code = fault.Unsupported, "not-implemented"
+	case http1.MethodConnect, http1.MethodTrace:
+		kind, code = fault.Unsupported, "method-not-allowed"
+	case http1.SlowHead, http1.SlowBody:
+		code = "request-timeout"
+	}
+	f := fault.Of(kind, code, "%s", r.Error()).Because(r)
+	f.Rule = ruleMessage
+	return f
+}
+
+// send writes the response: what is at hand in one piece, the rest as it comes.
+func (h *h1Call) send(x *policy.Exchange) (int64, error) {
+	m := &x.Response
+	given := m.Body
+	if a, ok := given.(*answer); ok && a.r == io.Reader(&h.body) {
+		m.Body = &h.body // whose reader can tell http1 whether it is at hand
+	}
+	err := h.e.Respond(m)
+	m.Body = given
+	n := h.e.Content()
+	if err == nil {
+		return n, nil
+	}
+	if errors.Is(err, http1.ErrClientGone) {
+		return n, errClientGone
+	}
+	if h.body.err != nil && !errors.Is(err, errUpstreamBroke) {
+		err = fmt.Errorf("%w: %w", errUpstreamBroke, err)
+	}
+	if !h.e.Started() {
+		err = fmt.Errorf("%w: %w", errUnsent, err)
+	}
+	return n, err
+}
+
+// h1Body is the body of an upstream's answer. Closing it gives the connection back.
+type h1Body struct {
+	r   io.Reader // nil: there is none
+	c   *carrier
+	err error // why it broke off
+}
+
+func (b *h1Body) Read(p []byte) (int, error) {
+	if b.r == nil {
+		return 0, io.EOF
+	}
+	n, err := b.r.Read(p)
+	switch err {
+	case nil:
+	case io.EOF:
+		inbound(b.c.x.Response.Trailer)
+	default:
+		b.err = err
+	}
+	return n, err
+}
+
+// Ready reports whether the next Read waits for nobody.
+func (b *h1Body) Ready() bool {
+	r, ok := b.r.(interface{ Ready() bool })
+	return b.r == nil || ok && r.Ready()
+}
+
+func (b *h1Body) Close() error {
+	b.c.h1.done(b.c)
+	return nil
+}
+
+// done ends the call.
+func (h *h1Call) done(c *carrier) {
+	h.call.Done()
+	if c.body != nil && h.e != nil {
+		c.body.took(h.e.Received())
+	}
+}
