@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/drift/review"
+)
+
+func (c *cli) drift() *cobra.Command {
+	return group("drift", "Compare what gateways enforce in different environments",
+		`Reads the configuration of gateways as teams keep it in folders, works out what each enforces for every operation, and
+says where authentication, certificates, observability, limits and exposure drift apart. Files are read and nothing else:
+no network, nothing outside the folders, no code in them is run. Secrets are masked.
+
+An environment is named NAME[@TIER][:GATEWAY]=FOLDER[,KEY=VALUE]: TIER is dev, test, stage or prod, GATEWAY one of
+`+strings.Join(gatewayNames(), ", ")+`; without it the folder is recognised.
+
+Exit codes of compare: 0 nothing found and everything resolved, 3 findings, 4 no findings in what was resolved, and not
+everything was.`,
+		c.driftRead(), c.driftCompare(), c.driftBaseline(), c.driftCerts())
+}
+
+func gatewayNames() []string {
+	var names []string
+	for _, g := range review.Gateways() {
+		names = append(names, g.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// review makes the call that the arguments and flags describe.
+func (c *cli) review(args []string, format string) review.Command {
+	if format == "" {
+		format = c.format
+	}
+	_, plain := os.LookupEnv("NO_COLOR")
+	info, err := os.Stdout.Stat()
+	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0 && c.out == os.Stdout
+	return review.Command{Sources: args, Format: format, Colour: terminal && !plain, Now: time.Now(), Out: c.out, Progress: c.err}
+}
+
+// coded ends the program with the exit code of a review.
+func coded(exit int, err error) error {
+	if err != nil {
+		return explained(err)
+	}
+	if exit != exitDone {
+		return &exitError{exit, fmt.Errorf("")}
+	}
+	return nil
+}
+
+func someEnvironments(least int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least {
+			return usage("name %d or more environments, each as NAME[@TIER][:GATEWAY]=FOLDER\nSee '%s --help'", least, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+func (c *cli) driftRead() *cobra.Command {
+	return &cobra.Command{Use: "read ENV...", Short: "Say what was understood of each environment, and what was not", Args: someEnvironments(1),
+		Example: "  gatehouse drift read staging@stage:kong=deploy/kong",
+		RunE:    func(_ *cobra.Command, args []string) error { return coded(c.review(args, "").Read()) }}
+}
+
+func (c *cli) driftCompare() *cobra.Command {
+	var format, baseline string
+	var off []string
+	cmd := &cobra.Command{Use: "compare ENV ENV...", Short: "Compare environments with each other, or with a baseline", Args: someEnvironments(1),
+		Example: `  gatehouse drift compare prod@prod:azureapim=apim staging@stage:kong=kong
+  gatehouse drift compare --baseline standard.yaml prod=apim --format sarif > drift.sarif`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 && baseline == "" {
+				return usage("one environment is compared with a baseline: name it with --baseline, or name another environment")
+			}
+			r := c.review(args, format)
+			r.Baseline, r.Off = baseline, off
+			return coded(r.Compare())
+		}}
+	cmd.Flags().StringVar(&format, "format", "", strings.Join(review.Formats(), ", ")+"; default: as --output says")
+	cmd.Flags().StringVar(&baseline, "baseline", "", "file with the ruleset and its waivers")
+	cmd.Flags().StringSliceVar(&off, "off", nil, "id of a rule that is not asked; may be given several times")
+	return cmd
+}
+
+func (c *cli) driftBaseline() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{Use: "baseline ENV", Short: "Write what an environment enforces as a baseline, to be edited and kept", Args: exactly("ENV"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if name == "" {
+				return usage("give the baseline a name with --name")
+			}
+			return coded(c.review(args, "").Adopt(name))
+		}}
+	cmd.Flags().StringVar(&name, "name", "", "what the baseline is called")
+	return cmd
+}
+
+func (c *cli) driftCerts() *cobra.Command {
+	return &cobra.Command{Use: "certs ENV...", Short: "List the certificates of environments, and what expires where", Args: someEnvironments(1),
+		RunE: func(_ *cobra.Command, args []string) error { return coded(c.review(args, "").Certificates()) }}
+}
