@@ -4,11 +4,15 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"gatehouse/gateway"
 )
 
 // A caller cannot have deleted what the manifest's own policies add, by naming it in Connection.
-func TestConnectionNamesNothingOfTheGateway(t *testing.T) {
-	h := start(t, setup{})
+func TestConnectionNamesNothingOfTheGateway(t *testing.T) { both(t, testConnectionNamesNothingOfTheGateway) }
+
+func testConnectionNamesNothingOfTheGateway(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	b := files(h.upstream.URL, "")
 	b["gatehouse.yaml"] = []byte(strings.Replace(string(b["gatehouse.yaml"]), "headers: {response:", "headers: {request: {set: {X-Tier: partner}}, response:", 1))
 	h.inForce(h.revise(b))
@@ -33,8 +37,10 @@ func TestConnectionNamesNothingOfTheGateway(t *testing.T) {
 
 // What was allowed is the request line: fields that some frameworks take for another method or path do not arrive, nor
 // does what some servers cannot tell from the gateway's own.
-func TestFieldsThatNameAnotherTarget(t *testing.T) {
-	h := start(t, setup{})
+func TestFieldsThatNameAnotherTarget(t *testing.T) { both(t, testFieldsThatNameAnotherTarget) }
+
+func testFieldsThatNameAnotherTarget(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	key, _ := h.issue()
 	h.grant("read")
 	hostile := http.Header{}

@@ -34,8 +34,10 @@ func (h *house) raw(request string) answer {
 	return read(h.t, res)
 }
 
-func TestBadInput(t *testing.T) {
-	h := start(t, setup{limits: gateway.Limits{Body: 1 << 20}})
+func TestBadInput(t *testing.T) { both(t, testBadInput) }
+
+func testBadInput(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec, limits: gateway.Limits{Body: 1 << 20}})
 	key, _ := h.issue()
 	h.grant("read")
 	head := func(line string, fields ...string) string {
@@ -98,8 +100,10 @@ func TestBadInput(t *testing.T) {
 	h.do(call{path: "/eid/v1/many", key: key}).want(t, 200, "") // it goes on
 }
 
-func TestBodies(t *testing.T) {
-	h := start(t, setup{limits: gateway.Limits{Body: 1 << 20}})
+func TestBodies(t *testing.T) { both(t, testBodies) }
+
+func testBodies(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec, limits: gateway.Limits{Body: 1 << 20}})
 	key, _ := h.issue()
 	h.grant("read")
 	up := call{method: "POST", path: "/eid/v1/upload", key: key}
@@ -140,16 +144,20 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-func TestBodyThatStopsComing(t *testing.T) {
-	h := start(t, setup{limits: gateway.Limits{Stall: 50 * time.Millisecond}})
+func TestBodyThatStopsComing(t *testing.T) { both(t, testBodyThatStopsComing) }
+
+func testBodyThatStopsComing(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec, limits: gateway.Limits{Stall: 50 * time.Millisecond}})
 	key, _ := h.issue()
 	h.grant("read")
 	a := h.raw(fmt.Sprintf("POST /eid/v1/upload HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\nContent-Length: 10\r\n\r\nabc", h.addr, key))
 	a.want(t, 408, "request-timeout")
 }
 
-func TestCORS(t *testing.T) {
-	h := start(t, setup{})
+func TestCORS(t *testing.T) { both(t, testCORS) }
+
+func testCORS(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	key, _ := h.issue()
 	h.grant("read")
 	page := func(method string, fields ...string) call {
@@ -190,8 +198,10 @@ func TestCORS(t *testing.T) {
 }
 
 // HEAD follows GET, and an open route never hands a key on.
-func TestHeadAndOpenRoutes(t *testing.T) {
-	h := start(t, setup{})
+func TestHeadAndOpenRoutes(t *testing.T) { both(t, testHeadAndOpenRoutes) }
+
+func testHeadAndOpenRoutes(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	key, _ := h.issue()
 	h.grant("read")
 	a := h.do(call{method: "HEAD", path: "/eid/v1/many", key: key})
@@ -213,8 +223,10 @@ func TestHeadAndOpenRoutes(t *testing.T) {
 }
 
 // Refused requests whose bodies nobody reads: every caller gets its answer, and keeps its connection.
-func TestRefusedBodiesKeepTheConnection(t *testing.T) {
-	h := start(t, setup{})
+func TestRefusedBodiesKeepTheConnection(t *testing.T) { both(t, testRefusedBodiesKeepTheConnection) }
+
+func testRefusedBodiesKeepTheConnection(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	key, _ := h.issue()
 	h.grant("read")
 	h.client.Transport.(*http.Transport).MaxIdleConnsPerHost = 8

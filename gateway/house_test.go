@@ -139,7 +139,15 @@ func broken() policy.Kind {
 	})
 }
 
+// both runs a test on each codec.
+func both(t *testing.T, test func(*testing.T, gateway.Codec)) {
+	for _, codec := range []gateway.Codec{gateway.HTTP1, gateway.Std} {
+		t.Run("codec="+string(codec), func(t *testing.T) { test(t, codec) })
+	}
+}
+
 type setup struct {
+	codec    gateway.Codec
 	upstream http.Handler
 	limits   gateway.Limits
 	secrets  map[string]string
@@ -177,7 +185,7 @@ func (h *house) run(s setup) {
 	var logged bytes.Buffer
 	var mu sync.Mutex
 	g, err := gateway.New(gateway.Options{Environment: "live", Name: "gw-1", Source: h.line, Key: h.line.key.Public().(ed25519.PublicKey),
-		Kinds: kinds(), Events: h.events, Now: h.clock.now, Limits: s.limits,
+		Kinds: kinds(), Events: h.events, Now: h.clock.now, Limits: s.limits, Codec: s.codec,
 		Log: slog.New(slog.NewTextHandler(writer(func(b []byte) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -194,6 +202,7 @@ func (h *house) run(s setup) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.Poison()
 	h.g, h.addr = g, l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

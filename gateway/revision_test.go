@@ -17,8 +17,10 @@ import (
 )
 
 // A revision that does not compile changes nothing, and the receipt says so; the next good one is served.
-func TestBadRevision(t *testing.T) {
-	h := start(t, setup{})
+func TestBadRevision(t *testing.T) { both(t, testBadRevision) }
+
+func testBadRevision(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	key, _ := h.issue()
 	h.grant("read")
 	bad := files(h.upstream.URL, "")
@@ -50,8 +52,10 @@ func TestBadRevision(t *testing.T) {
 }
 
 // While revisions come, no call fails, and each is served by one of them whole.
-func TestPublishUnderLoad(t *testing.T) {
-	h := start(t, setup{})
+func TestPublishUnderLoad(t *testing.T) { both(t, testPublishUnderLoad) }
+
+func testPublishUnderLoad(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	key, _ := h.issue()
 	h.grant("read")
 	stop := make(chan struct{})
@@ -100,8 +104,10 @@ func TestPublishUnderLoad(t *testing.T) {
 }
 
 // A publish does not forget what was spent.
-func TestLimitsSurvivePublishes(t *testing.T) {
-	h := start(t, setup{})
+func TestLimitsSurvivePublishes(t *testing.T) { both(t, testLimitsSurvivePublishes) }
+
+func testLimitsSurvivePublishes(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	key, _ := h.issue()
 	h.grant("read")
 	for range 5 {
@@ -112,8 +118,10 @@ func TestLimitsSurvivePublishes(t *testing.T) {
 }
 
 // Without its secret an upstream is not asked: the routes are closed, not left out.
-func TestMissingSecretClosesRoutes(t *testing.T) {
-	h := start(t, setup{secrets: map[string]string{}})
+func TestMissingSecretClosesRoutes(t *testing.T) { both(t, testMissingSecretClosesRoutes) }
+
+func testMissingSecretClosesRoutes(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec, secrets: map[string]string{}})
 	key, _ := h.issue()
 	h.grant("read")
 	a := h.do(call{path: "/eid/v1/many", key: key})
@@ -129,9 +137,11 @@ func TestMissingSecretClosesRoutes(t *testing.T) {
 }
 
 // Before a revision has come: 503, and not ready.
-func TestNothingPublishedYet(t *testing.T) {
+func TestNothingPublishedYet(t *testing.T) { both(t, testNothingPublishedYet) }
+
+func testNothingPublishedYet(t *testing.T, codec gateway.Codec) {
 	l := newLine(t)
-	g, err := gateway.New(gateway.Options{Environment: "live", Name: "gw", Source: l, Key: l.key.Public().(ed25519.PublicKey), Kinds: kinds(),
+	g, err := gateway.New(gateway.Options{Environment: "live", Name: "gw", Source: l, Key: l.key.Public().(ed25519.PublicKey), Kinds: kinds(), Codec: codec,
 		Secrets: func(string) (secret.Value, bool) { return secret.Value{}, false }})
 	if err != nil {
 		t.Fatal(err)
@@ -162,8 +172,10 @@ func TestNothingPublishedYet(t *testing.T) {
 }
 
 // Hints are hints: a change arrives without one as well.
-func TestPollsBesidesHints(t *testing.T) {
-	h := start(t, setup{limits: gateway.Limits{Poll: 20 * time.Millisecond}})
+func TestPollsBesidesHints(t *testing.T) { both(t, testPollsBesidesHints) }
+
+func testPollsBesidesHints(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec, limits: gateway.Limits{Poll: 20 * time.Millisecond}})
 	h.line.mu.Lock()
 	h.line.deaf = true
 	h.line.mu.Unlock()
@@ -173,8 +185,10 @@ func TestPollsBesidesHints(t *testing.T) {
 }
 
 // A feed that was tampered with is not followed; the gateway serves on with what it has.
-func TestForgedEntryIsRefused(t *testing.T) {
-	h := start(t, setup{limits: gateway.Limits{Poll: 10 * time.Millisecond}})
+func TestForgedEntryIsRefused(t *testing.T) { both(t, testForgedEntryIsRefused) }
+
+func testForgedEntryIsRefused(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec, limits: gateway.Limits{Poll: 10 * time.Millisecond}})
 	key, cred := h.issue()
 	h.grant("read")
 	_, other, _ := ed25519.GenerateKey(nil)
@@ -191,14 +205,16 @@ func TestForgedEntryIsRefused(t *testing.T) {
 }
 
 // A gateway that stops lets running exchanges end.
-func TestDrain(t *testing.T) {
+func TestDrain(t *testing.T) { both(t, testDrain) }
+
+func testDrain(t *testing.T, codec gateway.Codec) {
 	began, free := make(chan struct{}), make(chan struct{})
 	up := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(began)
 		<-free
 		_, _ = io.WriteString(w, "the end")
 	})
-	h := start(t, setup{})
+	h := start(t, setup{codec: codec})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -234,9 +250,11 @@ func TestDrain(t *testing.T) {
 }
 
 // An exchange that does not end is cut off after a bound.
-func TestDrainIsBounded(t *testing.T) {
+func TestDrainIsBounded(t *testing.T) { both(t, testDrainIsBounded) }
+
+func testDrainIsBounded(t *testing.T, codec gateway.Codec) {
 	began := make(chan struct{})
-	h := start(t, setup{limits: gateway.Limits{Drain: 20 * time.Millisecond}, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := start(t, setup{codec: codec, limits: gateway.Limits{Drain: 20 * time.Millisecond}, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(began)
 		<-r.Context().Done()
 	})})
@@ -265,8 +283,10 @@ func TestDrainIsBounded(t *testing.T) {
 }
 
 // A policy that panics refuses its own route, and no other notices.
-func TestPanicIsARefusal(t *testing.T) {
-	h := start(t, setup{})
+func TestPanicIsARefusal(t *testing.T) { both(t, testPanicIsARefusal) }
+
+func testPanicIsARefusal(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	b := files(h.upstream.URL, "")
 	b["gatehouse.yaml"] = []byte(strings.Replace(string(b["gatehouse.yaml"]), "policies: [{request_size: {max: 1MB}}]", "policies: [broken]", 1))
 	h.inForce(h.revise(b))

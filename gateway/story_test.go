@@ -8,12 +8,15 @@ import (
 
 	"gatehouse/credential"
 	"gatehouse/feed"
+	"gatehouse/gateway"
 	"gatehouse/id"
 )
 
 // Story point 7: what a key, a grant and a plan let through.
-func TestStoryCall(t *testing.T) {
-	h := start(t, setup{})
+func TestStoryCall(t *testing.T) { both(t, testStoryCall) }
+
+func testStoryCall(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	key, cred := h.issue()
 	g := h.grant("read")
 
@@ -77,8 +80,10 @@ func TestStoryCall(t *testing.T) {
 }
 
 // Every way in which a key is refused, each by its own name, and always with a challenge.
-func TestStoryRefusedKeys(t *testing.T) {
-	h := start(t, setup{})
+func TestStoryRefusedKeys(t *testing.T) { both(t, testStoryRefusedKeys) }
+
+func testStoryRefusedKeys(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	key, _ := h.issue()
 	h.grant("read")
 	other, _, _ := credential.NewKey("test")
@@ -131,8 +136,10 @@ func TestStoryRefusedKeys(t *testing.T) {
 }
 
 // Story point 8: what is taken away is refused from the next call on.
-func TestStoryTakenAway(t *testing.T) {
-	h := start(t, setup{})
+func TestStoryTakenAway(t *testing.T) { both(t, testStoryTakenAway) }
+
+func testStoryTakenAway(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	key, cred := h.issue()
 	g := h.grant("read")
 	path := "/eid/v1/many"
@@ -196,8 +203,10 @@ func (h *house) untilRefused(path, key string, change func(), status int, kind s
 }
 
 // Records may arrive in any order: what is not known to be live is refused.
-func TestStoryUnknownOwners(t *testing.T) {
-	h := start(t, setup{})
+func TestStoryUnknownOwners(t *testing.T) { both(t, testStoryUnknownOwners) }
+
+func testStoryUnknownOwners(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	org, app := h.org, h.app
 	h.org, h.app = id.New(id.Organization, time.Now()), id.New(id.Application, time.Now())
 	key, _ := h.issue()
@@ -213,8 +222,10 @@ func TestStoryUnknownOwners(t *testing.T) {
 }
 
 // A credential that is bound to named grants uses those; without a binding two that cover one operation are refused.
-func TestStoryWhichGrantCounts(t *testing.T) {
-	h := start(t, setup{})
+func TestStoryWhichGrantCounts(t *testing.T) { both(t, testStoryWhichGrantCounts) }
+
+func testStoryWhichGrantCounts(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	first := h.grant("read")
 	free, _ := h.issue()
 	bound, _ := h.issue(first.ID)

@@ -21,11 +21,13 @@ import (
 )
 
 // An upstream in every kind of trouble.
-func TestUpstreamTrouble(t *testing.T) {
+func TestUpstreamTrouble(t *testing.T) { both(t, testUpstreamTrouble) }
+
+func testUpstreamTrouble(t *testing.T, codec gateway.Codec) {
 	free := make(chan struct{})
 	var once sync.Once
 	t.Cleanup(func() { once.Do(func() { close(free) }) })
-	h := start(t, setup{upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := start(t, setup{codec: codec, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch strings.TrimPrefix(r.URL.Path, "/v1/things/") {
 		case "slow":
 			select {
@@ -133,9 +135,11 @@ func (h *house) try(path, key string) (a answer, err error) {
 }
 
 // Events of a server-sent stream arrive one by one, and a caller that goes away ends the upstream's request.
-func TestStreaming(t *testing.T) {
+func TestStreaming(t *testing.T) { both(t, testStreaming) }
+
+func testStreaming(t *testing.T, codec gateway.Codec) {
 	next, gone := make(chan struct{}), make(chan struct{})
-	h := start(t, setup{upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := start(t, setup{codec: codec, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		for i := 0; ; i++ {
 			fmt.Fprintf(w, "data: %d\n\n", i)
@@ -179,9 +183,11 @@ func TestStreaming(t *testing.T) {
 }
 
 // A caller that goes away before there is an answer.
-func TestClientGone(t *testing.T) {
+func TestClientGone(t *testing.T) { both(t, testClientGone) }
+
+func testClientGone(t *testing.T, codec gateway.Codec) {
 	began, gone := make(chan struct{}), make(chan struct{})
-	h := start(t, setup{upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := start(t, setup{codec: codec, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(began)
 		<-r.Context().Done()
 		close(gone)
@@ -203,9 +209,11 @@ func TestClientGone(t *testing.T) {
 }
 
 // A body of 200 MB passes both ways in constant memory.
-func TestLargeBodiesUseConstantMemory(t *testing.T) {
+func TestLargeBodiesUseConstantMemory(t *testing.T) { both(t, testLargeBodiesUseConstantMemory) }
+
+func testLargeBodiesUseConstantMemory(t *testing.T, codec gateway.Codec) {
 	const size = 200 << 20
-	h := start(t, setup{limits: gateway.Limits{}, bundle: nil, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := start(t, setup{codec: codec, limits: gateway.Limits{}, bundle: nil, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(w, io.LimitReader(zeros{}, size))
 	})})
 	key, _ := h.issue()
@@ -231,7 +239,9 @@ func TestLargeBodiesUseConstantMemory(t *testing.T) {
 }
 
 // Each target in its turn.
-func TestTargetsTakeTurns(t *testing.T) {
+func TestTargetsTakeTurns(t *testing.T) { both(t, testTargetsTakeTurns) }
+
+func testTargetsTakeTurns(t *testing.T, codec gateway.Codec) {
 	var hits [2]atomic.Int64
 	servers := make([]string, 2)
 	for i := range hits {
@@ -245,7 +255,7 @@ func TestTargetsTakeTurns(t *testing.T) {
 		t.Cleanup(func() { _ = s.Close(); <-done })
 		servers[i] = "http://" + l.Addr().String()
 	}
-	h := start(t, setup{bundle: files(strings.Join(servers, `", "`), "")})
+	h := start(t, setup{codec: codec, bundle: files(strings.Join(servers, `", "`), "")})
 	for range 10 {
 		h.do(call{path: "/eid/v1/health"}).want(t, 200, "")
 	}
@@ -254,8 +264,10 @@ func TestTargetsTakeTurns(t *testing.T) {
 	}
 }
 
-func TestMetrics(t *testing.T) {
-	h := start(t, setup{})
+func TestMetrics(t *testing.T) { both(t, testMetrics) }
+
+func testMetrics(t *testing.T, codec gateway.Codec) {
+	h := start(t, setup{codec: codec})
 	key, _ := h.issue()
 	h.grant("read")
 	h.do(call{path: "/eid/v1/many", key: key})
@@ -297,7 +309,9 @@ func TestMetrics(t *testing.T) {
 }
 
 // A target that cannot be reached is passed over: nothing was sent to it.
-func TestUnreachableTargetIsPassedOver(t *testing.T) {
+func TestUnreachableTargetIsPassedOver(t *testing.T) { both(t, testUnreachableTargetIsPassedOver) }
+
+func testUnreachableTargetIsPassedOver(t *testing.T, codec gateway.Codec) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -312,7 +326,7 @@ func TestUnreachableTargetIsPassedOver(t *testing.T) {
 	done := make(chan struct{})
 	go func() { _ = up.Serve(alive); close(done) }()
 	t.Cleanup(func() { _ = up.Close(); <-done })
-	h := start(t, setup{bundle: files(dead+`", "http://`+alive.Addr().String(), "")})
+	h := start(t, setup{codec: codec, bundle: files(dead+`", "http://`+alive.Addr().String(), "")})
 	key, _ := h.issue()
 	h.grant("read")
 	for i := range 4 {
