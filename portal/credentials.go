@@ -175,7 +175,7 @@ func (v *visit) firstCall(c credential.Credential) (control.CatalogueOperation, 
 	if err != nil {
 		return control.CatalogueOperation{}, false
 	}
-	can := slices.DeleteFunc(r.Operations, func(o snapshot.Reachable) bool { return o.Grant == "" || o.Closed != "" })
+	can := slices.DeleteFunc(r.Operations, func(o snapshot.Reachable) bool { return o.Grant == "" || o.Closed != "" || !boundTo(c.Grants, o.Grant) })
 	if len(can) == 0 {
 		return control.CatalogueOperation{}, false
 	}
@@ -230,7 +230,7 @@ func showKey(v *visit) error {
 		return err
 	}
 	for _, g := range list.Items {
-		if g.Live(v.now) && boundTo(c.Grants, g.ID) {
+		if c.Live(v.now) && g.Live(v.now) && boundTo(c.Grants, g.ID) {
 			p.Grants = append(p.Grants, v.grantRow(g))
 		}
 	}

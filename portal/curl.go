@@ -28,7 +28,7 @@ func curl(gateway string, o control.CatalogueOperation, key string) string {
 		case o.Request.Example != "":
 			b.WriteString(" \\\n  --data " + quote(o.Request.Example))
 		default:
-			b.WriteString(" \\\n  --data @body")
+			b.WriteString(" \\\n  --data-binary @FILE") // as it is: --data would take line ends out of a picture
 		}
 	}
 	return b.String()

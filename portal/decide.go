@@ -8,6 +8,7 @@ import (
 	"gatehouse/fault"
 	"gatehouse/grant"
 	"gatehouse/id"
+	"gatehouse/problem"
 )
 
 // queuePage is what waits for a decision, the oldest first.
@@ -130,6 +131,10 @@ func decide(v *visit) error {
 	p, err := v.decisionPage()
 	if err != nil {
 		return err
+	}
+	if p.MayNot != "" { // it was decided meanwhile, or is not this viewer's to decide: there is no form to mend
+		p.Form.set("reason", v.r.PostForm.Get("reason"))
+		return v.show(problem.Status(fault.As(p.Facts.MayDecide)), p)
 	}
 	newest := p.Form.Version
 	ok := p.Form.read(v.r.PostForm)

@@ -107,7 +107,8 @@ func relative(now, t time.Time) string {
 	return "in " + span(d)
 }
 
-// span is a length of time in the largest unit that tells it well, rounded down: nothing lasts longer than is said.
+// span is a length of time in the largest unit that tells it well, rounded down: nothing lasts longer than is said. Days,
+// months and years have a little room, so that what was given for 90 days a moment ago does not read as 89.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
@@ -122,11 +123,11 @@ func span(d time.Duration) string {
 	case d < 2*day:
 		return count(int64(d/time.Hour), "hour")
 	case d < 100*day:
-		return count(int64(d/day), "day")
+		return count(int64((d+time.Hour)/day), "day")
 	case d < 730*day:
-		return count(int64(d/(30*day+10*time.Hour)), "month")
+		return count(int64((d+day)/(30*day+10*time.Hour)), "month")
 	}
-	return count(int64(d/(365*day)), "year")
+	return count(int64((d+day)/(365*day)), "year")
 }
 
 // days is a length of time as plans give it: "90 days", "12 hours".

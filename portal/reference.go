@@ -3,11 +3,13 @@ package portal
 import (
 	"cmp"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"gatehouse/control"
 	"gatehouse/fault"
+	"gatehouse/grant"
 	"gatehouse/manifest"
 )
 
@@ -59,6 +61,7 @@ type operationView struct {
 	Request                           *bodyView
 	Responses                         []responseView
 	Curl                              string
+	Environment                       string // that the command calls
 }
 
 // bodyView is a body as a table of its schema, and an example.
@@ -99,7 +102,7 @@ func showReference(v *visit) error {
 	}
 	p.Title = cmp.Or(api.Title, api.Name)
 	p.Trail = []crumb{{"Catalogue", "/catalogue"}, {p.ProductTitle, "/catalogue/" + url.PathEscape(product.Name)}}
-	p.Environment, p.Gateway = v.gatewayOf(product.Environments)
+	p.Environment, p.Gateway = v.gatewayOf(v.ownFirst(product))
 	p.Document = "/openapi/" + url.PathEscape(api.Name) + ".json"
 	groups, order := byTag(api.Operations)
 	if wanted := q.Get("operation"); wanted != "" {
@@ -125,6 +128,25 @@ func (v *visit) findAPI(product, api string) (control.CatalogueProduct, control.
 		}
 	}
 	return x, control.CatalogueAPI{}, fault.New(fault.NotFound, "the product has no such API")
+}
+
+// ownFirst are the product's environments, those first in which the viewer's organization has a grant for it: there its
+// keys work, and so do the examples.
+func (v *visit) ownFirst(p control.CatalogueProduct) []string {
+	if v.actor.Organization == "" {
+		return p.Environments
+	}
+	list, err := v.Control.Grants(v.r.Context(), v.actor, grant.Filter{Organization: v.actor.Organization, State: "active"}, control.Page{Limit: overviewSize})
+	if err != nil {
+		return p.Environments // the examples are a convenience: the page does without
+	}
+	holds := func(e string) int {
+		if slices.ContainsFunc(list.Items, func(g grant.Grant) bool { return g.Product == p.Name && g.Environment == e }) {
+			return 0
+		}
+		return 1
+	}
+	return slices.SortedStableFunc(slices.Values(p.Environments), func(a, b string) int { return holds(a) - holds(b) })
 }
 
 // gatewayOf is the first environment of those with a gateway's address, and that address.
@@ -246,7 +268,7 @@ func (p *referencePage) operation(o control.CatalogueOperation) operationView {
 	v := operationView{
 		ID: o.ID, Anchor: anchor(o.ID), Method: o.Method, Path: o.FullPath, Summary: cmp.Or(o.Summary, o.ID), Description: o.Description,
 		Deprecated: o.Deprecated, Anonymous: o.Anonymous, Needs: o.Needs, Parameters: o.Parameters,
-		Curl: curl(p.Gateway, o, ""),
+		Curl: curl(p.Gateway, o, ""), Environment: p.Environment,
 	}
 	if o.Request != nil {
 		b := viewBody(*o.Request)
