@@ -9,7 +9,9 @@ import (
 )
 
 // A caller cannot have deleted what the manifest's own policies add, by naming it in Connection.
-func TestConnectionNamesNothingOfTheGateway(t *testing.T) { both(t, testConnectionNamesNothingOfTheGateway) }
+func TestConnectionNamesNothingOfTheGateway(t *testing.T) {
+	both(t, testConnectionNamesNothingOfTheGateway)
+}
 
 func testConnectionNamesNothingOfTheGateway(t *testing.T, codec gateway.Codec) {
 	h := start(t, setup{codec: codec})

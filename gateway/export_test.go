@@ -1,4 +1,9 @@
 package gateway
 
+import "crypto/x509"
+
 // Poison overwrites connections' buffers once they are given back, so that whoever kept a View notices.
 func (g *Gateway) Poison() { g.buffers.Poison = true }
+
+// Trust sets the roots that upstreams are verified by, before the gateway follows anything.
+func (g *Gateway) Trust(roots *x509.CertPool) { g.secure.RootCAs = roots }

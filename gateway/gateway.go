@@ -5,6 +5,7 @@ package gateway
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -57,6 +58,7 @@ type Gateway struct {
 	meters   *meters
 	carriers sync.Pool
 	buffers  http1.Buffers
+	secure   *tls.Config // how upstreams are reached over TLS: verified by the system's roots and the name of the target
 
 	mu       sync.Mutex // guards what follows; requests do not take it
 	limiters map[string]*ratelimit.Limiter
@@ -94,7 +96,8 @@ func New(o Options) (*Gateway, error) {
 		o.Events = event.Nowhere{}
 	}
 	o.Limits = o.Limits.withDefaults()
-	g := &Gateway{o: o, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{}}
+	g := &Gateway{o: o, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{},
+		secure: &tls.Config{MinVersion: tls.VersionTLS12}}
 	g.current.Store(&current{view: &snapshot.View{Routes: &snapshot.Routes{Environment: o.Environment}, Access: g.access}})
 	g.carriers.New = func() any { return newCarrier() }
 	f, err := feed.NewFollower(feed.Options{Source: o.Source, Environment: o.Environment, Gateway: o.Name, Key: o.Key,

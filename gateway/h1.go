@@ -136,6 +136,9 @@ func (h *h1Call) send(x *policy.Exchange) (int64, error) {
 	if a, ok := given.(*answer); ok && a.r == io.Reader(&h.body) {
 		m.Body = &h.body // whose reader can tell http1 whether it is at hand
 	}
+	if h.e.Refused() != http1.Fine {
+		h.e.Close() // nobody knows where the next request would begin
+	}
 	err := h.e.Respond(m)
 	m.Body = given
 	n := h.e.Content()

@@ -48,11 +48,6 @@ func dialer(t snapshot.Target, secure *tls.Config) func(context.Context) (net.Co
 	}
 }
 
-// secureUpstream is how upstreams are reached over TLS: verified by the system's roots and the name of the target.
-func secureUpstream() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
-}
-
 // dialError is why no connection could be made: nothing was sent.
 type dialError struct{ err error }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -148,6 +150,8 @@ func both(t *testing.T, test func(*testing.T, gateway.Codec)) {
 
 type setup struct {
 	codec    gateway.Codec
+	secure   *tls.Config    // of the listener; nil: plain
+	roots    *x509.CertPool // that upstreams are verified by
 	upstream http.Handler
 	limits   gateway.Limits
 	secrets  map[string]string
@@ -203,7 +207,11 @@ func (h *house) run(s setup) {
 		t.Fatal(err)
 	}
 	g.Poison()
+	g.Trust(s.roots)
 	h.g, h.addr = g, l.Addr().String()
+	if s.secure != nil {
+		l = tls.NewListener(l, s.secure)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -40,9 +40,9 @@ func poolKey(u *snapshot.Upstream) string {
 
 func (g *Gateway) newPool(u *snapshot.Upstream) *pool {
 	if g.o.Codec == Std {
-		return &pool{asker: newStdAsker(u)}
+		return &pool{asker: newStdAsker(u, g.secure)}
 	}
-	return &pool{asker: newH1Asker(u, &g.buffers, secureUpstream())}
+	return &pool{asker: newH1Asker(u, &g.buffers, g.secure)}
 }
 
 // turn is the target whose turn it is, or one of those after it.

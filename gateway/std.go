@@ -5,6 +5,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log"
@@ -34,6 +35,14 @@ func (g *Gateway) serveStd(ctx context.Context, l net.Listener) error {
 		ErrorLog:          log.New(slogWriter{g.o.Log}, "", 0),
 
 		DisableGeneralOptionsHandler: true,
+
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { // earlyConn hides from net/http what is under it
+			if early, ok := c.(*earlyConn); ok {
+				_, secure := early.Conn.(*tls.Conn)
+				return context.WithValue(ctx, overTLS{}, secure)
+			}
+			return ctx
+		},
 	}
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
@@ -56,6 +65,9 @@ func (g *Gateway) serveStd(ctx context.Context, l net.Listener) error {
 	g.idle()
 	return err
 }
+
+// overTLS is the key of whether a connection is one of TLS.
+type overTLS struct{}
 
 type stdFront struct {
 	g       *Gateway
@@ -90,7 +102,7 @@ func (s *stdSender) fill(x *policy.Exchange, r *http.Request, most Limits) error
 	x.Peer, _ = netip.ParseAddrPort(r.RemoteAddr)
 	q := &x.Request
 	q.Method, q.Scheme, q.Authority = keep(x, r.Method), "http", keep(x, strings.ToLower(r.Host))
-	if r.TLS != nil {
+	if secure, _ := r.Context().Value(overTLS{}).(bool); secure {
 		q.Scheme = "https"
 	}
 	size := len(r.RequestURI) + len(r.Host)

@@ -23,11 +23,11 @@ type stdAsker struct {
 	read time.Duration
 }
 
-func newStdAsker(u *snapshot.Upstream) asker {
+func newStdAsker(u *snapshot.Upstream, secure *tls.Config) asker {
 	t := &http.Transport{
 		DialContext:            (&net.Dialer{Timeout: u.Connect}).DialContext,
 		TLSHandshakeTimeout:    u.Connect,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        secure.Clone(),
 		ResponseHeaderTimeout:  u.Read,
 		MaxResponseHeaderBytes: 64 << 10, // twice what a request may have
 		MaxIdleConnsPerHost:    256,
