@@ -2,7 +2,9 @@ package app
 
 import (
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -149,6 +151,15 @@ func (k *keys) SignFeed(digest string) []byte { return feed.Sign(k.feed, digest)
 func (k *keys) SignCheckpoint(text string) (string, error) {
 	signed, err := note.Sign(&note.Note{Text: text}, k.signer)
 	return string(signed), err
+}
+
+// Derive makes a secret key for the purpose from the key of the feed (RFC 5869).
+func (k *keys) Derive(purpose string) [32]byte {
+	key, err := hkdf.Key(sha256.New, k.feed.Seed(), nil, "gatehouse "+purpose, 32)
+	if err != nil { // only of a length that cannot be
+		panic(fmt.Sprintf("app: derive a key: %v", err))
+	}
+	return [32]byte(key)
 }
 
 // Verifier is the verifier key of checkpoints.

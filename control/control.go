@@ -21,6 +21,7 @@ import (
 // there. Methods with a version take the one the caller saw: another one is fault.Stale; 0 takes any.
 type Control struct {
 	Options
+	sealer sealer
 	hasher *hasher
 	tries  *tries
 	offers *offers
@@ -63,6 +64,8 @@ type Keys interface {
 	SignCheckpoint(text string) (string, error)
 	// Verifier is the verifier key of checkpoints, as note.NewVerifier takes it.
 	Verifier() string
+	// Derive makes a secret key for the purpose, always the same one. It is kept where the other keys are, never in the store.
+	Derive(purpose string) [32]byte
 }
 
 // New returns a Control. Run must run beside it.
@@ -76,6 +79,7 @@ func New(o Options) *Control {
 		sequencer: newSequencer(o.Store, o.Keys, s, o.Now, o.Log),
 
 		Options: o,
+		sealer:  newSealer(o.Keys.Derive("letters")),
 		hasher:  newHasher(),
 		tries:   newTries(maxTries),
 		offers:  newOffers(),

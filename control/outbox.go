@@ -64,7 +64,10 @@ func (c *Control) sendSome(ctx context.Context) (int, error) {
 
 func (c *Control) sendOne(ctx context.Context, l store.Posted) error {
 	deadline, cancel := context.WithTimeout(ctx, letterLimit)
-	failure := c.Mail.Send(deadline, l.Letter)
+	letter, failure := c.sealer.open(l.Letter)
+	if failure == nil {
+		failure = c.Mail.Send(deadline, letter)
+	}
 	cancel()
 	if ctx.Err() != nil {
 		return ctx.Err() // the lease runs out and it is tried again

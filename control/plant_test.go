@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -46,6 +47,9 @@ func newSeals(t testing.TB) *seals {
 
 func (s *seals) SignFeed(digest string) []byte { return feed.Sign(s.feed, digest) }
 func (s *seals) Verifier() string              { return s.verifier }
+func (s *seals) Derive(purpose string) [32]byte {
+	return sha256.Sum256(append(s.feed.Seed(), purpose...))
+}
 func (s *seals) SignCheckpoint(text string) (string, error) {
 	b, err := note.Sign(&note.Note{Text: text}, s.signer)
 	return string(b), err

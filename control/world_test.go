@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"net/url"
 	"path/filepath"
@@ -83,6 +84,9 @@ func (k keys) SignCheckpoint(text string) (string, error) {
 	return string(b), err
 }
 func (k keys) Verifier() string { return k.verifier }
+func (k keys) Derive(purpose string) [32]byte {
+	return sha256.Sum256(append(k.feed.Seed(), purpose...))
+}
 
 // views is what gateways enforce: the tests put it there.
 type views map[string]*snapshot.View

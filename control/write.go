@@ -22,6 +22,7 @@ type write struct {
 	changes int // objects stored
 	entries int // audit entries written
 	letters int // in the outbox
+	seal    func(mail.Letter) mail.Letter
 }
 
 // update checks that the actor may call the method, and runs fn alone among updates. What fn stores and no audit entry
@@ -32,7 +33,7 @@ func (c *Control) update(ctx context.Context, a identity.Actor, method string, f
 	}
 	posted := false
 	err := c.Store.Update(ctx, func(tx store.Tx) error {
-		w := &write{read: read{tx: tx, ctx: ctx, a: a, now: c.now()}}
+		w := &write{read: read{tx: tx, ctx: ctx, a: a, now: c.now()}, seal: c.sealer.seal}
 		if err := fn(w); err != nil {
 			return err
 		}
@@ -102,7 +103,7 @@ func (w *write) feed(environment string, k feed.Kind, key string, version int64,
 // letter puts a letter into the outbox. It is sent after the commit.
 func (w *write) letter(to, subject, text string) error {
 	w.letters++
-	return w.tx.AddLetter(w.ctx, mail.Letter{To: to, Subject: subject, Text: text, At: w.now})
+	return w.tx.AddLetter(w.ctx, w.seal(mail.Letter{To: to, Subject: subject, Text: text, At: w.now}))
 }
 
 // maxOnce is the longest key of a form that is sent once.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"io"
 	"log/slog"
 	"net/http"
@@ -71,6 +72,9 @@ func (k keys) SignCheckpoint(text string) (string, error) {
 	return string(b), err
 }
 func (k keys) Verifier() string { return k.verifier }
+func (k keys) Derive(purpose string) [32]byte {
+	return sha256.Sum256(append(k.feed.Seed(), purpose...))
+}
 
 // option changes the portal of a world.
 type change func(*portal.Options)
