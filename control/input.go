@@ -107,13 +107,21 @@ func clean(s string, most int, lines bool) (_, why string) {
 		s = strings.ReplaceAll(s, "\r\n", "\n")
 	}
 	s = strings.TrimSpace(norm.NFC.String(s))
+	before := rune(0)
 	for _, r := range s {
 		if lines && (r == '\n' || r == '\t') {
 			continue
 		}
-		if unseen(r) {
+		if unseen(r) || !lines && (r == 0x200E || r == 0x200F || joiner(r) && before < utf8.RuneSelf) { // text needs them, a name does not
 			return "", fmt.Sprintf("must not contain the character %U", r)
 		}
+		if !lines && joiner(before) && r < utf8.RuneSelf {
+			return "", fmt.Sprintf("must not contain the character %U", before)
+		}
+		before = r
+	}
+	if !lines && joiner(before) {
+		return "", fmt.Sprintf("must not contain the character %U", before)
 	}
 	if n := utf8.RuneCountInString(s); n > most {
 		return "", fmt.Sprintf("must have at most %d characters, not %d", most, n)
@@ -128,7 +136,9 @@ func unseen(r rune) bool {
 	case unicode.IsControl(r),
 		0x202A <= r && r <= 0x202E, 0x2066 <= r && r <= 0x2069, // direction
 		r == 0x2028, r == 0x2029, // line and paragraph separators
-		r == 0x200B, r == 0x2060, r == 0xFEFF, // nothing at all, of no width
+		r == 0x200B, 0x2060 <= r && r <= 0x2064, r == 0xFEFF, // nothing at all, of no width
+		r == 0x00AD, r == 0x034F, r == 0x061C, 0x180B <= r && r <= 0x180E, 0x206A <= r && r <= 0x206F, 0x1D173 <= r && r <= 0x1D17A, // formats
+		r == 0x115F, r == 0x1160, r == 0x17B4, r == 0x17B5, r == 0x2800, r == 0x3164, r == 0xFFA0, // fillers: letters without a shape
 		0xFFF9 <= r && r <= 0xFFFB,                     // annotations
 		0xE0000 <= r && r <= 0xE007F,                   // tags
 		0xFDD0 <= r && r <= 0xFDEF, r&0xFFFE == 0xFFFE: // noncharacters
@@ -136,6 +146,10 @@ func unseen(r rune) bool {
 	}
 	return false
 }
+
+// joiner reports whether a character only says how its neighbours are drawn. Between Latin letters it says nothing, so that two
+// names would look the same.
+func joiner(r rune) bool { return r == 0x200C || r == 0x200D }
 
 // email takes an e-mail address and returns the one form in which it is stored and compared: lower case, the domain in
 // ASCII.

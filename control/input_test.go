@@ -42,6 +42,13 @@ func TestClean(t *testing.T) {
 		{"noncharacter", "a\ufffe", false, "", false},
 		{"not UTF-8", "a\xff", false, "", false},
 		{"a surrogate", "a\xed\xa0\x80", false, "", false},
+		{"a soft hyphen", "Ac\u00adme", false, "", false},
+		{"a filler", "Acme\u3164", false, "", false},
+		{"an invisible operator", "Acme\u2063", true, "", false},
+		{"a joiner between Latin letters", "Ac\u200dme", false, "", false},
+		{"a joiner at the end", "می\u200c", false, "", false},
+		{"a mark of direction in a name", "Acme\u200e", false, "", false},
+		{"a mark of direction in a text", "עברית\u200f!", true, "עברית\u200f!", true},
 		{"blanks alone", " \t\u00a0 ", false, "", true},
 	} {
 		got, why := control.Clean(c.in, 30, c.lines)
