@@ -43,6 +43,8 @@ var rooms = map[string]room{
 	"problem":      {2, "fault", "faults as RFC 9457 documents"},
 	"http1":        {2, "fault wire", "the strict HTTP/1.1 codec"},
 
+	"http1/nginxtest": {2, "", "nginx and wrk for the benchmarks against them"},
+
 	"drift":              {2, "fault", "what gateways enforce, on one model, compared"},
 	"drift/source":       {2, "drift", "files of teams, read with bounds and with their places"},
 	"drift/drifttest":    {2, "drift", "what the tests of all readers share"},

@@ -36,7 +36,10 @@ import (
 	"gatehouse/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	gateway.ServeAlone()
+	goleak.VerifyTestMain(m)
+}
 
 func kinds() []policy.Kind {
 	return []policy.Kind{anonymous.Kind(), apikey.Kind(), granted.Kind(), granted.WithoutKind(), limit.Kind(), cors.Kind(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/netip"
 	"testing"
@@ -53,38 +54,51 @@ type bench struct {
 
 func newBench(t testing.TB, events event.Sink) *bench {
 	t.Helper()
-	public, _, err := ed25519.GenerateKey(nil)
+	g, key, err := partner(Options{Events: events}, "10.0.0.1:80")
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := []policy.Kind{apikey.Kind(), granted.Kind(), limit.Kind(), requestsize.Kind()}
-	g, err := New(Options{Environment: "live", Name: "gw", Source: noFeed{}, Key: public, Kinds: kinds, Events: events,
-		Secrets: func(string) (secret.Value, bool) { return secret.New("proof"), true }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &manifest.Parsed{Documents: map[string]*manifest.Document{"a": {Operations: []manifest.DocOperation{{ID: "read", Method: "GET", Path: "/things/{id}", Scopes: []string{"read"}}}}}}
-	p.Environments = []manifest.Environment{{Name: "live"}}
-	p.Upstreams = []manifest.Upstream{{Name: "u", Targets: []string{"http://10.0.0.1:80"}, Present: []manifest.Present{{Header: "X-Proof", Secret: "s"}}}}
-	p.APIs = []manifest.API{{Name: "a", Path: "/a/v1", Upstream: "u", UpstreamPath: "/v1", Policies: []manifest.Policy{{Kind: "api_key"}, {Kind: "grant"}, {Kind: "rate_limit"}, {Kind: "request_size", Config: []byte(`{"max": "64KB"}`)}}}}
-	p.Products = []manifest.Product{{Name: "p", Operations: []manifest.ProductAPI{{API: "a"}}, Plans: []manifest.Plan{{Name: "free", Limits: []manifest.Limit{
-		{Name: "second", Requests: 1e9, Per: manifest.Duration(time.Second)}, {Name: "hour", Requests: 1e9, Per: manifest.Duration(time.Hour)}}}}}}
-	g.mu.Lock()
-	routes, ds := snapshot.Compile(p, "live", 1, kinds, policy.Deps{Limiter: g.limiter, Secret: g.o.Secrets})
-	if routes == nil {
-		t.Fatal(ds)
-	}
-	g.use(routes)
-	b := &bench{g: g, m: &memory{}}
+	b := &bench{g: g, m: &memory{}, key: key}
 	for _, pool := range g.pools {
 		pool.asker.close()
 		pool.asker = b.m
 	}
-	g.mu.Unlock()
+	return b
+}
+
+// partner makes a gateway that serves one operation of an upstream, and the key of an application that may call it.
+func partner(o Options, upstream string) (*Gateway, string, error) {
+	public, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, "", err
+	}
+	o.Environment, o.Name, o.Source, o.Key = "live", "gw", noFeed{}, public
+	o.Kinds = []policy.Kind{apikey.Kind(), granted.Kind(), limit.Kind(), requestsize.Kind()}
+	o.Secrets = func(string) (secret.Value, bool) { return secret.New("proof"), true }
+	g, err := New(o)
+	if err != nil {
+		return nil, "", err
+	}
+	p := &manifest.Parsed{Documents: map[string]*manifest.Document{"a": {Operations: []manifest.DocOperation{{ID: "read", Method: "GET", Path: "/things/{id}", Scopes: []string{"read"}}}}}}
+	p.Environments = []manifest.Environment{{Name: "live"}}
+	p.Upstreams = []manifest.Upstream{{Name: "u", Targets: []string{"http://" + upstream}, Present: []manifest.Present{{Header: "X-Proof", Secret: "s"}}}}
+	p.APIs = []manifest.API{{Name: "a", Path: "/a/v1", Upstream: "u", UpstreamPath: "/v1", Policies: []manifest.Policy{{Kind: "api_key"}, {Kind: "grant"}, {Kind: "rate_limit"}, {Kind: "request_size", Config: []byte(`{"max": "64KB"}`)}}}}
+	p.Products = []manifest.Product{{Name: "p", Operations: []manifest.ProductAPI{{API: "a"}}, Plans: []manifest.Plan{{Name: "free", Limits: []manifest.Limit{
+		{Name: "second", Requests: 1e9, Per: manifest.Duration(time.Second)}, {Name: "hour", Requests: 1e9, Per: manifest.Duration(time.Hour)}}}}}}
+	for i := range p.Upstreams {
+		u := &p.Upstreams[i]
+		u.Timeouts.Connect, u.Timeouts.Read, u.Timeouts.Total = manifest.Duration(time.Second), manifest.Duration(5*time.Second), manifest.Duration(10*time.Second)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	routes, ds := snapshot.Compile(p, "live", 1, o.Kinds, policy.Deps{Limiter: g.limiter, Secret: g.o.Secrets})
+	if routes == nil {
+		return nil, "", fmt.Errorf("%v", ds)
+	}
+	g.use(routes)
 	now := time.Now()
 	org, app := id.New(id.Organization, now), id.New(id.Application, now)
 	key, pub, hash := credential.NewKey("live")
-	b.key = key.Reveal()
 	for _, e := range []struct {
 		k feed.Kind
 		v any
@@ -93,12 +107,15 @@ func newBench(t testing.TB, events event.Sink) *bench {
 		{feed.KindCredential, feed.Credential{ID: id.New(id.Credential, now), Application: app, Kind: "api_key", PublicID: pub, Hash: hash[:], Live: true, Expires: now.Add(time.Hour)}},
 		{feed.KindGrant, feed.Grant{ID: id.New(id.Grant, now), Application: app, Product: "p", Plan: "free", Scopes: []string{"read"}, From: now.Add(-time.Hour), Until: now.Add(time.Hour), State: "active"}},
 	} {
-		raw, _ := json.Marshal(e.v)
+		raw, err := json.Marshal(e.v)
+		if err != nil {
+			return nil, "", err
+		}
 		if err := g.access.Apply(feed.Entry{Environment: "live", Kind: e.k, Payload: raw}); err != nil {
-			t.Fatal(err)
+			return nil, "", err
 		}
 	}
-	return b
+	return g, key.Reveal(), nil
 }
 
 var peer = netip.MustParseAddrPort("192.0.2.7:4711")
