@@ -16,6 +16,7 @@ type Config struct {
 	Example    bool   // development: run the example upstream beside us
 	Control    Listener
 	Gateway    Listener // of the first environment; each further one listens ten ports higher
+	Codec      string   // who reads and writes HTTP/1.1 in gateways: "http1" (ours) or "std" (net/http)
 	Operations Listener // health, metrics and profiles; no TLS
 	SMTP       SMTP
 	Secrets    map[string]secret.Value // by the names that manifests use
@@ -48,6 +49,7 @@ func Default() Config {
 		Data:       "data",
 		Control:    Listener{Listen: "127.0.0.1:8001"},
 		Gateway:    Listener{Listen: "127.0.0.1:8000"},
+		Codec:      "std",
 		Operations: Listener{Listen: "127.0.0.1:8003"},
 		SMTP:       SMTP{Port: 587, TLS: "starttls"},
 		Secrets:    map[string]secret.Value{},

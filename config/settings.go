@@ -32,6 +32,7 @@ func Settings() []Setting {
 		{"events", "where each exchange is told as a line of JSON: stdout, none or a file (default stdout; in development events.jsonl in the data folder)", text(func(c *Config) *string { return &c.Events })},
 		{"log.level", "debug, info, warn or error (default info)", func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{"log.format", "text or json (default text)", oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json")},
+		{"gateway.codec", "who reads and writes HTTP/1.1 in gateways: http1, our own, or std, Go's net/http (default " + Default().Codec + ")", oneOf(func(c *Config) *string { return &c.Codec }, "http1", "std")},
 		{"smtp.host", "server that letters are given to", text(func(c *Config) *string { return &c.SMTP.Host })},
 		{"smtp.port", "its port (default 587)", port(func(c *Config) *int { return &c.SMTP.Port })},
 		{"smtp.user", "user name there", text(func(c *Config) *string { return &c.SMTP.User })},
