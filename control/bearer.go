@@ -176,3 +176,26 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// liveMachines lists the tokens that act for the person now.
+func (r read) liveMachines(p identity.Person) ([]identity.MachineToken, error) {
+	ms, err := all(machineID, func(after id.ID, n int) ([]identity.MachineToken, error) {
+		return r.tx.Machines(r.ctx, p.ID, after, n)
+	})
+	return slices.DeleteFunc(ms, func(m identity.MachineToken) bool { return !m.Revoked.IsZero() || !r.now.Before(m.Expires) }), err
+}
+
+func machineID(m identity.MachineToken) id.ID { return m.ID }
+
+// revokeMachinesOf ends every token of the person, so that none comes back with them.
+func (w *write) revokeMachinesOf(p identity.Person) error {
+	ms, err := w.liveMachines(p)
+	for _, m := range ms {
+		old := m
+		m.Revoked = w.now
+		if err == nil {
+			_, err = w.putMachine("machine.revoke", old, m)
+		}
+	}
+	return err
+}

@@ -26,6 +26,7 @@ const (
 	resetPage   = "/password/reset"
 	forgotPage  = "/password/forgot"
 	devicePage  = "/device"
+	tokensPage  = "/tokens"
 )
 
 // link is the address of a page with a one-time token.
@@ -70,11 +71,13 @@ func (c *Control) resetLetter(w *write, p identity.Person) error {
 		"The link can be used once, for one hour. If this was not you, do nothing: your password stays as it is."))
 }
 
-func (c *Control) passwordChangedLetter(w *write, p identity.Person) error {
-	return w.letter(p.Email, "Your password was changed", lines(
-		"The password of your sign-in was changed on "+when(w.now)+", and you were signed out everywhere else.",
-		"If this was not you, choose a new one at once and tell us:",
-		c.URL+forgotPage))
+func (c *Control) passwordChangedLetter(w *write, p identity.Person, machines int) error {
+	parts := []string{"The password of your sign-in was changed on " + when(w.now) + ", and you were signed out everywhere else."}
+	if machines > 0 { // programs go on: a forgotten password must not stop a pipeline, but a thief may have made one of them
+		parts = append(parts, fmt.Sprintf("Machine tokens that act for you go on working: %d. Revoke those that you do not know here:", machines), c.URL+tokensPage)
+	}
+	return w.letter(p.Email, "Your password was changed", lines(append(parts,
+		"If this was not you, choose a new one at once and tell us:", c.URL+forgotPage)...))
 }
 
 func (c *Control) staffLetter(w *write, p identity.Person) error {

@@ -129,5 +129,9 @@ func (c *Control) setPassword(w *write, p identity.Person, hash string, keep id.
 	if err := w.endSessionsOf(p, keep, "the password was changed"); err != nil {
 		return err
 	}
-	return c.passwordChangedLetter(w, p)
+	machines, err := w.liveMachines(p)
+	if err != nil {
+		return err
+	}
+	return c.passwordChangedLetter(w, p, len(machines))
 }

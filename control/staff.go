@@ -98,7 +98,8 @@ func (w *write) addStaff(email, name string, roles []identity.Role) (identity.Pe
 	return p, err
 }
 
-// ChangeStaff sets the roles and state of a person of the platform. The last active admin cannot be taken away. Admin.
+// ChangeStaff sets the roles and state of a person of the platform. The last active admin cannot be taken away. With a person
+// who is disabled, their sessions and machine tokens end for good. Admin.
 func (c *Control) ChangeStaff(ctx context.Context, a identity.Actor, i id.ID, version int64, roles []identity.Role, s identity.State) (identity.Person, error) {
 	var p identity.Person
 	if err := allow(a, "ChangeStaff"); err != nil {
@@ -135,6 +136,9 @@ func (c *Control) ChangeStaff(ctx context.Context, a identity.Actor, i id.ID, ve
 			return fault.Of(fault.Conflict, "last-admin", "this is the last active admin: make another one first")
 		}
 		if s == identity.Disabled {
+			if err := w.revokeMachinesOf(p); err != nil {
+				return err
+			}
 			return w.endSessionsOf(p, "", "disabled")
 		}
 		return nil
