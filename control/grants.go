@@ -42,7 +42,7 @@ func (c *Control) Grants(ctx context.Context, a identity.Actor, f grant.Filter, 
 		word := f.State
 		stored, ok := stateOf(word)
 		if !ok {
-			return fault.Bad("/state", "must be one of %v", []string{"upcoming", "active", "suspended", "expired", "ended"})
+			return fault.Bad("/state", "must be one of upcoming, active, suspended, expired, ended")
 		}
 		f, err := r.filter(f)
 		if err != nil {

@@ -18,7 +18,7 @@ func (c *Control) Organizations(ctx context.Context, a identity.Actor, s organiz
 		search = f.optional("/search", search, longestName)
 		states := []organization.State{"", organization.Registered, organization.Verified, organization.Suspended, organization.Offboarded}
 		if !slices.Contains(states, s) {
-			f.bad("/state", "must be one of %v", states[1:])
+			f.bad("/state", "must be one of registered, verified, suspended, offboarded")
 		}
 		if err := f.err(); err != nil {
 			return err

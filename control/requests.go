@@ -300,7 +300,7 @@ func (c *Control) Requests(ctx context.Context, a identity.Actor, f grant.Filter
 	err := c.view(ctx, a, "Requests", func(r read) error {
 		states := []string{"", string(grant.Open), string(grant.Approved), string(grant.Refused), string(grant.Withdrawn)}
 		if !slices.Contains(states, f.State) {
-			return fault.Bad("/state", "must be one of %v", states[1:])
+			return fault.Bad("/state", "must be one of open, approved, refused, withdrawn")
 		}
 		f, err := r.filter(f)
 		if err != nil {

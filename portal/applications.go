@@ -173,6 +173,7 @@ func (*applicationPage) template() string { return "application" }
 type reachSummary struct {
 	Environment string
 	Operations  int // by its grants
+	Callable    int // those of them that a key can call
 	Open        int // open to anybody
 	Keys        int // live ones with which it can call
 }
@@ -245,6 +246,9 @@ func summarise(r control.Reach) []reachSummary {
 			continue
 		}
 		out[i].Operations++
+		if len(o.Credentials) > 0 {
+			out[i].Callable++
+		}
 		for _, k := range o.Credentials {
 			keys[o.Environment][k] = true
 		}

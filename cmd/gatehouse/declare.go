@@ -106,7 +106,7 @@ running revision goes on. A manifest that is already the newest revision makes n
 				p.line("%s: revision %d published (%s)", environment, out.Revision.Number, out.Revision.Digest)
 			})
 		}}
-	cmd.Flags().StringVar(&environment, "env", "", "the environment")
+	environmentFlag(cmd, &environment, "the environment")
 	cmd.Flags().StringVar(&note, "note", "", "what changes and why")
 	return cmd
 }
@@ -131,7 +131,7 @@ func (c *cli) revisions() *cobra.Command {
 				p.table([]string{"REVISION", "AT", "", "BY", "NOTE", "DIGEST"}, rows)
 			})
 		}}
-	cmd.Flags().StringVar(&environment, "env", "", "the environment")
+	environmentFlag(cmd, &environment, "the environment")
 	cmd.Flags().IntVar(&limit, "limit", limit, "at most so many; 0 lists all")
 	return cmd
 }

@@ -62,7 +62,7 @@ a last one who lost every other way. It stands in the audit.`,
 	return group("staff", "The platform's people: list, add, recover", "", add, recover,
 		listing(c, "list", "List the platform's people", "", path, nil, []string{"PERSON", "NAME", "E-MAIL", "ROLES", "STATE"},
 			func(p identity.Person, _ time.Time) []string {
-				return []string{string(p.ID), p.Name, p.Email, fmt.Sprint(p.Roles), string(p.State)}
+				return []string{string(p.ID), p.Name, p.Email, words(p.Roles), string(p.State)}
 			}))
 }
 

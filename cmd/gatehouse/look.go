@@ -23,7 +23,7 @@ func (c *cli) reach() *cobra.Command {
 	cmd := &cobra.Command{Use: "reach APPLICATION", Short: "What an application can call right now, and by which grant", Args: exactly("APPLICATION"),
 		Long: `What an application can call right now: computed from the view that the gateways enforce, by the look-ups that a
 request goes through. It is not read from what was once approved.`,
-		Example: "  gatehouse reach app_… --environment live",
+		Example: "  gatehouse reach app_… --env live",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var raw json.RawMessage
 			var r struct {
@@ -47,19 +47,22 @@ request goes through. It is not read from what was once approved.`,
 				}
 				rows := make([][]string, 0, len(r.Operations))
 				for _, o := range r.Operations {
-					by, until := string(o.Grant), when(o.Until)
-					if o.Grant == "" {
-						by = "open to anybody"
+					by, until, keys := string(o.Grant), when(o.Until), fmt.Sprint(len(o.Credentials))
+					switch {
+					case o.Grant == "":
+						by, keys = "open to anybody", "needs none"
+					case len(o.Credentials) == 0:
+						keys = "none: not callable"
 					}
 					if o.Closed != "" {
 						until = "closed: " + o.Closed
 					}
-					rows = append(rows, []string{o.Environment, o.Method, o.Path, by, strings.Join(o.Scopes, " "), fmt.Sprint(len(o.Credentials)), until})
+					rows = append(rows, []string{o.Environment, o.Method, o.Path, by, strings.Join(o.Scopes, " "), keys, until})
 				}
 				p.table([]string{"ENVIRONMENT", "METHOD", "PATH", "BY", "SCOPES", "KEYS", "UNTIL"}, rows)
 			})
 		}}
-	cmd.Flags().StringVar(&environment, "environment", "", "only there")
+	environmentFlag(cmd, &environment, "only there")
 	return cmd
 }
 

@@ -119,6 +119,13 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 found something (errors in a man
 	return root
 }
 
+// environmentFlag is --env, which every command that has it takes as --environment too.
+func environmentFlag(cmd *cobra.Command, value *string, help string) {
+	cmd.Flags().StringVar(value, "env", "", help)
+	cmd.Flags().StringVar(value, "environment", "", help)
+	_ = cmd.Flags().MarkHidden("environment") // it was defined in the line above
+}
+
 func (c *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "Print the version of this build", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {

@@ -52,7 +52,12 @@ func listing[T any](c *cli, use, short, example, path string, selectors []string
 	}}
 	cmd.Flags().IntVar(&limit, "limit", limit, "at most so many; 0 lists all")
 	for _, s := range selectors {
-		values[s] = cmd.Flags().String(s, "", "only of this "+s)
+		values[s] = new(string)
+		if s == "environment" {
+			environmentFlag(cmd, values[s], "only of this environment")
+			continue
+		}
+		cmd.Flags().StringVar(values[s], s, "", "only of this "+s)
 	}
 	return cmd
 }
@@ -157,7 +162,7 @@ func grantPairs(g grant.Grant, now time.Time) []string {
 func (c *cli) grants() *cobra.Command {
 	const path = "/api/grants"
 	return group("grant", "Grants: list, suspend, resume, end", "A grant is the right that an approved request results in. Only a new request makes it larger.",
-		listing(c, "list", "List grants", "  gatehouse grant list --environment live --state active", path, []string{"organization", "application", "environment", "state"},
+		listing(c, "list", "List grants", "  gatehouse grant list --env live --state active", path, []string{"organization", "application", "environment", "state"},
 			[]string{"GRANT", "APPLICATION", "ENVIRONMENT", "PRODUCT", "PLAN", "STANDS", "UNTIL"}, func(g grant.Grant, now time.Time) []string {
 				return []string{string(g.ID), string(g.Application), g.Environment, g.Product, g.Plan, g.Standing(now), when(g.Until)}
 			}),
@@ -195,7 +200,7 @@ func (c *cli) credentials() *cobra.Command {
 		Grants      []string `json:"grants,omitempty"`
 	}
 	issue := &cobra.Command{Use: "issue", Short: "Issue an API key; it is printed once and never again", Args: noArgs,
-		Example: `  gatehouse credential issue --application app_… --environment test --name "build server" --lifetime 30d`,
+		Example: `  gatehouse credential issue --application app_… --env test --name "build server" --lifetime 30d`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var out struct {
 				Credential credential.Credential `json:"credential"`
@@ -211,7 +216,7 @@ func (c *cli) credentials() *cobra.Command {
 		}}
 	f := issue.Flags()
 	f.StringVar(&n.Application, "application", "", "whose key it is")
-	f.StringVar(&n.Environment, "environment", "", "where it is valid")
+	environmentFlag(issue, &n.Environment, "where it is valid")
 	f.StringVar(&n.Name, "name", "", "to know it again")
 	f.StringVar(&n.Lifetime, "lifetime", "", "such as 30d or 12h; default: the longest that the plan allows")
 	f.StringSliceVar(&n.Grants, "grant", nil, "bind it to this grant; may be given several times")

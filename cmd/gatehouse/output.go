@@ -59,6 +59,15 @@ func (p *printer) table(head []string, rows [][]string) {
 	}
 }
 
+// words writes a list as people do.
+func words[T ~string](list []T) string {
+	out := make([]string, len(list))
+	for i, x := range list {
+		out[i] = string(x)
+	}
+	return strings.Join(out, ", ")
+}
+
 // pairs writes names and values below each other, leaving out empty values.
 func (p *printer) pairs(kv ...string) {
 	wide := 0

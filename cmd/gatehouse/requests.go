@@ -63,14 +63,14 @@ func (c *cli) createRequest(path string) *cobra.Command {
 		Duration    string   `json:"duration,omitempty"`
 	}
 	cmd := &cobra.Command{Use: "create", Short: "Ask for access", Args: noArgs,
-		Example: `  gatehouse request create --application app_… --environment test --product verification --plan standard \
+		Example: `  gatehouse request create --application app_… --env test --product verification --plan standard \
     --scope verifications:read --purpose "Try the integration out" --duration 30d`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask(cmd.Context(), c, http.MethodPost, path, n, requestPairs)
 		}}
 	f := cmd.Flags()
 	f.StringVar(&n.Application, "application", "", "which application")
-	f.StringVar(&n.Environment, "environment", "", "where")
+	environmentFlag(cmd, &n.Environment, "where")
 	f.StringVar(&n.Product, "product", "", "what")
 	f.StringVar(&n.Plan, "plan", "", "on which terms")
 	f.StringSliceVar(&n.Scopes, "scope", nil, "may be given several times; default: all of the product's")

@@ -143,7 +143,7 @@ func (c *cli) logout() *cobra.Command {
 }
 
 func machinePairs(m identity.MachineToken, now time.Time) []string {
-	roles := fmt.Sprint(m.Roles)
+	roles := words(m.Roles)
 	return []string{"machine token", string(m.ID), "name", m.Name, "of", string(m.Person), "roles", roles, "created", when(m.Created),
 		"expires", when(m.Expires) + " (" + span(m.Expires, now) + ")", "revoked", when(m.Revoked)}
 }
