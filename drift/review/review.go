@@ -15,6 +15,7 @@ import (
 	"gatehouse/drift/gatehouse"
 	"gatehouse/drift/gatewayapi"
 	"gatehouse/drift/kong"
+	"gatehouse/drift/krakend"
 	"gatehouse/drift/source"
 	"gatehouse/fault"
 )
@@ -34,6 +35,7 @@ func Gateways() []Gateway {
 		{"gatehouse", "Gatehouse: a manifest", gatehouse.Read},
 		{"gatewayapi", "Kubernetes Gateway API, whatever implements it", gatewayapi.Read},
 		{"kong", "Kong: decK files and kong.conf", kong.Read},
+		{"krakend", "KrakenD: rendered configurations", krakend.Read},
 	}
 }
 
@@ -157,6 +159,8 @@ func recognise(d *source.Node) string {
 		return "kong"
 	case d.Has("gatehouse"):
 		return "gatehouse"
+	case krakend.Is(d):
+		return "krakend"
 	case strings.HasPrefix(version, "gateway.envoyproxy.io/"):
 		return "envoygateway"
 	case strings.HasPrefix(version, "gateway.networking.k8s.io/"), strings.HasPrefix(version, "gateway.networking.x-k8s.io/"):

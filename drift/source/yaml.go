@@ -23,6 +23,11 @@ func (f *Folder) Documents(name string) []*Node {
 	if !ok {
 		return nil
 	}
+	return f.Parsed(name, b)
+}
+
+// Parsed is Documents for a file whose text was taken before.
+func (f *Folder) Parsed(name string, b []byte) []*Node {
 	docs, doubts, err := Parse(name, b)
 	if err != nil {
 		f.files.Read--
