@@ -104,6 +104,7 @@ func TestBodies(t *testing.T) { both(t, testBodies) }
 
 func testBodies(t *testing.T, codec gateway.Codec) {
 	h := start(t, setup{codec: codec, limits: gateway.Limits{Body: 1 << 20}})
+	h.patient()
 	key, _ := h.issue()
 	h.grant("read")
 	up := call{method: "POST", path: "/eid/v1/upload", key: key}
