@@ -88,6 +88,7 @@ var deeds = map[string]string{
 	"request.approve":       "approved the request", "request.approve-stage": "approved one stage", "request.create": "asked for access",
 	"request.refuse": "refused the request", "request.withdraw": "withdrew the request",
 	"revision.publish": "published the revision",
+	"store.restore":    "restored the database from a backup",
 	"session.end":      "ended the session", "session.end-all": "ended every session", "session.start": "signed in",
 }
 

@@ -90,9 +90,10 @@ the log in it was not rewritten. The keys in the data directory are not in it: k
 func (c *cli) restore() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{Use: "restore FILE", Short: "Put a backup in the place of the database; Gatehouse must not run", Args: exactly("FILE"),
-		Long: `Puts a backup in the place of the database of the data directory. Gatehouse must not run. The backup is checked first, and
-the database that is there is kept beside it, renamed. The epoch of every environment is raised, so that gateways take the
-whole feed anew: but what was revoked or ended after the backup was made is not in it. Revoke it again before you let partners in.`,
+		Long: `Puts a backup in the place of the database of the data directory. Gatehouse must not run. The backup is checked first.
+A database that is there is replaced only when the backup holds all that it holds; else nothing is done, and you move it away
+yourself. Everybody is signed out. The epoch of every environment is raised, so that gateways take the whole feed anew: but what
+was revoked or ended after the backup was made is not in it. Revoke it again before you let partners in.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			summary, err := sqldb.Inspect(cmd.Context(), args[0])
 			if err != nil {
@@ -115,7 +116,7 @@ whole feed anew: but what was revoked or ended after the backup was made is not 
 				p.line("What was revoked or ended after the backup was made must be revoked again: 'gatehouse audit list' on a newer copy tells what it was.")
 			})
 		}}
-	cmd.Flags().BoolVar(&yes, "yes", false, "replace the database that is there")
+	cmd.Flags().BoolVar(&yes, "yes", false, "replace the database that is there, when the backup holds all of it")
 	return cmd
 }
 

@@ -124,7 +124,7 @@ func mayReplace(ctx context.Context, backup, target string) error {
 		return err
 	}
 	defer bak.Close()
-	newer := errors.New("newer")
+	newer := errors.New("its audit log is longer or another one")
 	err = old.View(ctx, func(o store.Tx) error {
 		return bak.View(ctx, func(b store.Tx) error {
 			check := func(e audit.Entry) error {
