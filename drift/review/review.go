@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/drift"
+	"gatehouse/drift/aws"
 	"gatehouse/drift/azureapim"
 	"gatehouse/drift/envoygateway"
 	"gatehouse/drift/gatehouse"
@@ -30,6 +31,7 @@ type Gateway struct {
 // Gateways are all kinds that can be read, by name.
 func Gateways() []Gateway {
 	return []Gateway{
+		{"aws", "AWS API Gateway: OpenAPI documents with its extensions, SAM and CloudFormation templates", aws.Read},
 		{"azureapim", "Azure API Management: APIOps folders, ARM templates, policy documents", azureapim.Read},
 		{"envoygateway", "Envoy Gateway: Gateway API with its policies", envoygateway.Read},
 		{"gatehouse", "Gatehouse: a manifest", gatehouse.Read},
@@ -128,7 +130,7 @@ func Recognise(fsys fs.FS) string {
 			if b, ok := f.Text(name); ok && strings.Contains(string(b), "<policies") {
 				found["azureapim"] = true
 			}
-		case ".json", ".yaml", ".yml":
+		case ".json", ".yaml", ".yml", ".template":
 			if strings.HasSuffix(base, "Information.json") {
 				found["azureapim"] = true
 				continue
@@ -165,6 +167,9 @@ func recognise(d *source.Node) string {
 		return "envoygateway"
 	case strings.HasPrefix(version, "gateway.networking.k8s.io/"), strings.HasPrefix(version, "gateway.networking.x-k8s.io/"):
 		return "gatewayapi"
+	}
+	if aws.Is(d) {
+		return "aws"
 	}
 	for _, r := range d.Get("resources").Items() {
 		if strings.HasPrefix(strings.ToLower(r.Get("type").Str()), "microsoft.apimanagement/") {
