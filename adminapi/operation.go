@@ -199,6 +199,9 @@ func span(pointer, s string) (time.Duration, error) {
 	if err != nil {
 		return 0, fault.Bad(pointer, "%v", err)
 	}
+	if d == 0 { // control takes 0 for the longest: nobody who writes 0 wants that
+		return 0, fault.Bad(pointer, "must be more than nothing; leave it out for the longest that is allowed")
+	}
 	return time.Duration(d), nil
 }
 

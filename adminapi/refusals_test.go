@@ -103,6 +103,8 @@ func TestRefusals(t *testing.T) {
 		{name: "a small manifest by a member", as: "member", do: "POST /api/checks", body: `{"files":{}}`, status: 403, kind: "forbidden"},
 		{name: "no base64", as: "admin", do: "POST /api/checks", body: `{"files":{"gatehouse.yaml":"?"}}`, status: 422, kind: "invalid"},
 		{name: "no span", as: "member", do: "POST /api/requests", body: `{"application":"${app}","environment":"live","product":"starter","plan":"free","purpose":"p","duration":"a month"}`, status: 422, kind: "invalid", has: []string{`"pointer":"/duration"`}},
+		{name: "no time at all", as: "member", do: "POST /api/requests", body: `{"application":"${app}","environment":"live","product":"starter","plan":"free","purpose":"p","duration":"0s"}`, status: 422, kind: "invalid", has: []string{`"pointer":"/duration"`}},
+		{name: "a key for no time at all", as: "member", do: "POST /api/credentials", body: `{"application":"${app}","environment":"live","name":"k","lifetime":"0d"}`, status: 422, kind: "invalid", has: []string{`"pointer":"/lifetime"`}},
 		{name: "everything wrong", as: "member", do: "POST /api/requests", body: `{"application":"${app}","environment":"live","product":"verification","plan":"standard","purpose":"","scopes":["x"],"duration":"3650d"}`,
 			status: 422, kind: "invalid", has: []string{`"pointer":"/purpose"`, `"pointer":"/scopes/0"`, `"pointer":"/duration"`}},
 		{name: "a key without a grant", as: "member", do: "POST /api/credentials", body: `{"application":"${app}","environment":"live","name":"k"}`, status: 409, kind: "no-grant"},

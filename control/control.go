@@ -74,12 +74,11 @@ func New(o Options) *Control {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := newSource(o.Store, o.Now, o.Log)
-	return &Control{
+	c := &Control{
 		source:    s,
 		sequencer: newSequencer(o.Store, o.Keys, s, o.Now, o.Log),
 
 		Options: o,
-		sealer:  newSealer(o.Keys.Derive("letters")),
 		hasher:  newHasher(),
 		tries:   newTries(maxTries),
 		offers:  newOffers(),
@@ -87,6 +86,10 @@ func New(o Options) *Control {
 		posted:  make(chan struct{}, 1),
 		even:    evenly,
 	}
+	if o.Keys != nil { // without any, nothing can be written: to show the document of the API is enough
+		c.sealer = newSealer(o.Keys.Derive("letters"))
+	}
+	return c
 }
 
 // sweepEvery is how often what is over is removed: sessions, links and device codes are refused by their times anyway.
