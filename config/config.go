@@ -49,7 +49,7 @@ func Default() Config {
 		Data:       "data",
 		Control:    Listener{Listen: "127.0.0.1:8001"},
 		Gateway:    Listener{Listen: "127.0.0.1:8000"},
-		Codec:      "std",
+		Codec:      "http1",
 		Operations: Listener{Listen: "127.0.0.1:8003"},
 		SMTP:       SMTP{Port: 587, TLS: "starttls"},
 		Secrets:    map[string]secret.Value{},

@@ -37,7 +37,7 @@ type Options struct {
 	Now         func() time.Time // nil: time.Now
 	Log         *slog.Logger     // nil: nothing is logged
 	Limits      Limits           // zero fields take the defaults
-	Codec       Codec            // zero: Std
+	Codec       Codec            // zero: HTTP1
 }
 
 // Codec says who reads and writes HTTP/1.1.
@@ -81,7 +81,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	switch o.Codec {
 	case "":
-		o.Codec = Std
+		o.Codec = HTTP1
 	case HTTP1, Std:
 	default:
 		return nil, fault.New(fault.Internal, "there is no codec %q", o.Codec)
