@@ -35,8 +35,10 @@ fast: ## the tests of what changed, without the race detector
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@scripts/fuzz $(or $(FUZZTIME),30s)
 
-bench: ## the micro-benchmarks of the request path, the store and the feed
-	$(GO) test -run '^$$' -bench . -benchmem ./credential ./ratelimit ./policy/... ./snapshot ./gateway ./store/... ./feed ./audit
+bench: ## micro-benchmarks, and the gateway beside nginx in one run
+	@scripts/tools nginx wrk
+	$(GO) test -run '^$$' -bench . -benchmem ./credential ./ratelimit ./policy/... ./snapshot ./event ./manifest ./drift ./store/... ./control ./audit
+	PATH="$$PATH:/usr/sbin" $(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./http1 ./gateway
 
 screenshots: build ## the portal's pages as pictures, into screenshots/
 	$(GO) test -count=1 ./portal/browsertest
