@@ -12,8 +12,9 @@ help: ## this list
 
 build: ## the two binaries, static, into bin/
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/gatehouse ./cmd/gatehouse
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/eid ./examples/eid
+	@echo 'building $(BIN)/gatehouse and $(BIN)/eid; the first time it takes a minute' >&2
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/gatehouse ./cmd/gatehouse
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/eid ./examples/eid
 
 run: build ## everything on this machine, in development mode: portal on localhost:8001, gateway on localhost:8000
 	@exec $(BIN)/gatehouse serve --dev --example --manifest examples/eid/manifest

@@ -21,7 +21,7 @@ func (*problemsPage) template() string { return "problems" }
 
 func listProblems(v *visit) error {
 	p := &problemsPage{Problems: problemTypes()}
-	p.Title, p.Lead = "Problems explained", "Every refusal of the gateway and of the admin API carries a type that leads here."
+	p.Title, p.Lead = "Problems explained", "Every refusal of the gateway and of the admin API carries a type: the path of its explanation at this address."
 	return v.ok(p)
 }
 

@@ -44,6 +44,10 @@ func TestStory(t *testing.T) {
 	refused := decision.submit(decision.path, fill{"decision": "refuse"}).want(422).says("Say why")
 	approved := refused.submit(decision.path, fill{"decision": "approve", "scopes": "verifications:read\x00verifications:write", "reason": "evidence is not needed"}).want(200).says("approved", "evidence is not needed")
 	approved.says("Vera Approver")
+	late := decision.submit(decision.path, fill{"decision": "approve"}).want(409).says("already approved")
+	if len(late.all(".summary")) != 0 {
+		t.Error("who decides a second time is told to mend a form that is not there")
+	}
 
 	// The grant says who, what, where, why, from, until, and by whom.
 	grant := ines.get(requestPath).says("approved").follow("See the grant").want(200).
@@ -80,6 +84,9 @@ func TestStory(t *testing.T) {
 	revoke := keyPage.follow("Revoke").want(200)
 	revoke.submit(revoke.path, nil).want(422).says("Fill this in")
 	revoked := revoke.submit(revoke.path, fill{"reason": "the server was sold"}).want(200).says("revoked", "the server was sold", "in force on 1 of 1 gateways", "from the revocation to the last gateway")
+	revoked.says("Nothing: it is revoked.")
+	w.until(func() bool { return strings.Contains(ines.get(appPath).text("main"), "no key to call with") })
+	ines.get(appPath + "/reach").says("Nothing at the moment. With a key it would be:")
 	if revoked.path != keyPage.path {
 		t.Errorf("after the revocation the page is %s", revoked.path)
 	}
