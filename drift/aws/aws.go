@@ -17,7 +17,7 @@ const outside = "set on the stage, the domain or the account, which an OpenAPI d
 // Read reads all templates and OpenAPI documents of a folder as one account's gateway.
 func Read(fsys fs.FS, o drift.Options) (*drift.Environment, []drift.Problem) {
 	f := source.Open(fsys)
-	r := &reader{Folder: f, env: drift.NewEnvironment("aws", o), opt: o, bodies: map[string]*source.Node{}, used: map[string]bool{}, gaps: map[string]bool{}}
+	r := &reader{Folder: f, env: drift.NewEnvironment("aws", o), opt: o, bodies: map[string]*source.Node{}, used: map[string]bool{}, gaps: map[string]bool{}, at: map[*op]int{}}
 	var templates []*source.Node
 	for _, name := range f.Names() {
 		switch strings.ToLower(path.Ext(name)) {
@@ -92,6 +92,7 @@ type reader struct {
 	used   map[string]bool         // those that a template names
 	gaps   map[string]bool
 	apis   []*api
+	at     map[*op]int // where an operation stands in the environment
 }
 
 // kind is which of the three products an API is.
@@ -113,6 +114,7 @@ type api struct {
 	tpl     *template    // nil: a document alone
 	sam     bool
 	ops     []*op
+	index   map[[2]string]*op // by method and path
 	schemes map[string]*scheme
 	stages  []*stage
 	domains []*domain
@@ -156,14 +158,16 @@ func (a *api) label() string {
 	return a.body.Get("info", "title").Str()
 }
 
-func (a *api) find(method, path string) *op {
-	for _, o := range a.ops {
-		if o.method == method && o.path == path {
-			return o
-		}
+// put adds an operation.
+func (a *api) put(o *op) {
+	if a.index == nil {
+		a.index = map[[2]string]*op{}
 	}
-	return nil
+	a.ops = append(a.ops, o)
+	a.index[[2]string{o.method, o.path}] = o
 }
+
+func (a *api) find(method, path string) *op { return a.index[[2]string{method, path}] }
 
 // text is a value as text; cause says why it is not known.
 func (a *api) text(n *source.Node) (s, cause string) {
@@ -233,13 +237,12 @@ func (r *reader) add(a *api, o *op, base string, eff drift.Effective) {
 	k, m := drift.NewKey(o.method, kind, p)
 	label := a.label()
 	if eff.Class != "" {
-		for i := range r.env.Operations {
-			if e := &r.env.Operations[i]; e.Key == k && e.API == label {
-				e.Effective = append(e.Effective, eff)
-				return
-			}
+		if i, ok := r.at[o]; ok {
+			r.env.Operations[i].Effective = append(r.env.Operations[i].Effective, eff)
+			return
 		}
 	}
+	r.at[o] = len(r.env.Operations)
 	r.env.Operations = append(r.env.Operations, drift.Operation{Key: k, Match: m, Name: o.oas.Get("operationId").Str(), API: label, Origin: o.node.Origin(""), Effective: []drift.Effective{eff}})
 }
 

@@ -161,6 +161,9 @@ func (r *reader) changes(in *source.Node, p *drift.Policy) {
 		if target == "path" && name != "" {
 			return // only names the parameter
 		}
+		if t := v.Str(); drift.SecretName(name) && len(t) > 2 && t[0] == '\'' && t[len(t)-1] == '\'' {
+			r.env.Literals = append(r.env.Literals, drift.Literal{What: "value of " + drift.Mask(name), Origin: v.Origin("operation")})
+		}
 		list = append(list, drift.Transform{Phase: "request", Target: target, Op: op, Name: name, Value: drift.ValueOf(name, v.Str()), Origin: v.Origin("operation")})
 	})
 	slices.SortStableFunc(list, func(x, y drift.Transform) int { return strings.Compare(x.String(), y.String()) }) // a map: its order means nothing
@@ -202,21 +205,12 @@ func (r *reader) cors(a *api, o *op, p *drift.Policy) {
 		p.CORS.Enabled = drift.Unknown[bool]("the OPTIONS method is answered by the upstream", ask.node.Origin("operation"))
 		return
 	}
-	var q drift.Policy
-	if r.quiet(func() { r.auth(a, ask, &q) }); p.CORS.Enabled.Or(false) && len(q.Auth.Ways.Value.All()) > 0 {
+	if p.CORS.Enabled.Or(false) && slices.ContainsFunc(ask.sec.needs, func(n need) bool { sc := a.schemes[n.name]; return sc == nil || sc.kind != "" }) {
 		p.CORS.Enabled = drift.Is(false, ask.sec.origin)
 		if o.method != "options" {
 			r.Doubt(ask.sec.origin, "browsers show no proof when they ask by OPTIONS, so that CORS does not work on %s", o.path)
 		}
 	}
-}
-
-// quiet runs f for what it returns, not for what it reports: that has been or will be reported elsewhere.
-func (r *reader) quiet(f func()) {
-	kept := r.Folder
-	r.Folder = &source.Folder{}
-	f()
-	r.Folder = kept
 }
 
 // told reads CORS that is written as settings.

@@ -73,7 +73,7 @@ func (r *reader) paths(a *api) {
 			if n.Kind == source.Null {
 				o.oas = nil // SAM fills it in from an event
 			}
-			a.ops = append(a.ops, o)
+			a.put(o)
 		})
 	})
 }

@@ -142,7 +142,7 @@ func (t *template) functions(a *api) {
 		o := old
 		if o == nil {
 			o = &op{method: method, path: path}
-			a.ops = append(a.ops, o)
+			a.put(o)
 		}
 		o.node, o.target = ev, fn
 		if c := res.Get("Condition").Str(); c != "" {
@@ -233,7 +233,7 @@ func (a *api) preflights() {
 	}
 	for _, o := range slices.Clone(a.ops) {
 		if a.find("options", o.path) == nil {
-			a.ops = append(a.ops, &op{method: "options", path: o.path, made: true, node: cors, sec: security{origin: cors.Origin("api")}, cond: o.cond})
+			a.put(&op{method: "options", path: o.path, made: true, node: cors, sec: security{origin: cors.Origin("api")}, cond: o.cond})
 		}
 	}
 }
@@ -259,6 +259,6 @@ func (t *template) sockets(a *api, auth *source.Node) {
 				o.sec.needs = []need{{"$connect", drift.ByDefault([]string(nil)), auth.Origin("api")}}
 			}
 		}
-		a.ops = append(a.ops, o)
+		a.put(o)
 	})
 }

@@ -103,6 +103,12 @@ func (t *template) around(id string, n *source.Node, mine []*api) {
 				a.plans = append(a.plans, p)
 			}
 		}
+	case "AWS::ApiGateway::ApiKey":
+		if v := p.Get("Value"); v != nil {
+			if s, cause := t.text(v); cause == "" && s != "" {
+				t.r.env.Literals = append(t.r.env.Literals, drift.Literal{What: "api key", Origin: v.Origin("")})
+			}
+		}
 	case "AWS::WAFv2::WebACLAssociation", "AWS::WAFRegional::WebACLAssociation":
 		arn := p.Get("ResourceArn").Canonical()
 		for _, a := range mine {
@@ -170,7 +176,7 @@ func (t *template) method(a *api, n, p *source.Node) {
 		o.sec.needs = append(o.sec.needs, need{"api_key", drift.ByDefault([]string(nil)), p.Get("ApiKeyRequired").Origin("operation")})
 		a.schemes["api_key"] = &scheme{name: "api_key", kind: "key", node: p.Get("ApiKeyRequired")}
 	}
-	a.ops = append(a.ops, o)
+	a.put(o)
 }
 
 // where follows the resources of a path up to its root.
@@ -205,7 +211,7 @@ func (t *template) route(a *api, n, p *source.Node) {
 	if m, rest, ok := strings.Cut(key, " "); ok && a.kind == http {
 		o.method, o.path = strings.ToLower(m), rest
 	}
-	a.ops = append(a.ops, o)
+	a.put(o)
 }
 
 // own is the security that a method or route names by its type.
