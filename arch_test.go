@@ -54,12 +54,13 @@ var rooms = map[string]room{
 	"drift/kong":         {2, "drift drift/source", "a reader"},
 	"drift/azureapim":    {2, "drift drift/source", "a reader"},
 	"drift/krakend":      {2, "drift drift/source", "a reader"},
+	"drift/tyk":          {2, "drift drift/source", "a reader"},
 	"drift/k8s":          {2, "drift drift/source", "Kubernetes objects, for the readers that need them"},
 	"drift/gatewayapi":   {2, "drift drift/k8s drift/source", "a reader"},
 	"drift/gatehouse":    {2, "drift drift/source manifest", "a reader: our own manifest"},
 	"drift/envoygateway": {2, "drift drift/gatewayapi drift/k8s drift/source", "a reader: the Gateway API and its extensions"},
 
-	"drift/review": {3, "drift drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/kong drift/krakend drift/report drift/source fault", "knows all readers: reads folders, compares them"},
+	"drift/review": {3, "drift drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/kong drift/krakend drift/report drift/source drift/tyk fault", "knows all readers: reads folders, compares them"},
 
 	"store":           {3, "application audit credential env feed grant id identity mail organization session", "gathers the nouns' stores"},
 	"store/sqldb":     {3, "application audit credential env fault feed grant id identity mail organization secret session store", "SQL for all of them"},

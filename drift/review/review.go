@@ -18,6 +18,7 @@ import (
 	"gatehouse/drift/kong"
 	"gatehouse/drift/krakend"
 	"gatehouse/drift/source"
+	"gatehouse/drift/tyk"
 	"gatehouse/fault"
 )
 
@@ -38,6 +39,7 @@ func Gateways() []Gateway {
 		{"gatewayapi", "Kubernetes Gateway API, whatever implements it", gatewayapi.Read},
 		{"kong", "Kong: decK files and kong.conf", kong.Read},
 		{"krakend", "KrakenD: rendered configurations", krakend.Read},
+		{"tyk", "Tyk: API definitions, classic and OAS, and policies", tyk.Read},
 	}
 }
 
@@ -163,6 +165,8 @@ func recognise(d *source.Node) string {
 		return "gatehouse"
 	case krakend.Is(d):
 		return "krakend"
+	case tyk.Is(d), tyk.Is(d.Get("api_definition")):
+		return "tyk"
 	case strings.HasPrefix(version, "gateway.envoyproxy.io/"):
 		return "envoygateway"
 	case strings.HasPrefix(version, "gateway.networking.k8s.io/"), strings.HasPrefix(version, "gateway.networking.x-k8s.io/"):
