@@ -63,8 +63,11 @@ func TestWholeTwice(t *testing.T) {
 				t.Errorf("%q %v %v", one, ok, err)
 			}
 			two, ok, err := e.Whole()
-			if err := e.Respond(text(200, string(two))); !ok || err != nil {
+			if !ok || err != nil {
 				t.Error(ok, err)
+			}
+			if err := e.Respond(text(200, string(two))); err != nil {
+				t.Error(err)
 			}
 		}
 	})

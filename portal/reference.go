@@ -136,17 +136,24 @@ func (v *visit) ownFirst(p control.CatalogueProduct) []string {
 	if v.actor.Organization == "" {
 		return p.Environments
 	}
-	list, err := v.Control.Grants(v.r.Context(), v.actor, grant.Filter{Organization: v.actor.Organization, State: "active"}, control.Page{Limit: overviewSize})
-	if err != nil {
-		return p.Environments // the examples are a convenience: the page does without
-	}
+	held := v.held(p.Name)
 	holds := func(e string) int {
-		if slices.ContainsFunc(list.Items, func(g grant.Grant) bool { return g.Product == p.Name && g.Environment == e }) {
+		if slices.ContainsFunc(held, func(g grant.Grant) bool { return g.Environment == e }) {
 			return 0
 		}
 		return 1
 	}
 	return slices.SortedStableFunc(slices.Values(p.Environments), func(a, b string) int { return holds(a) - holds(b) })
+}
+
+// held are the grants for a product that the viewer's organization has now; none where they cannot be read: what is shown
+// of them is a convenience, and the page does without.
+func (v *visit) held(product string) []grant.Grant {
+	list, err := v.Control.Grants(v.r.Context(), v.actor, grant.Filter{Organization: v.actor.Organization, State: "active"}, control.Page{Limit: overviewSize})
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(list.Items, func(g grant.Grant) bool { return g.Product != product })
 }
 
 // gatewayOf is the first environment of those with a gateway's address, and that address.

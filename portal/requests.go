@@ -20,9 +20,10 @@ type accessPage struct {
 	frame
 	Form       form
 	Product    string
-	Title2     string // the product's
-	Unverified bool   // the organization cannot ask yet
-	NoApp      bool   // there is no application to ask for
+	Title2     string     // the product's
+	Unverified bool       // the organization cannot ask yet
+	NoApp      bool       // there is no application to ask for
+	Held       []grantRow // what its applications have already
 }
 
 func (*accessPage) template() string { return "access" }
@@ -128,7 +129,8 @@ func (v *visit) accessOf(product string) (*accessPage, form, control.CataloguePr
 		return nil, form{}, x, err
 	}
 	apps := slices.DeleteFunc(list.Items, func(a application.Application) bool { return a.State != application.Active })
-	p := &accessPage{Product: x.Name, Title2: cmp.Or(x.Title, x.Name), NoApp: len(apps) == 0, Unverified: v.org.State != organization.Verified}
+	p := &accessPage{Product: x.Name, Title2: cmp.Or(x.Title, x.Name), NoApp: len(apps) == 0, Unverified: v.org.State != organization.Verified,
+		Held: rows(v.held(x.Name), v.grantRow)}
 	p.Title = "Ask for access to " + p.Title2
 	p.Trail = []crumb{{"Catalogue", "/catalogue"}, {p.Title2, "/catalogue/" + url.PathEscape(x.Name)}}
 	return p, v.accessForm(x, apps), x, nil
