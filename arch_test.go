@@ -28,6 +28,7 @@ var rooms = map[string]room{
 	"ratelimit": {1, "", "the rule and its counter"},
 	"event":     {1, "", "what every exchange leaves"},
 	"config":    {1, "fault secret", "start-up configuration"},
+	"certs":     {1, "", "a TLS listener's certificates, read again when their files change"},
 	"manifest":  {1, "fault", "what is declared"},
 
 	"identity":     {2, "id secret", "people and machines of the control plane"},
@@ -83,7 +84,7 @@ var rooms = map[string]room{
 	"adminapi": {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot", "JSON"},
 	"portal":   {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot", "pages"},
 
-	"app":                {8, "adminapi audit config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb", "the only room that knows all"},
+	"app":                {8, "adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb", "the only room that knows all"},
 	"cmd/gatehouse":      {9, "drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store/sqldb application organization env", "flags, signals, exit codes"},
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},

@@ -112,12 +112,12 @@ func (o Serve) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	controlAt, err := listen(ctx, o.Config.Control, "the portal", "control", "h2", "http/1.1")
+	controlAt, err := listen(ctx, o.Log, o.Config.Control, "the portal", "control", "h2", "http/1.1")
 	if err != nil {
 		return err
 	}
 	defer controlAt.Close()
-	operationsAt, err := listen(ctx, o.Config.Operations, "the operations listener", "operations")
+	operationsAt, err := listen(ctx, o.Log, o.Config.Operations, "the operations listener", "operations")
 	if err != nil {
 		return err
 	}
@@ -246,7 +246,9 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 	s.start(below, "the control plane", s.control.Run)
 	for _, g := range s.gateways {
 		s.start(below, "the gateway of "+g.environment, g.Follow)
+		s.watch(below, "the gateway of "+g.environment, g.listener)
 	}
+	s.watch(below, "the portal", controlAt)
 	if err := s.publish(ctx, bundle); err != nil {
 		return err
 	}
@@ -266,7 +268,7 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 	if err != nil {
 		return err
 	}
-	if err := writeHost(s.Config.Data, address(config.Listener{Certificate: s.Config.Control.Certificate}, controlAt), s.control.HostToken()); err != nil {
+	if err := writeHost(s.Config.Data, address(config.Listener{Certificate: s.Config.Control.Certificate, Folder: s.Config.Control.Folder}, controlAt), s.control.HostToken()); err != nil {
 		return err
 	}
 	defer os.Remove(hostFile(s.Config.Data))
@@ -307,7 +309,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	if err != nil {
 		return err
 	}
-	l, err := listen(ctx, at, "the gateway of "+environment, "gateway", "http/1.1")
+	l, err := listen(ctx, s.Log, at, "the gateway of "+environment, "gateway", "http/1.1")
 	if err != nil {
 		return err
 	}

@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"syscall"
 
+	"gatehouse/certs"
 	"gatehouse/config"
 )
 
@@ -38,7 +40,7 @@ func nth(l config.Listener, n int) (config.Listener, error) {
 
 // listen opens a listener; over TLS it offers the protocols (RFC 7301 names). what is it for, and setting is what moves
 // it: both are for the error.
-func listen(ctx context.Context, l config.Listener, what, setting string, protocols ...string) (net.Listener, error) {
+func listen(ctx context.Context, log *slog.Logger, l config.Listener, what, setting string, protocols ...string) (net.Listener, error) {
 	var lc net.ListenConfig
 	n, err := lc.Listen(ctx, "tcp", l.Listen)
 	switch {
@@ -48,15 +50,35 @@ func listen(ctx context.Context, l config.Listener, what, setting string, protoc
 	case err != nil:
 		return nil, fmt.Errorf("%s cannot listen on %s: %w. Choose another address with --%s", what, l.Listen, errors.Unwrap(err), setting)
 	}
-	if l.Certificate == "" {
+	if !l.TLS() {
 		return n, nil
 	}
-	cert, err := tls.LoadX509KeyPair(l.Certificate, l.Key)
+	o := certs.Options{Folder: l.Folder, Clients: certs.Clients(l.Clients), Authorities: l.Authorities, Protocols: protocols, Log: log}
+	if o.Clients == "none" {
+		o.Clients = certs.None
+	}
+	if l.Certificate != "" {
+		o.Pairs = []certs.Pair{{Certificate: l.Certificate, Key: l.Key}}
+	}
+	store, err := certs.Open(o)
 	if err != nil {
 		n.Close()
-		return nil, fmt.Errorf("%s: the certificate %s cannot be used: %w", what, l.Certificate, err)
+		return nil, fmt.Errorf("%s cannot speak TLS: %w", what, err)
 	}
-	return tls.NewListener(n, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: protocols}), nil
+	return &secureListener{tls.NewListener(n, store.Config()), store}, nil
+}
+
+// secureListener is a listener of TLS with its certificates, which somebody has to watch.
+type secureListener struct {
+	net.Listener
+	certs *certs.Store
+}
+
+// watch keeps the certificates of a listener current, in a part of the process.
+func (s *serving) watch(ctx context.Context, what string, l net.Listener) {
+	if t, ok := l.(*secureListener); ok {
+		s.start(ctx, "the certificates of "+what, t.certs.Watch)
+	}
 }
 
 // address is what people call a listener.
@@ -65,7 +87,7 @@ func address(l config.Listener, n net.Listener) string {
 		return l.URL
 	}
 	scheme := "http"
-	if l.Certificate != "" {
+	if l.TLS() {
 		scheme = "https"
 	}
 	host, port, err := net.SplitHostPort(n.Addr().String())

@@ -31,7 +31,13 @@ type Listener struct {
 	URL         string // what to print and put into letters and documents; "" is made from Listen
 	Certificate string // PEM file; with Key: TLS
 	Key         string // PEM file
+	Folder      string // of further certificates, of which clients choose by name; "": none
+	Clients     string // "none", "request", "verify" or "require": what is asked of clients' certificates; "" is none
+	Authorities string // PEM file with those that sign clients' certificates
 }
+
+// TLS reports whether the listener speaks it.
+func (l Listener) TLS() bool { return l.Certificate != "" || l.Folder != "" }
 
 // SMTP is the server that letters are given to.
 type SMTP struct {

@@ -145,3 +145,20 @@ func FuzzLoad(f *testing.F) {
 		_, _ = config.Load(file, nil)
 	})
 }
+
+func TestClientCertificatesNeedWhatVerifiesThem(t *testing.T) {
+	for text, want := range map[string]string{
+		"gateway: {tls: {clients: verify}}":                                                                         "/gateway/tls/clients: needs a certificate",
+		"gateway: {tls: {certificate: a, key: b, clients: verify}}":                                                 "/gateway/tls/client-authorities: is missing",
+		"gateway: {tls: {certificate: a, key: b, clients: request, client-authorities: c}}":                         "/gateway/tls/clients: must be verify or require",
+		"gateway: {tls: {certificate: a, key: b, clients: always}}":                                                 "/gateway/tls/clients: must be none or request or verify or require",
+		"gateway: {tls: {folder: certs, clients: require, client-authorities: ca.pem}}":                             "",
+		"gateway: {tls: {certificate: a, key: b, clients: request}}":                                                "",
+		"gateway: {tls: {certificate: a, key: b, folder: more, clients: none}}\ncontrol: {tls: {folder: /etc/tls}}": "",
+	} {
+		_, err := config.Load(write(t, text), nil)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}

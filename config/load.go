@@ -188,6 +188,15 @@ func (c *Config) check() (wrong []fault.Field) {
 		if (l.Certificate == "") != (l.Key == "") {
 			wrong = append(wrong, fault.Field{Pointer: "/" + name + "/tls", Text: "certificate and key belong together: set both or neither"})
 		}
+		verified := l.Clients == "verify" || l.Clients == "require"
+		switch {
+		case l.Clients != "" && l.Clients != "none" && !l.TLS():
+			wrong = append(wrong, fault.Field{Pointer: "/" + name + "/tls/clients", Text: "needs a certificate of the listener's own: without one it does not speak TLS"})
+		case verified && l.Authorities == "":
+			wrong = append(wrong, fault.Field{Pointer: "/" + name + "/tls/client-authorities", Text: "is missing: clients' certificates are to be verified"})
+		case !verified && l.Authorities != "":
+			wrong = append(wrong, fault.Field{Pointer: "/" + name + "/tls/clients", Text: "must be verify or require where client-authorities is set"})
+		}
 	}
 	if c.SMTP.Host != "" && c.SMTP.From == "" {
 		wrong = append(wrong, fault.Field{Pointer: "/smtp/from", Text: "is missing: letters need a sender"})

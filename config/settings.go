@@ -55,7 +55,13 @@ func Settings() []Setting {
 			all = append(all,
 				Setting{l.name + ".url", "what others call it, such as https://portal.example", webAddress(func(c *Config) *string { return &l.of(c).URL })},
 				Setting{l.name + ".tls.certificate", "PEM file with the certificate and those between it and the root", text(func(c *Config) *string { return &l.of(c).Certificate })},
-				Setting{l.name + ".tls.key", "PEM file with the private key", text(func(c *Config) *string { return &l.of(c).Key })})
+				Setting{l.name + ".tls.key", "PEM file with the private key", text(func(c *Config) *string { return &l.of(c).Key })},
+				Setting{l.name + ".tls.folder", "folder of further certificates, which clients choose by name: NAME.crt or NAME.pem with NAME.key, NAME/tls.crt with NAME/tls.key", text(func(c *Config) *string { return &l.of(c).Folder })})
+		}
+		if l.name == "gateway" {
+			all = append(all,
+				Setting{"gateway.tls.clients", "clients' certificates: none is asked for, request takes any for policies to judge, verify takes none or one of the authorities', require takes only those (default none)", oneOf(func(c *Config) *string { return &c.Gateway.Clients }, "none", "request", "verify", "require")},
+				Setting{"gateway.tls.client-authorities", "PEM file with the authorities that sign clients' certificates", text(func(c *Config) *string { return &c.Gateway.Authorities })})
 		}
 	}
 	return all

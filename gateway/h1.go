@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 
 	"gatehouse/fault"
 	"gatehouse/http1"
@@ -31,11 +32,14 @@ func (g *Gateway) serveHTTP1(ctx context.Context, l net.Listener) error {
 		Underscores: true, // dropOwn drops them
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(l) }()
+	var running sync.WaitGroup
+	defer running.Wait()
+	go func() { ended <- g.accept(ctx, l, &running, s.ServeConn) }()
 	select {
 	case err := <-ended:
 		return errors.Join(err, s.Close())
 	case <-ctx.Done():
+		_ = l.Close()
 	}
 	bound, cancel := context.WithTimeout(work, most.Drain)
 	defer cancel()
@@ -88,7 +92,7 @@ func (h *h1Call) reset() { h.e, h.request, h.body = nil, wire.Message{}, h1Body{
 // fill makes the exchange's request from http1's. Its Views stay http1's. Its error is what is wrong with the message.
 func (h *h1Call) fill(x *policy.Exchange, most Limits) error {
 	m, q := &h.e.Request, &x.Request
-	x.Protocol, x.Peer = h.e.Protocol(), h.e.Peer
+	x.Protocol, x.Peer, x.TLS = h.e.Protocol(), h.e.Peer, secured(h.e.Conn())
 	fields := append(q.Fields[:0], m.Fields...)
 	q.Head, q.Body, q.Length = m.Head, m.Body, m.Length
 	q.Fields = fields

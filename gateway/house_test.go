@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 
 func kinds() []policy.Kind {
 	return []policy.Kind{anonymous.Kind(), apikey.Kind(), granted.Kind(), granted.WithoutKind(), limit.Kind(), cors.Kind(),
-		headers.Kind(), requestsize.Kind(), broken()}
+		headers.Kind(), requestsize.Kind(), broken(), proof()}
 }
 
 // A clock that tests move.

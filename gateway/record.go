@@ -74,6 +74,8 @@ type meters struct {
 	running   prometheus.Gauge
 	applyLag  prometheus.Histogram
 	lastSeq   prometheus.Gauge
+
+	handshakes prometheus.Counter
 }
 
 // buckets are upper bounds in seconds: finer than usual below 5 ms, where a gateway's own cost is.
@@ -94,11 +96,14 @@ func newMeters(g *Gateway) *meters {
 		applyLag: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gatehouse_feed_apply_seconds", Buckets: buckets,
 			Help: "Time from a change's commit to its being in force here, for changes of the last hour."}),
 		lastSeq: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_feed_seq", Help: "Number of the last entry of the feed that is in force."}),
+
+		handshakes: prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_handshakes_failed_total",
+			Help: "Connections whose TLS handshake failed or took too long."}),
 	}
 	gauge := func(name, help string, labels prometheus.Labels, value func() float64) {
 		in.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 	}
-	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq)
+	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq, m.handshakes)
 	gauge("gatehouse_feed_trouble", "1 while the feed stands still.", nil, func() float64 { return truth(g.follower.Trouble() != nil) })
 	gauge("gatehouse_ready", "1 when requests are served.", nil, func() float64 { return truth(g.Ready() == nil) })
 	const revision = "Revision of the manifest that is served, and the newest that arrived."

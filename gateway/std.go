@@ -38,7 +38,7 @@ func (g *Gateway) serveStd(ctx context.Context, l net.Listener) error {
 
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { // earlyConn hides from net/http what is under it
 			if early, ok := c.(*earlyConn); ok {
-				_, secure := early.Conn.(*tls.Conn)
+				secure, _ := early.Conn.(*tls.Conn)
 				return context.WithValue(ctx, overTLS{}, secure)
 			}
 			return ctx
@@ -66,7 +66,7 @@ func (g *Gateway) serveStd(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-// overTLS is the key of whether a connection is one of TLS.
+// overTLS is the key of a connection of TLS.
 type overTLS struct{}
 
 type stdFront struct {
@@ -102,8 +102,8 @@ func (s *stdSender) fill(x *policy.Exchange, r *http.Request, most Limits) error
 	x.Peer, _ = netip.ParseAddrPort(r.RemoteAddr)
 	q := &x.Request
 	q.Method, q.Scheme, q.Authority = keep(x, r.Method), "http", keep(x, strings.ToLower(r.Host))
-	if secure, _ := r.Context().Value(overTLS{}).(bool); secure {
-		q.Scheme = "https"
+	if secure, _ := r.Context().Value(overTLS{}).(*tls.Conn); secure != nil {
+		q.Scheme, x.TLS = "https", proven(secure)
 	}
 	size := len(r.RequestURI) + len(r.Host)
 	for name, values := range r.Header {

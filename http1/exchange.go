@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -71,6 +72,9 @@ func (e *Exchange) Abort() {
 		e.state = answering
 	}
 }
+
+// Conn is the client's connection. Nobody but the Server reads or writes it.
+func (e *Exchange) Conn() net.Conn { return e.c.nc }
 
 // Protocol is the version that the client speaks.
 func (e *Exchange) Protocol() string {

@@ -75,7 +75,7 @@ func (s *Server) Serve(l net.Listener) error {
 		nc, err := l.Accept()
 		if err == nil {
 			pause = 0
-			s.start(nc)
+			go s.ServeConn(nc)
 			continue
 		}
 		if s.draining.Load() {
@@ -89,8 +89,9 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
-// start serves a connection on a goroutine of its own, which Shutdown waits for.
-func (s *Server) start(nc net.Conn) {
+// ServeConn serves one connection and returns when it is over. Shutdown waits for it; afterwards it is closed at once.
+func (s *Server) ServeConn(nc net.Conn) {
+	s.prepare()
 	c := newConn(s, nc)
 	s.mu.Lock()
 	if s.draining.Load() {
@@ -101,15 +102,12 @@ func (s *Server) start(nc net.Conn) {
 	s.conns[c] = struct{}{}
 	s.running.Add(1)
 	s.mu.Unlock()
-	many := s.open.Add(1) > int64(s.limits.Conns)
-	go func() {
-		defer s.running.Done()
-		if many {
-			c.busy()
-		} else {
-			c.serve()
-		}
-	}()
+	defer s.running.Done()
+	if s.open.Add(1) > int64(s.limits.Conns) {
+		c.busy()
+	} else {
+		c.serve()
+	}
 }
 
 // Open is how many connections there are.

@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"gatehouse/policy"
+)
+
+// accept takes connections of the listener until it is closed, and has each served on a goroutine of its own, which running
+// counts. Over TLS the handshake is made first. Connections that still make theirs when ctx ends are closed.
+func (g *Gateway) accept(ctx context.Context, l net.Listener, running *sync.WaitGroup, serve func(net.Conn)) error {
+	pause := time.Duration(0)
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			running.Go(func() { g.greet(ctx, nc, serve) })
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default:
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second) // out of descriptors: wait for some to come back
+			time.Sleep(pause)
+		}
+	}
+}
+
+// greet makes the handshake of a connection of TLS and has it served.
+func (g *Gateway) greet(ctx context.Context, nc net.Conn, serve func(net.Conn)) {
+	t, ok := nc.(*tls.Conn)
+	if !ok {
+		serve(nc)
+		return
+	}
+	bound, cancel := context.WithTimeout(ctx, g.o.Limits.HeadTime)
+	err := t.HandshakeContext(bound)
+	cancel()
+	if err != nil {
+		g.meters.handshakes.Inc()
+		g.o.Log.Debug("handshake", "environment", g.o.Environment, "peer", nc.RemoteAddr().String(), "error", err)
+		_ = nc.Close()
+		return
+	}
+	serve(&secureConn{t, proven(t)})
+}
+
+// secureConn is a connection of TLS whose handshake is made.
+type secureConn struct {
+	*tls.Conn
+	proven *policy.TLS
+}
+
+// secured is what the connection has proven; nil when it is not one of TLS.
+func secured(nc net.Conn) *policy.TLS {
+	if s, ok := nc.(*secureConn); ok {
+		return s.proven
+	}
+	return nil
+}
+
+// proven is what a connection whose handshake is made has proven.
+func proven(t *tls.Conn) *policy.TLS {
+	s := t.ConnectionState()
+	p := &policy.TLS{Version: s.Version, Suite: s.CipherSuite, ServerName: s.ServerName}
+	if len(s.PeerCertificates) > 0 {
+		p.Certificate = s.PeerCertificates[0]
+		p.Thumbprint = sha256.Sum256(p.Certificate.Raw)
+	}
+	if len(s.VerifiedChains) > 0 {
+		p.Chain = s.VerifiedChains[0]
+	}
+	return p
+}
