@@ -5,7 +5,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build run demo test check fast fuzz bench screenshots tools clean docs
+.PHONY: help build run demo test check fast fuzz bench microbench screenshots tools clean docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -36,7 +36,12 @@ fast: ## the tests of what changed, without the race detector
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@scripts/fuzz $(or $(FUZZTIME),30s)
 
-bench: ## micro-benchmarks, and the gateway beside nginx in one run
+bench: build ## Gatehouse, nginx, HAProxy and Caddy in one run (SHORT=1: the two main cases, under three minutes; ONLY=main,tls)
+	@scripts/tools nginx haproxy wrk strace >&2
+	@[ -n "$(SHORT)" ] || scripts/tools caddy >&2 || echo 'Caddy cannot be had here; the run goes on without it' >&2
+	@PATH="$$PATH:/usr/sbin" $(GO) run ./bench -gatehouse $(BIN)/gatehouse $(if $(SHORT),-short,$(if $(ONLY),-only $(ONLY),-page docs/performance.md))
+
+microbench: ## Go's own benchmarks, and http1 and its peers in process
 	@scripts/tools nginx wrk
 	$(GO) test -run '^$$' -bench . -benchmem ./credential ./ratelimit ./policy/... ./snapshot ./event ./manifest ./drift ./store/... ./control ./audit
 	PATH="$$PATH:/usr/sbin" $(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./http1 ./gateway

@@ -88,6 +88,7 @@ var rooms = map[string]room{
 	"cmd/gatehouse":      {9, "drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store/sqldb application organization env", "flags, signals, exit codes"},
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},
+	"bench":              {9, "credential feed id store store/sqldb", "drives real processes beside their peers; it writes feeds with a million keys"},
 	"examples/demo":      {9, "", "a visitor: it knows the public HTTP only"},
 }
 

@@ -1,0 +1,92 @@
+// Command bench runs Gatehouse, nginx, HAProxy and Caddy in turn in one run, and prints what a request costs each of them.
+//
+// Gatehouse is its real binary with a manifest, a partner, a grant and keys. All targets have the same upstream, the same
+// load and the same cores, and are asked in rounds of all: what one machine does at one time is compared. Each result is a
+// line of JSON on standard output; the table and everything else goes to standard error.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options is what a run is told.
+type options struct {
+	gatehouse string
+	short     bool
+	only      []string // names of groups; nil: all
+	rounds    int
+	spell     time.Duration // of one round of one target
+	page      string        // where the table is written; "": nowhere
+}
+
+func main() {
+	var o options
+	var only string
+	flag.StringVar(&o.gatehouse, "gatehouse", "bin/gatehouse", "the binary")
+	flag.BoolVar(&o.short, "short", false, "the two main cases, in under three minutes")
+	flag.StringVar(&only, "only", "", "groups of cases, with commas between them; empty: all")
+	flag.IntVar(&o.rounds, "rounds", 7, "rounds of every target; their median counts")
+	flag.DurationVar(&o.spell, "spell", 2*time.Second, "how long one target is asked in one round")
+	flag.StringVar(&o.page, "page", "", "the page whose table is replaced by this run's")
+	flag.Parse()
+	if only != "" {
+		o.only = strings.Split(only, ",")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o, os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures the groups of cases one after the other. What it started has ended when it returns, and what it wrote is
+// gone, the page apart.
+func run(ctx context.Context, o options, out, log io.Writer) (err error) {
+	began := time.Now()
+	dir, err := os.MkdirTemp("", "gatehouse-bench-")
+	if err != nil {
+		return err
+	}
+	l := &lab{options: o, dir: dir, log: log}
+	defer func() { err = errors.Join(err, l.close(), os.RemoveAll(dir)) }()
+	if err := l.begin(ctx); err != nil {
+		return err
+	}
+	var all []result
+	for _, g := range groups() {
+		if !l.wanted(g) {
+			continue
+		}
+		fmt.Fprintf(log, "\n== %s: %s\n", g.name, g.what)
+		rs, err := l.measure(ctx, g)
+		if err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
+		}
+		for _, r := range rs {
+			if err := r.print(out); err != nil {
+				return err
+			}
+		}
+		table(log, rs)
+		all = append(all, rs...)
+	}
+	for _, m := range l.missing {
+		fmt.Fprintln(log, m)
+	}
+	fmt.Fprintf(log, "\nmeasured in %s on %s\n", time.Since(began).Round(time.Second), machine())
+	if o.page == "" {
+		return nil
+	}
+	return writePage(o.page, all, l.missing, time.Now())
+}
