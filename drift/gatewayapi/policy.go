@@ -47,24 +47,11 @@ func (m *Model) Describe(env *drift.Environment) {
 				ns, name := or(ref.Get("namespace").Str(), g.Namespace), ref.Get("name").Str()
 				id := ns + "/" + name
 				x.Certs = append(x.Certs, id)
-				env.Certificates = append(env.Certificates, m.certificate(id, ns, name, ref))
+				env.Certificates = append(env.Certificates, k8s.Certificate(m.Objects, id, ref.Origin("")))
 			}
 			env.Exposures = append(env.Exposures, x)
 		}
 	}
-}
-
-func (m *Model) certificate(id, ns, name string, ref *source.Node) drift.Certificate {
-	o := ref.Origin("")
-	if s := k8s.Find(m.Objects, "Secret", ns, name); s != nil {
-		if c, ok := drift.CertificateOf(id, "server", Decoded(s, "tls.crt"), o); ok {
-			c.Kind = "k8s_secret"
-			return c
-		}
-	}
-	c := drift.Certificate{Ref: id, Kind: "k8s_secret", Use: "server", Origin: o}
-	c.Ends.Cause, c.KeyAlg.Cause = "the secret is not among the files", "the secret is not among the files"
-	return c
 }
 
 // Policy is what the core objects say about an attachment. later is the cause of what they leave to others.

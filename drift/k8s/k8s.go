@@ -2,6 +2,7 @@
 package k8s
 
 import (
+	"encoding/base64"
 	"path"
 	"sort"
 	"strings"
@@ -35,6 +36,11 @@ func (o *Object) Origin() drift.Origin { return o.Node.Origin(o.Label()) }
 
 // Load reads the objects of all YAML and JSON files of a folder, in the order of the files.
 func Load(f *source.Folder) []*Object {
+	return LoadWith(f, func(*source.Node) bool { return false })
+}
+
+// LoadWith is Load that offers the documents without an object to other, which says whether it takes them.
+func LoadWith(f *source.Folder, other func(*source.Node) bool) []*Object {
 	var out []*Object
 	for _, name := range f.Names() {
 		switch strings.ToLower(path.Ext(name)) {
@@ -43,11 +49,13 @@ func Load(f *source.Folder) []*Object {
 			f.Skip()
 			continue
 		}
-		before := len(out)
+		taken := false
 		for _, doc := range f.Documents(name) {
-			out = append(out, within(doc, 0)...)
+			found := within(doc, 0)
+			out = append(out, found...)
+			taken = taken || len(found) > 0 || other(doc)
 		}
-		if len(out) == before {
+		if !taken {
 			f.Skip()
 		}
 	}
@@ -148,4 +156,34 @@ func Selects(selector, labels *source.Node) bool {
 		}
 	}
 	return ok
+}
+
+// Decoded is an entry of a secret or config map: its stringData, its data, or its data decoded.
+func Decoded(o *Object, key string) string {
+	if s := o.Node.Get("stringData", key).Str(); s != "" {
+		return s
+	}
+	s := o.Node.Get("data", key).Str()
+	if o.Kind != "Secret" {
+		return s
+	}
+	b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(s), ""))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// Certificate is the entry of the inventory for a secret "namespace/name" that a gateway presents.
+func Certificate(list []*Object, ref string, o drift.Origin) drift.Certificate {
+	ns, name, _ := strings.Cut(ref, "/")
+	if s := Find(list, "Secret", ns, name); s != nil {
+		if c, ok := drift.CertificateOf(ref, "server", Decoded(s, "tls.crt"), o); ok {
+			c.Kind = "k8s_secret"
+			return c
+		}
+	}
+	c := drift.Certificate{Ref: ref, Kind: "k8s_secret", Use: "server", Origin: o}
+	c.Ends.Cause, c.KeyAlg.Cause = "the secret is not among the files", "the secret is not among the files"
+	return c
 }

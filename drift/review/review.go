@@ -15,6 +15,7 @@ import (
 	"gatehouse/drift/envoygateway"
 	"gatehouse/drift/gatehouse"
 	"gatehouse/drift/gatewayapi"
+	"gatehouse/drift/ingressnginx"
 	"gatehouse/drift/kong"
 	"gatehouse/drift/krakend"
 	"gatehouse/drift/source"
@@ -37,6 +38,7 @@ func Gateways() []Gateway {
 		{"envoygateway", "Envoy Gateway: Gateway API with its policies", envoygateway.Read},
 		{"gatehouse", "Gatehouse: a manifest", gatehouse.Read},
 		{"gatewayapi", "Kubernetes Gateway API, whatever implements it", gatewayapi.Read},
+		{"ingressnginx", "ingress-nginx: Ingress objects with annotations, the controller's ConfigMap or values of its chart", ingressnginx.Read},
 		{"kong", "Kong: decK files and kong.conf", kong.Read},
 		{"krakend", "KrakenD: rendered configurations", krakend.Read},
 		{"tyk", "Tyk: API definitions, classic and OAS, and policies", tyk.Read},
@@ -167,6 +169,8 @@ func recognise(d *source.Node) string {
 		return "krakend"
 	case tyk.Is(d), tyk.Is(d.Get("api_definition")):
 		return "tyk"
+	case d.Get("kind").Str() == "Ingress" && ingressnginx.Is(d), d.Get("kind").Str() == "IngressClass" && d.Get("spec", "controller").Str() == ingressnginx.Controller:
+		return "ingressnginx"
 	case strings.HasPrefix(version, "gateway.envoyproxy.io/"):
 		return "envoygateway"
 	case strings.HasPrefix(version, "gateway.networking.k8s.io/"), strings.HasPrefix(version, "gateway.networking.x-k8s.io/"):
