@@ -65,6 +65,7 @@ var rooms = map[string]room{
 	"drift/review": {3, "drift drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/ingressnginx drift/kong drift/krakend drift/report drift/source drift/tyk fault", "knows all readers: reads folders, compares them"},
 
 	"store":           {3, "application audit credential env feed grant id identity mail organization session", "gathers the nouns' stores"},
+	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},
 	"store/sqldb":     {3, "application audit credential env fault feed grant id identity mail organization secret session store", "SQL for all of them"},
 	"store/storetest": {3, "application audit credential env fault feed grant id identity mail organization secret session store", "a test for each promise"},
 

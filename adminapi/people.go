@@ -179,7 +179,7 @@ func (a *api) staff() {
 	type newStaff struct {
 		Email string          `json:"email" doc:"Where the sign-in link is sent" example:"asta@platform.example"`
 		Name  string          `json:"name" doc:"What they are called" example:"Asta Approver"`
-		Roles []identity.Role `json:"roles" nullable:"false" doc:"What they may do: admin, approver, operator, auditor" example:"approver"`
+		Roles []identity.Role `json:"roles" nullable:"false" doc:"What they may do: admin, approver, api-owner, operator, auditor. Those that decide and operate may be bound to a place, as in approver@api:payments or operator@org:org_…" example:"approver"`
 	}
 	add(a, operation{id: "addStaff", method: http.MethodPost, path: "/api/staff", tag: tagStaff, status: http.StatusCreated,
 		summary: "Add a person of the platform", doc: "Sends them a one-time sign-in link. For an admin.",

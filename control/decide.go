@@ -58,8 +58,12 @@ func (c *Control) Facts(ctx context.Context, a identity.Actor, request id.ID) (F
 		if f.History, err = r.history(f.Request); err != nil {
 			return err
 		}
-		if f.MayDecide = allow(a, "Decide"); f.MayDecide == nil {
-			f.MayDecide = f.Request.MayDecide(a.Person, stageRoles(a))
+		at, err := c.place(r, f.Request.Environment, f.Request.Product, f.Request.Organization)
+		if err != nil {
+			return err
+		}
+		if f.MayDecide = r.within("Decide", at); f.MayDecide == nil {
+			f.MayDecide = f.Request.MayDecide(a.Person, stageRoles(a.At(at)))
 		}
 		_, f.LatestEnd = f.Request.Allowed(r.now)
 		of, err := c.newest(ctx, r.tx, f.Request.Environment)
@@ -132,7 +136,15 @@ func (c *Control) Decide(ctx context.Context, a identity.Actor, i id.ID, version
 		if err := seen(version, old.Version); err != nil {
 			return err
 		}
-		if err := old.MayDecide(a.Person, stageRoles(a)); err != nil {
+		at, err := c.place(w.read, old.Environment, old.Product, old.Organization)
+		if err != nil {
+			return err
+		}
+		if err := w.within("Decide", at); err != nil {
+			return err
+		}
+		roles := stageRoles(a.At(at))
+		if err := old.MayDecide(a.Person, roles); err != nil {
 			return err
 		}
 		answer := grant.Decision{By: a.Person, Approve: d.Approve, Scopes: d.Scopes, Until: d.Until.UTC().Truncate(time.Microsecond), Reason: d.Reason}
@@ -144,7 +156,7 @@ func (c *Control) Decide(ctx context.Context, a identity.Actor, i id.ID, version
 			return err
 		}
 		if !d.Approve {
-			if r, _, err = old.Decide(answer, stageRoles(a), w.now); err != nil {
+			if r, _, err = old.Decide(answer, roles, w.now); err != nil {
 				return err
 			}
 			if r, err = w.putRequest("request.refuse", d.Reason, old, r); err != nil {
@@ -152,7 +164,7 @@ func (c *Control) Decide(ctx context.Context, a identity.Actor, i id.ID, version
 			}
 			return c.tellDecision(w, r, app)
 		}
-		r, err = c.approve(w, old, answer, stageRoles(a))
+		r, err = c.approve(w, old, answer, roles)
 		return err
 	})
 	return r, err
@@ -197,10 +209,10 @@ func notOffered(r grant.Request) error {
 	return fault.Of(fault.Conflict, "not-offered", "the environment %s no longer offers the product %s on the plan %s: refuse the request", r.Environment, r.Product, r.Plan)
 }
 
-// stageRoles is the roles with which the actor may take stages: an admin every one.
+// stageRoles is the roles with which the actor, as it stands at the request's place, may take stages: an admin every one.
 func stageRoles(a identity.Actor) []string {
 	var out []string
-	for _, want := range []identity.Role{identity.Admin, identity.Approver, identity.Operator} {
+	for _, want := range []identity.Role{identity.Admin, identity.Approver, identity.APIOwner, identity.Operator} {
 		if covers(a.Roles, want) {
 			out = append(out, string(want))
 		}

@@ -57,3 +57,6 @@ func (c *Control) ForgetEntry(ctx context.Context) error {
 		return err
 	})
 }
+
+// Bounded is the methods for which a role bound to a place counts.
+func Bounded() []string { return slices.Sorted(maps.Keys(bounded)) }

@@ -59,7 +59,7 @@ func (c *Control) Grants(ctx context.Context, a identity.Actor, f grant.Filter, 
 	return out, err
 }
 
-// SuspendGrant stops a grant. Operator, approver or admin.
+// SuspendGrant stops a grant. Operator, approver, owner of its APIs or admin.
 func (c *Control) SuspendGrant(ctx context.Context, a identity.Actor, i id.ID, version int64, reason string) (grant.Grant, error) {
 	return c.turnGrant(ctx, a, "SuspendGrant", "grant.suspend", i, version, reason, func(_ *write, g grant.Grant, reason string, now time.Time) (grant.Grant, error) {
 		return g.Suspend(reason, now)
@@ -95,6 +95,13 @@ func (c *Control) turnGrant(ctx context.Context, a identity.Actor, method, actio
 	err := c.update(ctx, a, method, func(w *write) error {
 		old, err := w.grant(i)
 		if err != nil {
+			return err
+		}
+		at, err := c.place(w.read, old.Environment, old.Product, old.Organization)
+		if err != nil {
+			return err
+		}
+		if err := w.within(method, at); err != nil {
 			return err
 		}
 		if err := seen(version, old.Version); err != nil {

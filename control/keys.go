@@ -197,6 +197,9 @@ func (c *Control) RevokeCredential(ctx context.Context, a identity.Actor, i id.I
 		if err != nil {
 			return err
 		}
+		if err := w.within("RevokeCredential", identity.Place{Organization: old.Organization}); err != nil {
+			return err
+		}
 		if err := seen(version, old.Version); err != nil {
 			return err
 		}

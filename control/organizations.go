@@ -87,6 +87,9 @@ func (c *Control) turnOrganization(ctx context.Context, a identity.Actor, method
 		if err != nil {
 			return err
 		}
+		if err := w.within(method, identity.Place{Organization: i}); err != nil {
+			return err
+		}
 		if err := seen(version, old.Version); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ const (
 	viewer                    //
 	admin                     // staff with that role, and so on
 	approver                  //
+	apiOwner                  //
 	operator                  //
 	auditor                   //
 	host                      // the data directory's owner
@@ -28,7 +29,8 @@ const (
 const (
 	builders = owner | developer
 	members  = owner | developer | viewer
-	staff    = admin | approver | operator | auditor
+	staff    = admin | approver | apiOwner | operator | auditor
+	holders  = admin | approver | apiOwner | operator
 	keepers  = operator | admin
 	readers  = members | staff | host
 )
@@ -91,12 +93,12 @@ var rights = map[string]who{
 	"Request":         readers,
 	"Requests":        readers,
 	"Facts":           staff | host,
-	"Decide":          approver | operator | admin, // and the role that the stage asks for
+	"Decide":          holders, // and the role that the stage asks for
 	"Grant":           readers,
 	"Grants":          readers,
-	"SuspendGrant":    operator | approver | admin,
-	"ResumeGrant":     operator | approver | admin,
-	"EndGrant":        operator | approver | admin | builders,
+	"SuspendGrant":    holders,
+	"ResumeGrant":     holders,
+	"EndGrant":        holders | builders,
 
 	// Credentials.
 	"IssueKey":         builders, // nobody of the platform ever sees a partner's key
@@ -125,10 +127,11 @@ var rights = map[string]who{
 
 var byRole = map[identity.Role]who{
 	identity.Owner: owner, identity.Developer: developer, identity.Viewer: viewer,
-	identity.Admin: admin, identity.Approver: approver, identity.Operator: operator, identity.Auditor: auditor,
+	identity.Admin: admin, identity.Approver: approver, identity.APIOwner: apiOwner, identity.Operator: operator, identity.Auditor: auditor,
 }
 
-// callers says which callers the actor is. A role of the wrong side counts for nothing.
+// callers says which callers the actor is. A role of the wrong side counts for nothing, and so does one that is bound to a
+// place: ask at the place, by Actor.At.
 func callers(a identity.Actor) who {
 	var side who
 	switch a.Class {
@@ -164,19 +167,19 @@ func allow(a identity.Actor, method string) error {
 		return fault.New(fault.Unauthenticated, "sign in first")
 	case want&inPerson != 0 && a.Class == identity.Machine:
 		return fault.Of(fault.Forbidden, "in-person", "a machine token cannot do this: sign in yourself")
-	case callers(a)&want == 0:
+	case callers(a)&want == 0 && callers(somewhere(a, method))&want == 0:
 		return fault.New(fault.Forbidden, "your role does not allow this")
 	}
 	return nil
 }
 
 // covers reports whether somebody with the roles may act with the wanted one: an admin with every role of staff, an owner
-// with every role of members, a developer as a viewer.
+// with every role of members, a developer as a viewer, and whoever has a role everywhere with the same role at a place.
 func covers(have []identity.Role, want identity.Role) bool {
 	for _, h := range have {
 		switch {
-		case h == want,
-			h == identity.Admin && byRole[want]&staff != 0,
+		case h == want, h == want.Bare(),
+			h == identity.Admin && byRole[want.Bare()]&staff != 0,
 			h == identity.Owner && byRole[want]&members != 0,
 			h == identity.Developer && want == identity.Viewer:
 			return true

@@ -148,7 +148,7 @@ func everybody() (names []string, actors map[string]identity.Actor) {
 		roles []identity.Role
 	}{
 		{identity.Member, "org_11111111111111111111111111", []identity.Role{identity.Owner, identity.Developer, identity.Viewer}},
-		{identity.Staff, "", []identity.Role{identity.Admin, identity.Approver, identity.Operator, identity.Auditor}},
+		{identity.Staff, "", []identity.Role{identity.Admin, identity.Approver, identity.APIOwner, identity.Operator, identity.Auditor}},
 	} {
 		for _, r := range side.roles {
 			a := identity.Actor{Class: side.class, ID: "per_11111111111111111111111111", Person: "per_11111111111111111111111111", Organization: side.org, Roles: []identity.Role{r}}

@@ -54,20 +54,33 @@ func (c *Control) StaffList(ctx context.Context, a identity.Actor, p Page) (List
 	return out, err
 }
 
-// staffRoles takes roles of staff, at least one.
+// staffRoles takes roles of staff, at least one. Those that decide and operate may be bound to an API or an organization.
 func (f *form) staffRoles(roles []identity.Role) []identity.Role {
 	for _, r := range roles {
-		if byRole[r]&staff == 0 {
-			f.bad("/roles", "%q is not a role of staff: there are admin, approver, operator and auditor", clip(string(r)))
+		switch kind := byRole[r.Bare()]; {
+		case kind&staff == 0:
+			f.bad("/roles", "%q is not a role of staff: there are admin, approver, api-owner, operator and auditor", clip(string(r)))
+		case r.Bound() && !r.Bare().Bindable():
+			f.bad("/roles", "%q: %s counts everywhere, it cannot be bound", clip(string(r)), r.Bare())
+		case r.Bound():
+			if _, ok := r.Place(); !ok {
+				f.bad("/roles", "%q: bind a role as in approver@api:payments or operator@org:org_…", clip(string(r)))
+			}
 		}
 	}
 	if len(roles) == 0 {
-		f.bad("/roles", "give at least one role")
+		f.bad("/roles", "choose at least one role")
+	}
+	if len(roles) > rolesMost {
+		f.bad("/roles", "must be at most %d", rolesMost)
 	}
 	roles = slices.Clone(roles)
 	slices.Sort(roles)
 	return slices.Compact(roles)
 }
+
+// rolesMost is how many roles one person can have: enough to bind some to many APIs.
+const rolesMost = 50
 
 // AddStaff makes a person of the platform and sends them a sign-in link. Admin or Host.
 func (c *Control) AddStaff(ctx context.Context, a identity.Actor, email, name string, roles []identity.Role) (identity.Person, error) {

@@ -26,21 +26,6 @@ func (c Class) String() string {
 	return [...]string{"anonymous", "member", "staff", "machine", "host", "system"}[c]
 }
 
-// Role is what a person may do.
-type Role string
-
-// Roles of members and of staff.
-const (
-	Owner     Role = "owner"     // member: everything in the organization
-	Developer Role = "developer" // member: applications, requests, credentials
-	Viewer    Role = "viewer"    // member: look
-
-	Admin    Role = "admin"    // staff: everything, and who else is staff
-	Approver Role = "approver" // staff: decides access requests
-	Operator Role = "operator" // staff: publishes, verifies organizations, suspends and ends
-	Auditor  Role = "auditor"  // staff: reads everything, changes nothing
-)
-
 // Actor is who asks control for something. Faces make one from a session or token, control checks it.
 type Actor struct {
 	Class        Class
@@ -53,18 +38,6 @@ type Actor struct {
 	Session      id.ID  // the session that was used, if one was
 	Address      string // where the call came from; personal
 	RequestID    string // of the HTTP request that this is part of
-}
-
-// Has reports whether the actor has any of the roles.
-func (a Actor) Has(roles ...Role) bool {
-	for _, have := range a.Roles {
-		for _, want := range roles {
-			if have == want {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // State of a person.

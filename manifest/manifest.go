@@ -131,7 +131,7 @@ type Approval struct {
 // Stage is one step of an approval route.
 type Stage struct {
 	Name  string `json:"name"`  // shown to those who wait; default: the role
-	Role  string `json:"role"`  // of staff: approver, operator or admin; default approver
+	Role  string `json:"role"`  // of staff: approver, api-owner, operator or admin, everywhere or bound to each API of the product or to the organization; default approver
 	Count int    `json:"count"` // so many people; default 1
 }
 

@@ -12,7 +12,7 @@ import (
 func credentialKinds() []string { return []string{"api_key"} }
 
 // stageRoles is the roles of staff who can decide. An auditor changes nothing.
-func stageRoles() []string { return []string{"admin", "approver", "operator"} }
+func stageRoles() []string { return []string{"admin", "approver", "api-owner", "operator"} }
 
 func (c *check) products() {
 	first := map[string]string{}

@@ -1,6 +1,8 @@
 package portal
 
 import (
+	"strings"
+
 	"gatehouse/control"
 	"gatehouse/fault"
 	"gatehouse/id"
@@ -29,6 +31,7 @@ func listPeople(v *visit) error {
 var staffRoles = []option{
 	{Value: string(identity.Admin), Label: "Administrator", Text: "Everything, and who else is staff"},
 	{Value: string(identity.Approver), Label: "Approver", Text: "Decides access requests, suspends and ends grants"},
+	{Value: string(identity.APIOwner), Label: "API owner", Text: "Answers for APIs: decides where a plan asks for their owner, suspends and ends grants of them"},
 	{Value: string(identity.Operator), Label: "Operator", Text: "Publishes, verifies organizations, suspends and ends"},
 	{Value: string(identity.Auditor), Label: "Auditor", Text: "Reads everything, changes nothing"},
 }
@@ -37,8 +40,38 @@ func rolesField(roles []option) field {
 	return field{Name: "roles", Label: "Roles", Kind: checkField, Required: true, Options: append([]option(nil), roles...)}
 }
 
+// boundField takes roles that count at one API or organization only.
+func boundField() field {
+	return field{Name: "bound", Label: "Roles for one API or organization only", Kind: areaField, Max: 2000, Mono: true,
+		Hint: "One in each line, such as approver@api:payments, api-owner@api:payments or operator@org:org_…"}
+}
+
+// staffForm is what both forms about a person of the platform ask.
+func staffForm(action string, fields ...field) form {
+	roles := rolesField(staffRoles)
+	roles.Label, roles.Required = "Roles everywhere", false
+	return newForm(action, append(fields, roles, boundField())...)
+}
+
+// setRoles fills in what somebody has.
+func (f *form) setRoles(roles []identity.Role) {
+	var whole, bound []string
+	for _, r := range roles {
+		if r.Bound() {
+			bound = append(bound, string(r))
+		} else {
+			whole = append(whole, string(r))
+		}
+	}
+	f.tick("roles", whole)
+	f.set("bound", strings.Join(bound, "\n"))
+}
+
 func rolesOf(f form) []identity.Role {
 	var out []identity.Role
+	for _, r := range strings.Fields(f.value("bound")) {
+		out = append(out, identity.Role(r))
+	}
 	for _, r := range f.Field("roles").Values {
 		out = append(out, identity.Role(r))
 	}
@@ -46,10 +79,9 @@ func rolesOf(f form) []identity.Role {
 }
 
 func personForm() form {
-	return newForm("/people",
+	return staffForm("/people",
 		field{Name: "name", Label: "Name", Kind: textField, Required: true, Max: 120, Autocomplete: "off"},
 		field{Name: "email", Label: "E-mail address", Kind: emailField, Required: true, Max: 254, Autocomplete: "off", Hint: "A sign-in link is sent there"},
-		rolesField(staffRoles),
 	)
 }
 
@@ -89,17 +121,13 @@ func (v *visit) staffChange() (identity.Person, form, error) {
 	if person.Class != identity.Staff {
 		return person, form{}, fault.New(fault.NotFound, "this is nobody of the platform")
 	}
-	f := newForm("/people/"+string(i), rolesField(staffRoles),
+	f := staffForm("/people/"+string(i),
 		field{Name: "state", Label: "State", Kind: radioField, Required: true, Options: []option{
 			{Value: string(identity.Active), Label: "Active", Text: "May sign in"},
 			{Value: string(identity.Disabled), Label: "Disabled", Text: "May not sign in; sessions and machine tokens end"},
 		}})
 	f.Version = person.Version
-	var have []string
-	for _, r := range person.Roles {
-		have = append(have, string(r))
-	}
-	f.tick("roles", have)
+	f.setRoles(person.Roles)
 	state := person.State
 	if state == identity.Unconfirmed {
 		state = identity.Active // whoever has not been here yet may come

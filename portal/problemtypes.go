@@ -55,6 +55,8 @@ func problemTypes() []explained {
 		{"bad-token", 401, "The bearer token is unknown, expired or revoked.", "Make a new machine token in the portal."},
 		{"session-over", 401, "The session has ended.", "Sign in again."},
 		{"signed-out", 401, "The session has ended.", "Sign in again."},
+		{"elsewhere", 403, "Your role is bound to other APIs or organizations.", "Ask somebody whose role counts here, or an administrator for a role here."},
+		{"inside", 403, "The address is inside the platform's own network, where nothing that others name is fetched from or sent to.", "Name a public address, or ask the operator to allow this one."},
 		{"wrong-password", 401, "E-mail address and password do not fit together.", "Try again, or set a new password."},
 		{"too-many-tries", 429, "Too many tries from here or for this address.", "Wait for as long as Retry-After says."},
 		{"too-many-applications", 409, "The organization has as many applications as it may.", "Close one that is no longer used."},

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,8 +61,11 @@ func (f *frame) Staff() bool { return f.Actor.Class == identity.Staff }
 // SignedIn reports whether somebody we know looks at the page.
 func (f *frame) SignedIn() bool { return f.Member() || f.Staff() }
 
-// May reports whether the viewer has any of the roles: it decides which buttons stand on a page, not what is allowed.
-func (f *frame) May(roles ...identity.Role) bool { return f.Actor.Has(roles...) }
+// May reports whether the viewer has any of the roles, be it bound to some place: it decides which buttons stand on a page,
+// not what is allowed.
+func (f *frame) May(roles ...identity.Role) bool {
+	return slices.ContainsFunc(f.Actor.Roles, func(r identity.Role) bool { return slices.Contains(roles, r.Bare()) })
+}
 
 // Operates reports whether the viewer may suspend, resume and verify.
 func (f *frame) Operates() bool { return f.Staff() && f.May(identity.Admin, identity.Operator) }
