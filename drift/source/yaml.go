@@ -16,7 +16,7 @@ import (
 	"gatehouse/drift"
 )
 
-// Documents reads a YAML or JSON file, by its name's ending, as its documents. It notes what is wrong; what stands before a mistake
+// Documents reads a YAML, JSON or TOML file, by its name's ending, as its documents. It notes what is wrong; what stands before a mistake
 // in a file of several documents is returned.
 func (f *Folder) Documents(name string) []*Node {
 	b, ok := f.Text(name)
@@ -39,12 +39,19 @@ func (f *Folder) Parsed(name string, b []byte) []*Node {
 	return docs
 }
 
-// Parse reads YAML or JSON by the name's ending.
+// Parse reads YAML, JSON or TOML by the name's ending.
 func Parse(name string, b []byte) ([]*Node, []drift.Problem, error) {
 	p := &parser{file: name}
 	if strings.EqualFold(path.Ext(name), ".json") {
 		n, err := p.json(b)
 		if n == nil {
+			return nil, p.doubts, err
+		}
+		return []*Node{n}, p.doubts, err
+	}
+	if strings.EqualFold(path.Ext(name), ".toml") {
+		n, err := p.toml(b)
+		if n == nil || len(n.Keys) == 0 {
 			return nil, p.doubts, err
 		}
 		return []*Node{n}, p.doubts, err
