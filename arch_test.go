@@ -59,10 +59,11 @@ var rooms = map[string]room{
 	"drift/k8s":          {2, "drift drift/source", "Kubernetes objects, for the readers that need them"},
 	"drift/gatewayapi":   {2, "drift drift/k8s drift/source", "a reader"},
 	"drift/ingressnginx": {2, "drift drift/k8s drift/source", "a reader: Ingress objects and the controller's settings"},
+	"drift/traefik":      {2, "drift drift/k8s drift/source", "a reader: files and Kubernetes objects"},
 	"drift/gatehouse":    {2, "drift drift/source manifest", "a reader: our own manifest"},
 	"drift/envoygateway": {2, "drift drift/gatewayapi drift/k8s drift/source", "a reader: the Gateway API and its extensions"},
 
-	"drift/review": {3, "drift drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/ingressnginx drift/kong drift/krakend drift/report drift/source drift/tyk fault", "knows all readers: reads folders, compares them"},
+	"drift/review": {3, "drift drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/ingressnginx drift/kong drift/krakend drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
 
 	"store":           {3, "application audit credential env feed grant id identity mail organization session", "gathers the nouns' stores"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},

@@ -4,6 +4,7 @@ package k8s
 import (
 	"encoding/base64"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 
@@ -39,13 +40,11 @@ func Load(f *source.Folder) []*Object {
 	return LoadWith(f, func(*source.Node) bool { return false })
 }
 
-// LoadWith is Load that offers the documents without an object to other, which says whether it takes them.
-func LoadWith(f *source.Folder, other func(*source.Node) bool) []*Object {
+// LoadWith is Load that offers the documents without an object to other, which says whether it takes them, and reads files of more endings.
+func LoadWith(f *source.Folder, other func(*source.Node) bool, endings ...string) []*Object {
 	var out []*Object
 	for _, name := range f.Names() {
-		switch strings.ToLower(path.Ext(name)) {
-		case ".yaml", ".yml", ".json":
-		default:
+		if ext := strings.ToLower(path.Ext(name)); ext != ".yaml" && ext != ".yml" && ext != ".json" && !slices.Contains(endings, ext) {
 			f.Skip()
 			continue
 		}
@@ -186,4 +185,17 @@ func Certificate(list []*Object, ref string, o drift.Origin) drift.Certificate {
 	c := drift.Certificate{Ref: ref, Kind: "k8s_secret", Use: "server", Origin: o}
 	c.Ends.Cause, c.KeyAlg.Cause = "the secret is not among the files", "the secret is not among the files"
 	return c
+}
+
+// Encrypts reports whether a service's port of the name or number is named https.
+func (o *Object) Encrypts(port string) bool {
+	if o == nil {
+		return false
+	}
+	for _, p := range o.Spec().Get("ports").Items() {
+		if name := p.Get("name").Str(); (p.Get("port").Str() == port || name == port) && strings.HasPrefix(name, "https") {
+			return true
+		}
+	}
+	return false
 }

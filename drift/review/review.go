@@ -19,6 +19,7 @@ import (
 	"gatehouse/drift/kong"
 	"gatehouse/drift/krakend"
 	"gatehouse/drift/source"
+	"gatehouse/drift/traefik"
 	"gatehouse/drift/tyk"
 	"gatehouse/fault"
 )
@@ -41,6 +42,7 @@ func Gateways() []Gateway {
 		{"ingressnginx", "ingress-nginx: Ingress objects with annotations, the controller's ConfigMap or values of its chart", ingressnginx.Read},
 		{"kong", "Kong: decK files and kong.conf", kong.Read},
 		{"krakend", "KrakenD: rendered configurations", krakend.Read},
+		{"traefik", "Traefik: files of the file provider, its Kubernetes objects, its static configuration", traefik.Read},
 		{"tyk", "Tyk: API definitions, classic and OAS, and policies", tyk.Read},
 	}
 }
@@ -134,7 +136,7 @@ func Recognise(fsys fs.FS) string {
 			if b, ok := f.Text(name); ok && strings.Contains(string(b), "<policies") {
 				found["azureapim"] = true
 			}
-		case ".json", ".yaml", ".yml", ".template":
+		case ".json", ".yaml", ".yml", ".template", ".toml":
 			if strings.HasSuffix(base, "Information.json") {
 				found["azureapim"] = true
 				continue
@@ -167,6 +169,8 @@ func recognise(d *source.Node) string {
 		return "gatehouse"
 	case krakend.Is(d):
 		return "krakend"
+	case strings.HasPrefix(version, "traefik.io/"), strings.HasPrefix(version, "traefik.containo.us/"), version == "" && traefik.Is(d):
+		return "traefik"
 	case tyk.Is(d), tyk.Is(d.Get("api_definition")):
 		return "tyk"
 	case d.Get("kind").Str() == "Ingress" && ingressnginx.Is(d), d.Get("kind").Str() == "IngressClass" && d.Get("spec", "controller").Str() == ingressnginx.Controller:
