@@ -27,6 +27,7 @@ var rooms = map[string]room{
 	"wire":      {1, "", "a message, whatever protocol carried it"},
 	"ratelimit": {1, "", "the rule and its counter"},
 	"event":     {1, "", "what every exchange leaves"},
+	"balance":   {1, "", "which target of an upstream is asked, and which are not"},
 	"config":    {1, "fault secret", "start-up configuration"},
 	"certs":     {1, "", "a TLS listener's certificates, read again when their files change"},
 	"manifest":  {1, "fault", "what is declared"},
@@ -82,7 +83,7 @@ var rooms = map[string]room{
 	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret wire", "manifest -> routes, feed -> access index"},
 
 	"control": {6, "application audit credential env fault feed grant id identity mail manifest organization policy ratelimit secret session snapshot store", "every rule of who may change what"},
-	"gateway": {6, "event fault feed id manifest policy problem ratelimit secret snapshot wire http1", "serves requests from a view"},
+	"gateway": {6, "balance event fault feed id manifest policy problem ratelimit secret snapshot wire http1", "serves requests from a view"},
 
 	"adminapi": {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot", "JSON"},
 	"portal":   {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot", "pages"},

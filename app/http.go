@@ -146,6 +146,14 @@ func (s *serving) operations() http.Handler {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	mux.HandleFunc("GET /upstreams", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		for _, g := range s.gateways {
+			for _, u := range g.Upstreams() {
+				writeUpstream(w, g.environment, u)
+			}
+		}
+	})
 	all := prometheus.Gatherers{prometheus.DefaultGatherer}
 	for _, g := range s.gateways {
 		all = append(all, g.Metrics())

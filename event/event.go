@@ -18,7 +18,8 @@ type Exchange struct {
 	API           string
 	Operation     string
 	Route         string
-	Upstream      string // the address that answered
+	Upstream      string // the address that answered, or was asked last
+	Tries         int    // how often an upstream was asked: more than once when a target could not be reached or the request was retried
 	Organization  string
 	Application   string
 	Credential    string

@@ -155,6 +155,7 @@ func Append(b []byte, e *Exchange) []byte {
 	b = text(b, "product", e.Product)
 	b = text(b, "plan", e.Plan)
 	b = text(b, "upstream", e.Upstream)
+	b = number(b, "tries", int64(e.Tries))
 	b = number(b, "upstream_us", e.UpstreamTime.Microseconds())
 	b = number(b, "total_us", e.Total.Microseconds())
 	b = number(b, "request_bytes", e.RequestBytes)

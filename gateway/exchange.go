@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"gatehouse/balance"
 	"gatehouse/event"
 	"gatehouse/fault"
 	"gatehouse/id"
@@ -31,12 +32,21 @@ type sender interface {
 	send(x *policy.Exchange) (int64, error)
 }
 
-// An asker sends x.Request to a target of an upstream, the body as it comes, and fills x.Response with the answer's head;
-// its body is read by the sender, and closed by the pipeline when it is an io.Closer. Both must end within total. Its
-// errors are faults of the kinds BadUpstream and SlowUpstream, errClientGone, or what reading the request's body returned.
+// An asker sends x.Request to one member of an upstream, the body as it comes, and fills x.Response with the answer's head;
+// its body is read by the sender, and closed by the pipeline when it is an io.Closer. The head must come within try, unless
+// that is 0, and all of it within total. Its errors are faults of the kinds BadUpstream and SlowUpstream, errClientGone, or
+// what reading the request's body returned. close closes the connections that nobody uses; it may be used on.
 type asker interface {
-	ask(c *carrier, t snapshot.Target, total time.Duration) error
+	ask(c *carrier, try, total time.Duration) error
 	close()
+}
+
+// newAsker makes the client for one member.
+func (g *Gateway) newAsker(u *snapshot.Upstream, m *member, secure *secured) asker {
+	if g.o.Codec == Std {
+		return newStdAsker(u, m, secure)
+	}
+	return newH1Asker(u, m, secure, &g.buffers)
 }
 
 // errClientGone is returned when the caller went away. Nobody is told, but the event.
@@ -53,11 +63,15 @@ type carrier struct {
 	began  time.Time
 	asked  time.Duration // from the request sent to the head of the answer received
 	target string
-	path   wire.View // as it was called
-	rule   string    // that refused or answered
-	body   *bounded  // the request's, while it is forwarded; nil when there is none
-	answer answer    // the upstream's
-	buf    []byte    // where problems are written
+	tries  int           // of asking a target
+	member *member       // who answered
+	among  *set          // of which it is one
+	probe  balance.Probe // of the breaker
+	path   wire.View     // as it was called
+	rule   string        // that refused or answered
+	body   *bounded      // the request's, while it is forwarded; nil when there is none
+	answer answer        // the upstream's
+	buf    []byte        // where problems are written
 
 	upgrade bool // the caller asks for another protocol
 	h1      *h1Call

@@ -19,6 +19,12 @@ func (g *Gateway) Follow(ctx context.Context) error {
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	g.mu.Lock()
+	g.following, g.watches = ctx, &wg
+	for _, p := range g.pools {
+		p.follow(ctx, &wg)
+	}
+	g.mu.Unlock()
 	wg.Go(func() { // of the revisions that are there at the start only the newest is compiled
 		select {
 		case <-g.follower.CaughtUp():
@@ -93,10 +99,13 @@ func (g *Gateway) use(routes *snapshot.Routes) {
 	next := &current{view: &snapshot.View{Routes: routes, Access: g.access}, pools: map[*snapshot.Upstream]*pool{}}
 	named := map[string]bool{}
 	for _, u := range routes.Upstreams {
-		key := poolKey(u)
+		key := u.Identity
 		named[key] = true
 		if g.pools[key] == nil {
 			g.pools[key] = g.newPool(u)
+			if g.following != nil {
+				g.pools[key].follow(g.following, g.watches)
+			}
 		}
 		next.pools[u] = g.pools[key]
 	}
@@ -116,7 +125,7 @@ func (g *Gateway) idle() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range g.pools {
-		p.asker.close()
+		p.idle()
 	}
 }
 

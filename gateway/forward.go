@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
+	"gatehouse/balance"
 	"gatehouse/fault"
+	"gatehouse/http1"
 	"gatehouse/wire"
 )
 
@@ -32,13 +35,17 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 	g.outbound(x, u)
 	x.Request.Path = x.KeepScratch(c.route.UpstreamPath(x.Scratch(), x.Request.Path))
 
-	p.enter()
-	if err := g.ask(c, p); err != nil {
-		p.leave()
+	now := time.Now()
+	if err := p.admit(c, now); err != nil {
+		c.rule = ruleUpstream
+		return err
+	}
+	if err := g.ask(c, p, now); err != nil {
+		p.leave(c, outcome(err))
 		c.rule = ruleUpstream
 		return g.explain(c, p, err)
 	}
-	c.answer = answer{r: x.Response.Body, pool: p}
+	c.answer = answer{r: x.Response.Body, c: c, pool: p}
 	x.Response.Body = &c.answer
 	if x.Response.Status < 200 {
 		_ = c.answer.Close()
@@ -48,27 +55,6 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 	}
 	inbound(x.Response.Fields)
 	return nil
-}
-
-// ask asks the target whose turn it is, and the others in turn while none can be reached: nothing was sent to those.
-func (g *Gateway) ask(c *carrier, p *pool) (err error) {
-	u := c.route.Upstream
-	first, began := p.turn(u), time.Now()
-	for i := range uint32(len(u.Targets)) {
-		left := u.Total - time.Since(began)
-		if i > 0 && left <= 0 {
-			break
-		}
-		t := u.Targets[(first+i)%uint32(len(u.Targets))]
-		c.target = t.Host
-		asked := time.Now()
-		err = p.asker.ask(c, t, left)
-		c.asked = time.Since(asked)
-		if err == nil || fault.As(err).Code != codeUnreachable {
-			break
-		}
-	}
-	return err
 }
 
 // codeUnreachable is the code of an asker's fault when no connection could be made, so that nothing was sent.
@@ -175,11 +161,13 @@ func (b *bounded) end() int64 {
 	return b.most - b.left
 }
 
-// answer is an upstream's body. Closing it gives the connection back.
+// answer is an upstream's body. Closing it gives the connection back, and tells how the upstream did.
 type answer struct {
-	r    io.Reader
-	pool *pool
-	done bool
+	r     io.Reader
+	c     *carrier
+	pool  *pool
+	broke bool // it ended in its middle
+	done  bool
 }
 
 func (a *answer) Read(p []byte) (int, error) {
@@ -188,6 +176,7 @@ func (a *answer) Read(p []byte) (int, error) {
 	}
 	n, err := a.r.Read(p)
 	if err != nil && err != io.EOF {
+		a.broke = true
 		err = fmt.Errorf("%w: %w", errUpstreamBroke, err)
 	}
 	return n, err
@@ -201,10 +190,25 @@ func (a *answer) Close() error {
 		return nil
 	}
 	a.done = true
-	var err error
-	if c, ok := a.r.(io.Closer); ok {
-		err = c.Close()
+	c, p := a.c, a.pool
+	if b, ok := a.r.(*h1Body); ok && b.err != nil && !errors.Is(b.err, http1.ErrClientGone) {
+		a.broke = true
 	}
-	a.pool.leave()
+	var err error
+	if r, ok := a.r.(io.Closer); ok {
+		err = r.Close()
+	}
+	o := balance.Good
+	switch {
+	case a.broke && c.ctx.Err() != nil:
+		o = balance.Neither
+	case a.broke, c.x.Refusal == nil && slices.Contains(p.failing, c.x.Response.Status):
+		o = balance.Failed
+		p.failed(c.among, c.member, time.Now())
+	default:
+		c.member.Succeeded()
+	}
+	c.member.leave()
+	p.leave(c, o)
 	return err
 }

@@ -38,6 +38,7 @@ type Options struct {
 	Log         *slog.Logger     // nil: nothing is logged
 	Limits      Limits           // zero fields take the defaults
 	Codec       Codec            // zero: HTTP1
+	DNS         string           // address of the DNS server that upstreams' names are looked up at; "": the system's
 }
 
 // Codec says who reads and writes HTTP/1.1.
@@ -58,14 +59,17 @@ type Gateway struct {
 	meters   *meters
 	carriers sync.Pool
 	buffers  http1.Buffers
+	names    names
 	secure   *tls.Config // how upstreams are reached over TLS: verified by the system's roots and the name of the target
 
-	mu       sync.Mutex // guards what follows; requests do not take it
-	limiters map[string]*ratelimit.Limiter
-	pools    map[string]*pool
-	desired  int64  // the newest revision that arrived
-	pending  []byte // its payload, while it has not been compiled
-	trouble  string // why it is not served
+	mu        sync.Mutex // guards what follows; requests do not take it
+	following context.Context
+	watches   *sync.WaitGroup // of following
+	limiters  map[string]*ratelimit.Limiter
+	pools     map[string]*pool
+	desired   int64  // the newest revision that arrived
+	pending   []byte // its payload, while it has not been compiled
+	trouble   string // why it is not served
 }
 
 // current is what requests are served from: one consistent view, and the connections to its upstreams.
@@ -97,7 +101,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	o.Limits = o.Limits.withDefaults()
 	g := &Gateway{o: o, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{},
-		secure: &tls.Config{MinVersion: tls.VersionTLS12}}
+		names: names{o.DNS}, secure: &tls.Config{MinVersion: tls.VersionTLS12}}
 	g.current.Store(&current{view: &snapshot.View{Routes: &snapshot.Routes{Environment: o.Environment}, Access: g.access}})
 	g.carriers.New = func() any { return newCarrier() }
 	f, err := feed.NewFollower(feed.Options{Source: o.Source, Environment: o.Environment, Gateway: o.Name, Key: o.Key,

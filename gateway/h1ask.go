@@ -1,10 +1,7 @@
 package gateway
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
-	"net"
 	"strings"
 	"time"
 
@@ -14,38 +11,20 @@ import (
 	"gatehouse/wire"
 )
 
-// h1Asker is http1's client for the targets of one upstream.
-type h1Asker struct{ targets []h1Target }
-
-type h1Target struct {
-	snapshot.Target
+// h1Asker is http1's client for one member of an upstream.
+type h1Asker struct {
 	host     wire.View // as the Host field names it
 	upstream *http1.Upstream
 }
 
-func newH1Asker(u *snapshot.Upstream, buffers *http1.Buffers, secure *tls.Config) *h1Asker {
-	a := &h1Asker{}
-	for _, t := range u.Targets {
-		name := strings.TrimSuffix(t.Host, map[string]string{"http": ":80", "https": ":443"}[t.Scheme])
-		a.targets = append(a.targets, h1Target{t, wire.View(name), &http1.Upstream{Address: t.Host, Dial: dialer(t, secure), Buffers: buffers,
-			Patience: http1.Patience{Connect: u.Connect, Head: u.Read, Body: u.Read, Write: u.Total}}})
-	}
-	return a
+func newH1Asker(u *snapshot.Upstream, m *member, secure *secured, buffers *http1.Buffers) *h1Asker {
+	return &h1Asker{wire.View(hostField(m.target)), &http1.Upstream{Address: m.address[0], Dial: m.dialer(secure), Buffers: buffers,
+		Patience: http1.Patience{Connect: u.Connect, Head: u.Read, Body: u.Read, Write: u.Total}}}
 }
 
-// dialer connects to the target, over TLS verified by secure where the target's scheme says so.
-func dialer(t snapshot.Target, secure *tls.Config) func(context.Context) (net.Conn, error) {
-	dial := new(net.Dialer).DialContext
-	if t.Scheme == "https" {
-		dial = (&tls.Dialer{Config: secure}).DialContext
-	}
-	return func(ctx context.Context) (net.Conn, error) {
-		c, err := dial(ctx, "tcp", t.Host)
-		if err != nil {
-			return nil, &dialError{err}
-		}
-		return c, nil
-	}
+// hostField is the target as the Host field names it.
+func hostField(t snapshot.Target) string {
+	return strings.TrimSuffix(t.Host, map[string]string{"http": ":80", "https": ":443"}[t.Scheme])
 }
 
 // dialError is why no connection could be made: nothing was sent.
@@ -55,39 +34,25 @@ func (e *dialError) Error() string { return "connect: " + e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
 
 // close closes the connections that nobody uses.
-func (a *h1Asker) close() {
-	for i := range a.targets {
-		a.targets[i].upstream.CloseIdle()
-	}
-}
+func (a *h1Asker) close() { a.upstream.CloseIdle() }
 
-func (a *h1Asker) ask(c *carrier, t snapshot.Target, total time.Duration) error {
+func (a *h1Asker) ask(c *carrier, try, total time.Duration) error {
 	x, h := &c.x, c.h1
-	to := a.of(t)
 	h.request = wire.Message{Head: x.Request.Head, Body: x.Request.Body, Length: x.Request.Length}
-	h.request.Authority = to.host
+	h.request.Authority = a.host
 	if c.body != nil && h.e != nil { // http1 sees to the bound itself, and sends a small body together with the head
 		h.request.Body = c.body.r
 		h.e.LimitBody(c.body.most)
 	}
 	h.call.Request, h.call.Response, h.call.Exchange = &h.request, &x.Response, h.e
-	h.call.Total, h.call.Quiet = max(total, time.Millisecond), true
-	if err := to.upstream.Do(c.ctx, &h.call); err != nil {
+	h.call.Head, h.call.Total, h.call.Quiet = try, max(total, time.Millisecond), true
+	if err := a.upstream.Do(c.ctx, &h.call); err != nil {
 		h.done(c)
 		return explainH1(c, err)
 	}
 	h.body = h1Body{r: x.Response.Body, c: c}
 	x.Response.Body = &h.body
 	return nil
-}
-
-func (a *h1Asker) of(t snapshot.Target) *h1Target {
-	for i := range a.targets {
-		if a.targets[i].Target == t {
-			return &a.targets[i]
-		}
-	}
-	panic("a target of another upstream") // pools are kept by their targets
 }
 
 // explainH1 says whose fault it is that there is no answer.

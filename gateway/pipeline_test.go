@@ -39,7 +39,7 @@ type memory struct{ sent int }
 
 func (m *memory) send(x *policy.Exchange) (int64, error) { m.sent = x.Response.Status; return 0, nil }
 func (m *memory) close()                                 {}
-func (m *memory) ask(c *carrier, _ snapshot.Target, _ time.Duration) error {
+func (m *memory) ask(c *carrier, _, _ time.Duration) error {
 	c.x.Response.Status, c.x.Response.Length = 200, 0
 	c.x.Response.Fields.Add(nameContentType, typeProblem)
 	return nil
@@ -60,8 +60,9 @@ func newBench(t testing.TB, events event.Sink) *bench {
 	}
 	b := &bench{g: g, m: &memory{}, key: key}
 	for _, pool := range g.pools {
-		pool.asker.close()
-		pool.asker = b.m
+		for _, m := range pool.set.Load().members {
+			m.asker = b.m
+		}
 	}
 	return b
 }

@@ -29,6 +29,7 @@ func (g *Gateway) record(c *carrier, n int64, err error) {
 	e.Method, e.Host, e.Path, e.Protocol = borrow(x.Request.Method), borrow(x.Request.Authority), borrow(c.path), x.Protocol
 	e.Peer = borrow(x.KeepScratch(x.Peer.Addr().Unmap().AppendTo(x.Scratch())))
 	e.Status, e.Upstream, e.UpstreamTime, e.Total, e.ResponseBytes = x.Response.Status, c.target, c.asked, total, n
+	e.Tries = c.tries
 	if c.body != nil {
 		e.RequestBytes = c.body.end()
 	}
@@ -103,7 +104,7 @@ func newMeters(g *Gateway) *meters {
 	gauge := func(name, help string, labels prometheus.Labels, value func() float64) {
 		in.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 	}
-	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq, m.handshakes)
+	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq, m.handshakes, targets{g})
 	gauge("gatehouse_feed_trouble", "1 while the feed stands still.", nil, func() float64 { return truth(g.follower.Trouble() != nil) })
 	gauge("gatehouse_ready", "1 when requests are served.", nil, func() float64 { return truth(g.Ready() == nil) })
 	const revision = "Revision of the manifest that is served, and the newest that arrived."

@@ -2,14 +2,12 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"gatehouse/fault"
@@ -17,17 +15,22 @@ import (
 	"gatehouse/snapshot"
 )
 
-// stdAsker is net/http's transport for one upstream.
+// stdAsker is net/http's transport for one member of an upstream.
 type stdAsker struct {
-	t    *http.Transport
-	read time.Duration
+	t      *http.Transport
+	target snapshot.Target
+	read   time.Duration
 }
 
-func newStdAsker(u *snapshot.Upstream, secure *tls.Config) asker {
+func newStdAsker(u *snapshot.Upstream, m *member, secure *secured) *stdAsker {
 	t := &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: u.Connect}).DialContext,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, u.Connect)
+			defer cancel()
+			return m.connect(ctx)
+		},
 		TLSHandshakeTimeout:    u.Connect,
-		TLSClientConfig:        secure.Clone(),
+		TLSClientConfig:        secure.of(m.target).Clone(),
 		ResponseHeaderTimeout:  u.Read,
 		MaxResponseHeaderBytes: 64 << 10, // twice what a request may have
 		MaxIdleConnsPerHost:    256,
@@ -36,21 +39,24 @@ func newStdAsker(u *snapshot.Upstream, secure *tls.Config) asker {
 	}
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
-	return &stdAsker{t, u.Read}
+	return &stdAsker{t, m.target, u.Read}
 }
 
 func (a *stdAsker) close() { a.t.CloseIdleConnections() }
 
-func (a *stdAsker) ask(c *carrier, t snapshot.Target, total time.Duration) error {
-	x := &c.x
+func (a *stdAsker) ask(c *carrier, try, total time.Duration) error {
+	x, t := &c.x, a.target
 	bounded, stop := context.WithTimeout(c.ctx, total)
 	ctx, cut := context.WithCancelCause(bounded)
 	cancel := func(err error) { cut(err); stop() }
+	if try > 0 {
+		defer time.AfterFunc(try, func() { cut(context.DeadlineExceeded) }).Stop()
+	}
 	r := (&http.Request{
 		Method: x.Request.Method.String(),
 		URL: &url.URL{Scheme: t.Scheme, Host: t.Host, Opaque: x.Request.Path.String(), RawQuery: x.Request.Query.String(),
 			ForceQuery: x.Request.Query != nil && len(x.Request.Query) == 0},
-		Host:          strings.TrimSuffix(strings.TrimSuffix(t.Host, ":80"), ":443"),
+		Host:          hostField(t),
 		Header:        make(http.Header, len(x.Request.Fields)),
 		ContentLength: x.Request.Length,
 	}).WithContext(ctx)

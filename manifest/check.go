@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -177,84 +176,6 @@ func (c *check) among(at, what string, list, names []string) {
 			c.bad(fmt.Sprintf("%s/%d", at, i), "%s stands twice", clip(s))
 		case !slices.Contains(names, s):
 			c.dangling(fmt.Sprintf("%s/%d", at, i), "environments", "there is no %s %q%s", what, clip(s), meant(s, names))
-		}
-	}
-}
-
-func (c *check) upstreams() {
-	first := map[string]string{}
-	used := map[string]bool{}
-	for _, a := range c.APIs {
-		used[a.Upstream] = true
-	}
-	for i := range c.Upstreams {
-		u, at := &c.Upstreams[i], pointer("upstreams", i)
-		c.named(at, "upstream", u.Name, nameForm, first)
-		if len(u.Targets) == 0 {
-			c.bad(at, "the upstream needs targets, such as \"targets: [http://127.0.0.1:8009]\"")
-		}
-		c.targets(at+"/targets", u.Targets)
-		for _, name := range slices.Sorted(maps.Keys(u.Environments)) {
-			below := at + "/environments/" + escape(name)
-			if !slices.Contains(c.environmentNames(), name) {
-				c.dangling(below, "environments", "there is no environment %q%s", clip(name), meant(name, c.environmentNames()))
-			}
-			if len(u.Environments[name].Targets) == 0 {
-				c.bad(below, "needs targets of its own: leave it out to use the upstream's")
-			}
-			c.targets(below+"/targets", u.Environments[name].Targets)
-		}
-		c.timeouts(at+"/timeouts", &u.Timeouts)
-		c.present(at+"/present", u.Present)
-		if !used[u.Name] && u.Name != "" {
-			c.warn(at, "no API uses the upstream %s", u.Name)
-		}
-	}
-}
-
-func (c *check) targets(at string, targets []string) {
-	for i, t := range targets {
-		below := fmt.Sprintf("%s/%d", at, i)
-		if err := checkAddress(t); err != nil {
-			c.bad(below, "%s", err)
-		} else if slices.Contains(targets[:i], t) {
-			c.bad(below, "%s stands twice", clip(t))
-		}
-	}
-}
-
-func (c *check) timeouts(at string, t *Timeouts) {
-	c.span(at+"/connect", t.Connect, time.Millisecond, maxTimeout)
-	c.span(at+"/read", t.Read, time.Millisecond, maxTimeout)
-	c.span(at+"/total", t.Total, time.Millisecond, maxTimeout)
-	if t.Total <= 0 {
-		t.Total = max(Duration(30*time.Second), t.Read, t.Connect)
-	}
-	if t.Read > t.Total {
-		c.bad(at+"/read", "%s is longer than the total of %s", t.Read, t.Total)
-	}
-	if t.Connect > t.Total {
-		c.bad(at+"/connect", "%s is longer than the total of %s", t.Connect, t.Total)
-	}
-	if t.Read <= 0 {
-		t.Read = min(Duration(10*time.Second), t.Total)
-	}
-	if t.Connect <= 0 {
-		t.Connect = min(Duration(2*time.Second), t.Total)
-	}
-}
-
-func (c *check) present(at string, list []Present) {
-	for i, p := range list {
-		below := fmt.Sprintf("%s/%d", at, i)
-		if err := checkHeader(p.Header); err != nil {
-			c.bad(below+"/header", "%s", err)
-		}
-		if slices.ContainsFunc(list[:i], func(q Present) bool { return strings.EqualFold(q.Header, p.Header) }) {
-			c.bad(below+"/header", "%s stands twice", clip(p.Header))
-		}
-		if !nameForm.MatchString(p.Secret) {
-			c.bad(below+"/secret", "%q is not a name of a secret: use lower case letters, digits and hyphens. The secret itself is set in the gateway's start-up configuration, never here", clip(p.Secret))
 		}
 	}
 }

@@ -28,33 +28,6 @@ type Environment struct {
 	URL         string `json:"url"`         // the address partners call; default: that of the gateway itself
 }
 
-// Upstream is a service behind the gateway.
-type Upstream struct {
-	Name         string                      `json:"name"`         // by which APIs name it
-	Targets      []string                    `json:"targets"`      // http:// or https:// addresses without a path, taken in turn
-	Environments map[string]UpstreamOverride `json:"environments"` // other targets in some environments
-	Timeouts     Timeouts                    `json:"timeouts"`     // deadlines of a call
-	Present      []Present                   `json:"present"`      // fields that prove to the upstream that the gateway asks
-}
-
-// UpstreamOverride is what differs in one environment.
-type UpstreamOverride struct {
-	Targets []string `json:"targets"` // instead of the upstream's
-}
-
-// Timeouts are the deadlines of a call to an upstream.
-type Timeouts struct {
-	Connect Duration `json:"connect"` // to open a connection; default 2s
-	Read    Duration `json:"read"`    // between two parts of the answer, its head included; default 10s
-	Total   Duration `json:"total"`   // for the whole exchange; default 30s
-}
-
-// Present is one header field with a secret that the gateway adds for the upstream.
-type Present struct {
-	Header string `json:"header"` // name of the field; what a caller sends under it is removed
-	Secret string `json:"secret"` // the name of a secret of the gateway, set in its start-up configuration; never the secret itself
-}
-
 // API is one API, described by its OpenAPI document.
 type API struct {
 	Name         string      `json:"name"`          // by which products name it, and events and metrics show it
@@ -70,11 +43,12 @@ type API struct {
 
 // Operation says what differs for one operation of an API.
 type Operation struct {
-	ID       string   `json:"id"`       // the operationId in the OpenAPI document
-	Expose   *bool    `json:"expose"`   // false: not offered by the gateway; default true
-	Scopes   []string `json:"scopes"`   // what a grant must hold; default: what the document's security says
-	Policies []Policy `json:"policies"` // these kinds instead of the API's of the same kind, and others beside them
-	Remove   []string `json:"remove"`   // kinds of the API's policies that this operation goes without
+	ID         string   `json:"id"`         // the operationId in the OpenAPI document
+	Expose     *bool    `json:"expose"`     // false: not offered by the gateway; default true
+	Scopes     []string `json:"scopes"`     // what a grant must hold; default: what the document's security says
+	Idempotent bool     `json:"idempotent"` // true: doing it twice does no more than doing it once, so it may be retried as a GET may
+	Policies   []Policy `json:"policies"`   // these kinds instead of the API's of the same kind, and others beside them
+	Remove     []string `json:"remove"`     // kinds of the API's policies that this operation goes without
 }
 
 // Policy is one policy: the name of its kind, and that kind's own settings.

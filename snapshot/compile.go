@@ -3,9 +3,7 @@ package snapshot
 import (
 	"cmp"
 	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -84,78 +82,11 @@ func (c *compiler) flush() {
 
 type operation struct{ api, id string }
 
-// upstream is one that was read, and why it cannot be asked from here.
-type upstream struct {
-	*Upstream
-	closed error
-}
-
 func (c *compiler) report(d manifest.Diagnostic) {
 	if !c.seen[d] {
 		c.seen[d] = true
 		c.ds = append(c.ds, d)
 	}
-}
-
-func (c *compiler) readUpstreams() {
-	for i, m := range c.p.Upstreams {
-		at := fmt.Sprintf("/upstreams/%d", i)
-		u := &Upstream{Name: m.Name, Connect: span(m.Timeouts.Connect, 2*time.Second),
-			Read: span(m.Timeouts.Read, 10*time.Second), Total: span(m.Timeouts.Total, 30*time.Second)}
-		targets, where := m.Targets, at+"/targets"
-		if o, ok := m.Environments[c.out.Environment]; ok && len(o.Targets) > 0 {
-			targets, where = o.Targets, at+"/environments/"+c.out.Environment+"/targets"
-		}
-		if len(targets) == 0 {
-			c.report(c.p.At(at, "the upstream %s has no targets in %s", m.Name, c.out.Environment))
-		}
-		for j, t := range targets {
-			if target, err := parseTarget(t); err != nil {
-				c.report(c.p.At(where+"/"+strconv.Itoa(j), "%v", err))
-			} else {
-				u.Targets = append(u.Targets, target)
-			}
-		}
-		read := upstream{Upstream: u}
-		for j, f := range m.Present {
-			if why := policy.CheckField(f.Header); why != "" {
-				c.report(c.p.At(fmt.Sprintf("%s/present/%d/header", at, j), "%s", why))
-			}
-			v, ok := c.d.Secret(f.Secret)
-			if ok && (v.Empty() || policy.CheckValue(v.Reveal()) != "") {
-				ok = false // an empty secret proves nothing, and one that no field can carry never arrives
-			}
-			if !ok {
-				c.report(c.p.Warn(fmt.Sprintf("%s/present/%d/secret", at, j),
-					"this gateway has no usable secret %q: the routes of upstream %s are closed", f.Secret, m.Name))
-				read.closed = closed(fmt.Sprintf("secret %q of upstream %s is missing", f.Secret, m.Name))
-			}
-			u.Present = append(u.Present, Present{f.Header, v})
-		}
-		c.upstreams[m.Name] = read
-		c.out.Upstreams = append(c.out.Upstreams, u)
-	}
-	slices.SortFunc(c.out.Upstreams, func(a, b *Upstream) int { return strings.Compare(a.Name, b.Name) })
-}
-
-func span(d manifest.Duration, otherwise time.Duration) time.Duration {
-	if d <= 0 {
-		return otherwise
-	}
-	return time.Duration(d)
-}
-
-func parseTarget(s string) (Target, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "" || u.User != nil ||
-		u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
-		return Target{}, fmt.Errorf("%q is not a target: write it like http://10.0.0.5:8080, without a path", s)
-	}
-	host := u.Host
-	if u.Port() == "" {
-		host += map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
-	}
-	return Target{u.Scheme, host}, nil
 }
 
 // readProducts notes which products offer an operation here, and the plans on which they do.
@@ -262,7 +193,7 @@ func (c *compiler) route(i int, a *manifest.API, op *manifest.DocOperation, u up
 			Environment: c.out.Environment, API: a.Name, Operation: op.ID, Route: a.Name + " " + op.ID,
 			Method: op.Method, Path: a.FullPath(op.Path), Scopes: a.Needs(*op), Products: slices.Sorted(slices.Values(c.products[operation{a.Name, op.ID}])),
 		},
-		Upstream: u.Upstream, Closed: u.closed, prefix: strings.TrimSuffix(a.UpstreamPath, "/"),
+		Upstream: u.Upstream, Closed: u.closed, Retry: u.Retries != nil && (safe(op.Method) || a.Operation(op.ID).Idempotent), prefix: strings.TrimSuffix(a.UpstreamPath, "/"),
 	}
 	if a.Path != "/" {
 		r.cut = len(normal(a.Path))

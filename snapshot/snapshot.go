@@ -4,13 +4,11 @@ package snapshot
 
 import (
 	"strings"
-	"time"
 
 	"gatehouse/fault"
 	"gatehouse/feed"
 	"gatehouse/manifest"
 	"gatehouse/policy"
-	"gatehouse/secret"
 )
 
 // View is one consistent pair. A request loads it once.
@@ -43,6 +41,7 @@ type Route struct {
 	Preflight func(*policy.Exchange) error // nil: the route takes no part in CORS
 	Upstream  *Upstream
 	Closed    error // a route that could not be built answers 503; it is never left out
+	Retry     bool  // its requests may be sent to the upstream again
 
 	authenticate string // the kinds that decide who may call
 	authorize    string
@@ -54,26 +53,6 @@ type Route struct {
 func (r *Route) UpstreamPath(dst []byte, path []byte) []byte {
 	dst = append(dst, r.prefix...)
 	return append(dst, path[r.cut:]...)
-}
-
-// Upstream is a service behind the gateway, as one environment reaches it.
-type Upstream struct {
-	Name                 string
-	Targets              []Target // taken in turn
-	Connect, Read, Total time.Duration
-	Present              []Present // fields that prove to it that the gateway asks
-}
-
-// Target is one address of an upstream.
-type Target struct {
-	Scheme string // http or https
-	Host   string // with its port
-}
-
-// Present is a field with a secret for an upstream.
-type Present struct {
-	Header string
-	Value  secret.Value
 }
 
 // Open compiles a revision as the feed carries it.

@@ -328,6 +328,17 @@ func (b *builder) upstream(p *drift.Policy) {
 		b.env.Refer("upstream", t, o)
 	}
 	p.Upstream.URLs = drift.From(masked, o)
+	if s := u.TLS; s != nil {
+		if s.CA != "" {
+			p.Upstream.CAs = drift.From([]string{s.CA}, b.origin(base+"/tls/ca", scope))
+		}
+		if s.Certificate != "" {
+			p.Upstream.ClientCert = drift.From(s.Certificate, b.origin(base+"/tls/certificate", scope))
+		}
+		if s.Name != "" {
+			p.Upstream.ServerName = drift.From(s.Name, b.origin(base+"/tls/name", scope))
+		}
+	}
 	if d := time.Duration(u.Timeouts.Connect); d > 0 {
 		p.Limits.Connect = drift.From(d.Milliseconds(), b.origin(base+"/timeouts/connect", scope))
 	}
