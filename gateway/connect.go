@@ -10,8 +10,8 @@ import (
 	"gatehouse/snapshot"
 )
 
-// secured is how an upstream's https targets are reached.
-type secured struct {
+// verified is how an upstream's https targets are reached.
+type verified struct {
 	base *tls.Config // shared by all upstreams; its roots may be a test's
 	own  *snapshot.Secure
 	kept tls.ClientSessionCache
@@ -20,12 +20,12 @@ type secured struct {
 // sessions is how many TLS sessions are kept for each upstream, so that a new connection costs less.
 const sessions = 256
 
-func (g *Gateway) secured(u *snapshot.Upstream) *secured {
-	return &secured{base: g.secure, own: u.Secure, kept: tls.NewLRUClientSessionCache(sessions)}
+func (g *Gateway) verified(u *snapshot.Upstream) *verified {
+	return &verified{base: g.secure, own: u.Secure, kept: tls.NewLRUClientSessionCache(sessions)}
 }
 
 // of is the configuration for a target: verified, whatever it says of itself.
-func (s *secured) of(t snapshot.Target) *tls.Config {
+func (s *verified) of(t snapshot.Target) *tls.Config {
 	c := s.base.Clone()
 	c.ServerName, _, _ = net.SplitHostPort(t.Host)
 	c.ClientSessionCache = s.kept
@@ -55,7 +55,7 @@ func (m *member) connect(ctx context.Context) (net.Conn, error) {
 }
 
 // dialer connects to the member, over TLS where its target says so.
-func (m *member) dialer(secure *secured) func(context.Context) (net.Conn, error) {
+func (m *member) dialer(secure *verified) func(context.Context) (net.Conn, error) {
 	var config *tls.Config
 	if m.target.Scheme == "https" {
 		config = secure.of(m.target)

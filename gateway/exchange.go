@@ -42,7 +42,7 @@ type asker interface {
 }
 
 // newAsker makes the client for one member.
-func (g *Gateway) newAsker(u *snapshot.Upstream, m *member, secure *secured) asker {
+func (g *Gateway) newAsker(u *snapshot.Upstream, m *member, secure *verified) asker {
 	if g.o.Codec == Std {
 		return newStdAsker(u, m, secure)
 	}

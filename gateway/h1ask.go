@@ -17,7 +17,7 @@ type h1Asker struct {
 	upstream *http1.Upstream
 }
 
-func newH1Asker(u *snapshot.Upstream, m *member, secure *secured, buffers *http1.Buffers) *h1Asker {
+func newH1Asker(u *snapshot.Upstream, m *member, secure *verified, buffers *http1.Buffers) *h1Asker {
 	return &h1Asker{wire.View(hostField(m.target)), &http1.Upstream{Address: m.address[0], Dial: m.dialer(secure), Buffers: buffers,
 		Patience: http1.Patience{Connect: u.Connect, Head: u.Read, Body: u.Read, Write: u.Total}}}
 }

@@ -21,7 +21,7 @@ type pool struct {
 	budget  *balance.Budget  // nil: no retries
 	breaker *balance.Breaker // nil: none
 	gate    *balance.Gate    // nil: no bound
-	secure  *secured
+	secure  *verified
 
 	set atomic.Pointer[set]
 
@@ -51,7 +51,7 @@ type member struct {
 }
 
 func (g *Gateway) newPool(u *snapshot.Upstream) *pool {
-	p := &pool{g: g, u: u, secure: g.secured(u), failing: []int{502, 503, 504}, found: make([][]string, len(u.Targets))}
+	p := &pool{g: g, u: u, secure: g.verified(u), failing: []int{502, 503, 504}, found: make([][]string, len(u.Targets))}
 	if h := u.Health.Passive; h != nil {
 		p.passive = balance.Passive{Failures: h.Failures, Eject: time.Duration(h.Eject), Longest: time.Duration(h.Longest), Most: h.Most}
 		p.failing = h.Status

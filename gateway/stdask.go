@@ -22,7 +22,7 @@ type stdAsker struct {
 	read   time.Duration
 }
 
-func newStdAsker(u *snapshot.Upstream, m *member, secure *secured) *stdAsker {
+func newStdAsker(u *snapshot.Upstream, m *member, secure *verified) *stdAsker {
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, u.Connect)
