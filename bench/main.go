@@ -26,6 +26,7 @@ type options struct {
 	rounds    int
 	spell     time.Duration // of one round of one target
 	page      string        // where the table is written; "": nowhere
+	hold      bool          // start the targets and wait, for profilers
 }
 
 func main() {
@@ -37,6 +38,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds of every target; their median counts")
 	flag.DurationVar(&o.spell, "spell", 2*time.Second, "how long one target is asked in one round")
 	flag.StringVar(&o.page, "page", "", "the page whose table is replaced by this run's")
+	flag.BoolVar(&o.hold, "hold", false, "measure nothing: start the targets, print how each is asked, and wait for an interrupt")
 	flag.Parse()
 	if only != "" {
 		o.only = strings.Split(only, ",")
@@ -69,6 +71,12 @@ func run(ctx context.Context, o options, out, log io.Writer) (err error) {
 			continue
 		}
 		fmt.Fprintf(log, "\n== %s: %s\n", g.name, g.what)
+		if o.hold {
+			if err := l.hold(ctx, g); err != nil {
+				return err
+			}
+			continue
+		}
 		rs, err := l.measure(ctx, g)
 		if err != nil {
 			return fmt.Errorf("%s: %w", g.name, err)
@@ -80,6 +88,10 @@ func run(ctx context.Context, o options, out, log io.Writer) (err error) {
 		}
 		table(log, rs)
 		all = append(all, rs...)
+	}
+	if o.hold {
+		<-ctx.Done()
+		return nil
 	}
 	for _, m := range l.missing {
 		fmt.Fprintln(log, m)
