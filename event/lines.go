@@ -2,12 +2,14 @@ package event
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // LinesOptions is how Lines batches. Zero fields take the defaults.
@@ -129,61 +131,70 @@ func (l *Lines) run() {
 // Append writes the event as one line of JSON. Every field is always there, times are UTC, durations are microseconds.
 func Append(b []byte, e *Exchange) []byte {
 	b = append(b, `{"time":"`...)
-	b = e.Time.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
-	b = append(b, '"')
-	b = text(b, "id", e.ID)
-	b = text(b, "environment", e.Environment)
-	b = text(b, "gateway", e.Gateway)
-	b = number(b, "revision", e.Revision)
-	b = text(b, "peer", e.Peer)
-	b = text(b, "protocol", e.Protocol)
-	b = text(b, "method", e.Method)
-	b = text(b, "host", e.Host)
-	b = text(b, "path", e.Path)
-	b = number(b, "status", int64(e.Status))
-	b = text(b, "verdict", e.Verdict)
-	b = text(b, "rule", e.Rule)
-	b = text(b, "fault", e.Fault)
-	b = text(b, "code", e.Code)
-	b = text(b, "api", e.API)
-	b = text(b, "operation", e.Operation)
-	b = text(b, "route", e.Route)
-	b = text(b, "organization", e.Organization)
-	b = text(b, "application", e.Application)
-	b = text(b, "credential", e.Credential)
-	b = text(b, "grant", e.Grant)
-	b = text(b, "product", e.Product)
-	b = text(b, "plan", e.Plan)
-	b = text(b, "upstream", e.Upstream)
-	b = number(b, "tries", int64(e.Tries))
-	b = number(b, "upstream_us", e.UpstreamTime.Microseconds())
-	b = number(b, "total_us", e.Total.Microseconds())
-	b = number(b, "request_bytes", e.RequestBytes)
-	b = number(b, "response_bytes", e.ResponseBytes)
+	b = appendTime(b, e.Time)
+	b = escape(append(b, `","id":"`...), e.ID)
+	b = escape(append(b, `","environment":"`...), e.Environment)
+	b = escape(append(b, `","gateway":"`...), e.Gateway)
+	b = strconv.AppendInt(append(b, `","revision":`...), e.Revision, 10)
+	b = escape(append(b, `,"peer":"`...), e.Peer)
+	b = escape(append(b, `","protocol":"`...), e.Protocol)
+	b = escape(append(b, `","method":"`...), e.Method)
+	b = escape(append(b, `","host":"`...), e.Host)
+	b = escape(append(b, `","path":"`...), e.Path)
+	b = strconv.AppendInt(append(b, `","status":`...), int64(e.Status), 10)
+	b = escape(append(b, `,"verdict":"`...), e.Verdict)
+	b = escape(append(b, `","rule":"`...), e.Rule)
+	b = escape(append(b, `","fault":"`...), e.Fault)
+	b = escape(append(b, `","code":"`...), e.Code)
+	b = escape(append(b, `","api":"`...), e.API)
+	b = escape(append(b, `","operation":"`...), e.Operation)
+	b = escape(append(b, `","route":"`...), e.Route)
+	b = escape(append(b, `","organization":"`...), e.Organization)
+	b = escape(append(b, `","application":"`...), e.Application)
+	b = escape(append(b, `","credential":"`...), e.Credential)
+	b = escape(append(b, `","grant":"`...), e.Grant)
+	b = escape(append(b, `","product":"`...), e.Product)
+	b = escape(append(b, `","plan":"`...), e.Plan)
+	b = escape(append(b, `","upstream":"`...), e.Upstream)
+	b = strconv.AppendInt(append(b, `","tries":`...), int64(e.Tries), 10)
+	b = strconv.AppendInt(append(b, `,"upstream_us":`...), e.UpstreamTime.Microseconds(), 10)
+	b = strconv.AppendInt(append(b, `,"total_us":`...), e.Total.Microseconds(), 10)
+	b = strconv.AppendInt(append(b, `,"request_bytes":`...), e.RequestBytes, 10)
+	b = strconv.AppendInt(append(b, `,"response_bytes":`...), e.ResponseBytes, 10)
 	return append(b, "}\n"...)
 }
 
-func number(b []byte, name string, n int64) []byte {
-	b = append(append(append(b, `,"`...), name...), `":`...)
-	return strconv.AppendInt(b, n, 10)
+// appendTime writes 2006-01-02T15:04:05.000000Z without reading a layout for each event.
+func appendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(b, "2006-01-02T15:04:05.000000Z")
+	}
+	hour, minute, second := t.Clock()
+	b = digits(digits(b, year/100), year%100)
+	b = digits(append(b, '-'), int(month))
+	b = digits(append(b, '-'), day)
+	b = digits(append(b, 'T'), hour)
+	b = digits(append(b, ':'), minute)
+	b = digits(append(b, ':'), second)
+	micros := t.Nanosecond() / 1000
+	b = digits(digits(digits(append(b, '.'), micros/10_000), micros/100%100), micros%100)
+	return append(b, 'Z')
 }
 
-func text(b []byte, name, s string) []byte {
-	b = append(append(append(b, `,"`...), name...), `":"`...)
-	return append(escape(b, s), '"')
-}
+// digits writes two of them.
+func digits(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
 
 const hexDigits = "0123456789abcdef"
 
 // escape writes s as the inside of a JSON string. Control characters, those of C1 and the separators of lines included,
 // are escaped, so that no event can look like two or play with a terminal; bytes that are no UTF-8 become U+FFFD.
 func escape(b []byte, s string) []byte {
-	plain := 0
-	for plain < len(s) && s[plain] >= ' ' && s[plain] < 0x7f && s[plain] != '"' && s[plain] != '\\' {
-		plain++
+	if allPlain(s) {
+		return append(b, s...)
 	}
-	b = append(b, s[:plain]...)
-	for i := plain; i < len(s); {
+	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
 			switch {
@@ -209,4 +220,30 @@ func escape(b []byte, s string) []byte {
 		i += n
 	}
 	return b
+}
+
+// allPlain reports whether nothing of s has to be escaped: all is visible ASCII or spaces, without quotation marks and
+// backslashes. It looks at eight bytes at a time, at the last ones perhaps twice.
+func allPlain(s string) bool {
+	p := unsafe.Slice(unsafe.StringData(s), len(s))
+	if len(p) < 8 {
+		for _, c := range p {
+			if c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+				return false
+			}
+		}
+		return true
+	}
+	found := special(binary.LittleEndian.Uint64(p[len(p)-8:]))
+	for ; len(p) > 8; p = p[8:] {
+		found |= special(binary.LittleEndian.Uint64(p))
+	}
+	return found&0x8080808080808080 == 0
+}
+
+// special has high bits where one of eight bytes has to be escaped.
+func special(x uint64) uint64 {
+	const ones = 0x0101010101010101
+	q, e, d := x^'"'*ones, x^'\\'*ones, x^0x7f*ones
+	return x | (x - ' '*ones) | (q-ones)&^q | (e-ones)&^e | (d-ones)&^d
 }

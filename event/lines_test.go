@@ -152,3 +152,31 @@ func BenchmarkLines(b *testing.B) {
 type devNull struct{}
 
 func (devNull) Write(p []byte) (int, error) { return len(p), nil }
+
+// What is looked at eight bytes at a time is what is looked at one by one.
+func TestEscapeAtEveryPlace(t *testing.T) {
+	for c := range 256 {
+		for at := range 20 {
+			b := []byte("abcdefghijklmnopqrst")
+			b[at] = byte(c)
+			e := &event.Exchange{Path: string(b)}
+			var got struct{ Path string }
+			if err := json.Unmarshal(event.Append(nil, e), &got); err != nil {
+				t.Fatalf("byte %#x at %d makes no JSON: %v", c, at, err)
+			}
+			if want := strings.ToValidUTF8(string(b), "\ufffd"); got.Path != want {
+				t.Errorf("byte %#x at %d came back as %q", c, at, got.Path)
+			}
+		}
+	}
+}
+
+func TestTimes(t *testing.T) {
+	for _, at := range []time.Time{{}, time.Unix(0, 0), time.Unix(1e9, 999_999_999), time.Date(2024, 2, 29, 23, 59, 59, 1000, time.FixedZone("x", 3600)),
+		time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		want := `{"time":"` + at.UTC().Format("2006-01-02T15:04:05.000000Z") + `",`
+		if got := event.Append(nil, &event.Exchange{Time: at}); !bytes.HasPrefix(got, []byte(want)) {
+			t.Errorf("%v is written %.40s", at, got)
+		}
+	}
+}

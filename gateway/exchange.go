@@ -72,6 +72,7 @@ type carrier struct {
 	body   *bounded      // the request's, while it is forwarded; nil when there is none
 	answer answer        // the upstream's
 	buf    []byte        // where problems are written
+	asking asking        // who asks
 
 	upgrade bool // the caller asks for another protocol
 	h1      *h1Call

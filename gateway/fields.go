@@ -80,11 +80,8 @@ var connectionFields = []string{"Connection", "Keep-Alive", "Proxy-Connection", 
 // dropConnection deletes the fields of the connection.
 func dropConnection(fields wire.Fields) {
 	for i := range fields {
-		for _, name := range connectionFields {
-			if fields[i].Name.EqualFold(name) {
-				fields[i] = wire.Field{}
-				break
-			}
+		if ofConnection(fields[i].Name) {
+			fields[i] = wire.Field{}
 		}
 	}
 }
@@ -117,6 +114,11 @@ func dropNamed(fields wire.Fields) {
 }
 
 func ofConnection(name wire.View) bool {
+	switch len(name) { // of one of them; most names are told by that
+	case 2, 6, 7, 10, 14, 16, 17, 18, 19:
+	default:
+		return false
+	}
 	for _, n := range connectionFields {
 		if name.EqualFold(n) {
 			return true
@@ -130,11 +132,16 @@ func ofConnection(name wire.View) bool {
 var otherTarget = []string{"x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url", "x-original-uri"}
 
 // outbound makes the request's fields those that the upstream gets.
-func (g *Gateway) outbound(x *policy.Exchange, u *snapshot.Upstream) {
+func (g *Gateway) outbound(c *carrier, u *snapshot.Upstream) {
+	x := &c.x
 	fields := &x.Request.Fields
 	dropConnection(*fields)
 	for i := range *fields {
-		if n := (*fields)[i].Name; like(n, "x-forwarded-") || same(n, "forwarded") || same(n, "x-real-ip") || same(n, "host") {
+		n := (*fields)[i].Name
+		if len(n) == 0 || n[0]|0x20 != 'x' && n[0]|0x20 != 'f' && n[0]|0x20 != 'h' { // how all of them begin
+			continue
+		}
+		if like(n, "x-forwarded-") || same(n, "forwarded") || same(n, "x-real-ip") || same(n, "host") {
 			(*fields)[i] = wire.Field{}
 			continue
 		}
@@ -159,15 +166,34 @@ func (g *Gateway) outbound(x *policy.Exchange, u *snapshot.Upstream) {
 	}
 	fields.Add(nameRequestID, x.ID)
 	fields.Add(nameEnvironment, keep(x, g.o.Environment))
-	if p := &x.Principal; p.Known() {
-		fields.Add(nameOrganization, text(x, p.Organization, id.Organization))
-		fields.Add(nameApplication, text(x, p.Application, id.Application))
-		fields.Add(nameCredential, text(x, p.Credential, id.Credential))
+	n := c.identify()
+	if n.organization != nil {
+		fields.Add(nameOrganization, n.organization)
+		fields.Add(nameApplication, n.application)
+		fields.Add(nameCredential, n.credential)
 	}
-	if r := &x.Grant; !r.None() {
-		fields.Add(nameGrant, text(x, r.ID, id.Grant))
-		fields.Add(nameScopes, keep(x, r.Scopes.Joined))
+	if n.grant != nil {
+		fields.Add(nameGrant, n.grant)
+		fields.Add(nameScopes, keep(x, x.Grant.Scopes.Joined))
 	}
+}
+
+// asking is who asks and by which right, in the exchange's own memory: for the upstream and for the event. Each is nil where
+// it is not known.
+type asking struct{ organization, application, credential, grant wire.View }
+
+// identify writes the names that can be told by now, each once.
+func (c *carrier) identify() *asking {
+	x, n := &c.x, &c.asking
+	if p := &x.Principal; n.organization == nil && p.Known() {
+		n.organization = text(x, p.Organization, id.Organization)
+		n.application = text(x, p.Application, id.Application)
+		n.credential = text(x, p.Credential, id.Credential)
+	}
+	if r := &x.Grant; n.grant == nil && !r.None() {
+		n.grant = text(x, r.ID, id.Grant)
+	}
+	return n
 }
 
 // text writes an ID into the exchange's own memory.

@@ -32,7 +32,7 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 		c.body = &bounded{r: x.Request.Body, left: most, most: most, rule: rule}
 		x.Request.Body = c.body
 	}
-	g.outbound(x, u)
+	g.outbound(c, u)
 	x.Request.Path = x.KeepScratch(c.route.UpstreamPath(x.Scratch(), x.Request.Path))
 
 	now := time.Now()

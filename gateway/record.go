@@ -2,13 +2,13 @@ package gateway
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gatehouse/feed"
-	"gatehouse/id"
 	"gatehouse/snapshot"
 	"gatehouse/wire"
 )
@@ -36,13 +36,10 @@ func (g *Gateway) record(c *carrier, n int64, err error) {
 	if c.route != nil {
 		e.API, e.Operation, e.Route = x.Route.API, x.Route.Operation, x.Route.Route
 	}
-	if p := &x.Principal; p.Known() {
-		e.Organization = borrow(text(x, p.Organization, id.Organization))
-		e.Application = borrow(text(x, p.Application, id.Application))
-		e.Credential = borrow(text(x, p.Credential, id.Credential))
-	}
+	w := c.identify()
+	e.Organization, e.Application, e.Credential, e.Grant = borrow(w.organization), borrow(w.application), borrow(w.credential), borrow(w.grant)
 	if r := &x.Grant; !r.None() {
-		e.Grant, e.Product, e.Plan = borrow(text(x, r.ID, id.Grant)), r.Terms.Product, r.Terms.Plan
+		e.Product, e.Plan = r.Terms.Product, r.Terms.Plan
 	}
 	e.Verdict, e.Rule, e.Fault, e.Code = passed, c.rule, "none", ""
 	switch {
@@ -75,6 +72,7 @@ type meters struct {
 	running   prometheus.Gauge
 	applyLag  prometheus.Histogram
 	lastSeq   prometheus.Gauge
+	marks     atomic.Pointer[map[string]*mark] // of the routes that are served
 
 	handshakes prometheus.Counter
 }
@@ -104,6 +102,7 @@ func newMeters(g *Gateway) *meters {
 	gauge := func(name, help string, labels prometheus.Labels, value func() float64) {
 		in.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 	}
+	m.marks.Store(&map[string]*mark{})
 	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq, m.handshakes, targets{g})
 	gauge("gatehouse_feed_trouble", "1 while the feed stands still.", nil, func() float64 { return truth(g.follower.Trouble() != nil) })
 	gauge("gatehouse_ready", "1 when requests are served.", nil, func() float64 { return truth(g.Ready() == nil) })
@@ -131,6 +130,10 @@ func (m *meters) exchange(route string, status int, verdict, rule, fault string,
 	if route == "" {
 		route = "none"
 	}
+	if k := (*m.marks.Load())[route]; k != nil && verdict == passed && rule == "" && fault == "none" && status >= 200 && status <= 599 {
+		k.passed(m, route, status, total, asked)
+		return
+	}
 	if rule == "" {
 		rule = "none"
 	}
@@ -139,6 +142,33 @@ func (m *meters) exchange(route string, status int, verdict, rule, fault string,
 	if asked > 0 {
 		m.upstream.WithLabelValues(route).Observe(asked.Seconds())
 	}
+}
+
+// A mark is the series of a route whose exchanges pass, found once: looking them up by their labels costs as much as
+// everything else that is counted.
+type mark struct {
+	total, upstream atomic.Pointer[prometheus.Observer]
+	classes         [4]atomic.Pointer[prometheus.Counter] // from 2xx on
+}
+
+func (k *mark) passed(m *meters, route string, status int, total, asked time.Duration) {
+	found(&k.classes[status/100-2], func() prometheus.Counter {
+		return m.exchanges.WithLabelValues(route, class(status), passed, "none", "none")
+	}).Inc()
+	found(&k.total, func() prometheus.Observer { return m.total.WithLabelValues(route) }).Observe(total.Seconds())
+	if asked > 0 {
+		found(&k.upstream, func() prometheus.Observer { return m.upstream.WithLabelValues(route) }).Observe(asked.Seconds())
+	}
+}
+
+// found is what p holds, or else what find finds, which p holds from then on.
+func found[T any](p *atomic.Pointer[T], find func() T) T {
+	if v := p.Load(); v != nil {
+		return *v
+	}
+	v := find()
+	p.Store(&v)
+	return v
 }
 
 func class(status int) string {
@@ -158,12 +188,15 @@ func (m *meters) applied(e feed.Entry, now time.Time) {
 
 // served forgets the series of routes that are not served any more.
 func (m *meters) served(r *snapshot.Routes, old *snapshot.Routes) {
-	still := map[string]bool{}
+	before, still := *m.marks.Load(), map[string]*mark{}
 	for _, route := range r.All {
-		still[route.Route] = true
+		if still[route.Route] = before[route.Route]; still[route.Route] == nil {
+			still[route.Route] = &mark{}
+		}
 	}
+	m.marks.Store(&still)
 	for _, route := range old.All {
-		if !still[route.Route] {
+		if still[route.Route] == nil {
 			gone := prometheus.Labels{"route": route.Route}
 			m.exchanges.DeletePartialMatch(gone)
 			m.total.DeletePartialMatch(gone)

@@ -53,12 +53,26 @@ func (b Bits) Append(dst []byte, k Kind) []byte {
 	dst = append(append(dst, k...), '_')
 	var text [textLen]byte
 	high, low := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
-	for i := textLen - 1; i >= 0; i-- { // from the last character: the first holds the two leading zero bits
-		text[i] = alphabet[low&31]
-		low, high = low>>5|high<<59, high>>5
+	for at := textLen - 2; at >= 14; at -= 2 { // from the last two characters: six times ten bits, and six times more
+		binary.LittleEndian.PutUint16(text[at:], pairs[low&1023])
+		low >>= 10
 	}
+	low = binary.BigEndian.Uint64(b[8:])>>60 | high<<4
+	for at := 12; at >= 2; at -= 2 {
+		binary.LittleEndian.PutUint16(text[at:], pairs[low&1023])
+		low >>= 10
+	}
+	binary.LittleEndian.PutUint16(text[:], pairs[high>>56]) // the first character holds three bits
 	return append(dst, text[:]...)
 }
+
+// pairs holds two characters for each ten bits.
+var pairs = func() (t [1024]uint16) {
+	for i := range t {
+		t[i] = uint16(alphabet[i>>5]) | uint16(alphabet[i&31])<<8
+	}
+	return t
+}()
 
 // ID is the ID of that kind; "" for the zero Bits.
 func (b Bits) ID(k Kind) ID {
