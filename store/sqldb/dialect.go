@@ -20,6 +20,12 @@ type dialect struct {
 	begin      string                            // of an Update
 	contains   func(column, value string) string // the condition that a text is part of another
 	fault      func(error) error                 // what an error of the driver means
+
+	aborts  bool   // a refused statement ends its transaction
+	tables  string // lists the tables, but for that of the migrations
+	columns string // lists the columns of table $1 in their order
+	keys    string // lists those of its primary key
+	numbers string // lists the columns whose values the database gives by itself, as table.column; "": none need care
 }
 
 //go:embed migrations
@@ -37,6 +43,10 @@ func sqliteDialect() *dialect {
 		begin:      `BEGIN IMMEDIATE`,
 		contains:   func(column, value string) string { return `instr(` + column + `, ` + value + `) > 0` },
 		fault:      sqliteFault,
+		tables: `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name <> 'goose_db_version'
+			ORDER BY name`,
+		columns: `SELECT name FROM pragma_table_info($1) ORDER BY cid`,
+		keys:    `SELECT name FROM pragma_table_info($1) WHERE pk > 0 ORDER BY pk`,
 	}
 }
 

@@ -57,3 +57,14 @@ func MakeOld(ctx context.Context, file string, version int64) error {
 	_, err = d.ExecContext(ctx, `INSERT INTO environments (name, place, created, epoch, revision) VALUES ('live', 0, 5, 1, 0)`)
 	return err
 }
+
+// Differ says in what the schemas of two stores differ.
+func Differ(ctx context.Context, a, b store.Store) (d string) {
+	of := func(s store.Store) (list []table) {
+		if err := s.View(ctx, func(t store.Tx) (err error) { list, err = t.(*tx).tables(ctx); return err }); err != nil {
+			panic(err)
+		}
+		return list
+	}
+	return differ(of(a), of(b))
+}

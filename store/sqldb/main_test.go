@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"gatehouse/store/pgtest"
 )
 
 // TestMain runs the tests, or, in a process that a test has started, what that test wants of it.
@@ -15,6 +17,6 @@ func TestMain(m *testing.M) {
 	case "write-traced":
 		writeTraced()
 	default:
-		goleak.VerifyTestMain(m)
+		goleak.VerifyTestMain(pgtest.Tests{M: m})
 	}
 }

@@ -25,6 +25,11 @@ type tx struct {
 	over   bool // fn has returned
 	fresh  bool // it left rows to number or seal
 	broken error
+	failed error // the first error of a statement, as the driver gave it
+	// PostgreSQL does nothing more in a transaction in which a statement was refused, unless it was in a savepoint. That is
+	// rare, and savepoints cost: so an fn that goes on after a refusal runs again, carefully.
+	careful bool
+	again   bool // it must
 }
 
 // check answers before anything is sent to the database.
@@ -59,9 +64,46 @@ func (t *tx) exec(ctx context.Context, q string, args ...any) (int64, error) {
 	if !t.write {
 		return 0, fault.New(fault.Internal, "a view changes nothing")
 	}
+	if err := t.save(); err != nil {
+		return 0, t.fault(ctx, err)
+	}
 	n, err := t.line.exec(t.context(ctx), q, args...)
-	return n, t.fault(ctx, err)
+	return n, t.fault(ctx, t.saved(err))
 }
+
+// save begins a statement that may be refused without an end of the transaction.
+func (t *tx) save() error {
+	switch {
+	case !t.write || !t.d.aborts:
+		return nil
+	case t.careful:
+		_, err := t.line.exec(context.Background(), `SAVEPOINT statement`)
+		return err
+	case t.failed != nil:
+		t.again = true
+		return errAborted
+	}
+	return nil
+}
+
+// saved ends it.
+func (t *tx) saved(err error) error {
+	if !t.careful {
+		return err
+	}
+	q := `RELEASE SAVEPOINT statement`
+	if err != nil {
+		q = `ROLLBACK TO SAVEPOINT statement`
+	}
+	_, e := t.line.exec(context.Background(), q)
+	if err == nil {
+		err = e
+	}
+	return err
+}
+
+var errAborted = errors.New("a statement of the transaction was refused: it is run again")
+
 
 func (t *tx) fault(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, sql.ErrNoRows) {
@@ -69,6 +111,9 @@ func (t *tx) fault(ctx context.Context, err error) error {
 	}
 	if c := ctx.Err(); c != nil && errors.Is(err, c) {
 		return givenUp(err)
+	}
+	if t.failed == nil {
+		t.failed = err
 	}
 	err = t.d.fault(err)
 	if t.write && fault.KindOf(err) == fault.Unavailable {
@@ -89,24 +134,38 @@ func all[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string,
 	if err := t.check(ctx, args); err != nil {
 		return nil, err
 	}
-	rows, err := t.line.query(t.context(ctx), q, args...)
+	if err := t.save(); err != nil {
+		return nil, t.fault(ctx, err)
+	}
+	out, unreadable, err := collect(ctx, t, scan, q, args)
+	if err = t.saved(err); err == nil && unreadable != nil {
+		return nil, fault.New(fault.Unavailable, "the database holds a row that cannot be read: restore a backup").Because(unreadable)
+	}
 	if err != nil {
 		return nil, t.fault(ctx, err)
 	}
+	return out, nil
+}
+
+// collect reads every row. unreadable is an error of scan.
+func collect[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string, args []any) (out []T, unreadable, err error) {
+	rows, err := t.line.query(t.context(ctx), q, args...)
+	if err != nil {
+		return nil, nil, err
+	}
 	defer func() {
-		if e := rows.Close(); err == nil && e != nil {
-			err = t.fault(ctx, e)
+		if e := rows.Close(); err == nil {
+			err = e
 		}
 	}()
-	var out []T
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
-			return nil, fault.New(fault.Unavailable, "the database holds a row that cannot be read: restore a backup").Because(err)
+			return nil, err, nil
 		}
 		out = append(out, v)
 	}
-	return out, t.fault(ctx, rows.Err())
+	return out, nil, rows.Err()
 }
 
 // one runs a query that gives one row or none; none is sql.ErrNoRows. It also runs writes with RETURNING.

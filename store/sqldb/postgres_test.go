@@ -1,0 +1,209 @@
+package sqldb_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse/audit"
+	"gatehouse/env"
+	"gatehouse/fault"
+	"gatehouse/feed"
+	"gatehouse/id"
+	"gatehouse/identity"
+	"gatehouse/organization"
+	"gatehouse/secret"
+	"gatehouse/store"
+	"gatehouse/store/pgtest"
+	"gatehouse/store/sqldb"
+	"gatehouse/store/storetest"
+)
+
+func openPostgres(t testing.TB, dsn secret.Value) store.Store {
+	t.Helper()
+	s, err := sqldb.OpenPostgres(context.Background(), dsn, sqldb.PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestStoreOnPostgres(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store { return openPostgres(t, pgtest.Database(t)) })
+}
+
+// Both databases have the same tables with the same columns and keys: a migration for one is never forgotten for the other.
+func TestSchemasAgree(t *testing.T) {
+	lite, pg := open(t, filepath.Join(t.TempDir(), "gatehouse.db")), openPostgres(t, pgtest.Database(t))
+	if d := sqldb.Differ(t.Context(), lite, pg); d != "" {
+		t.Errorf("every migration stands in migrations/sqlite and in migrations/postgres: %s", d)
+	}
+}
+
+// fill writes something of most kinds.
+func fill(t *testing.T, s store.Store, n int) {
+	t.Helper()
+	now := time.Date(2026, 3, 29, 1, 59, 59, 123456000, time.UTC)
+	must(t, s.Update(t.Context(), func(tx store.Tx) error {
+		if _, err := tx.AddEnvironment(t.Context(), "live", now); err != nil {
+			return err
+		}
+		for i := range n {
+			if _, err := tx.PutOrganization(t.Context(), organization.Organization{ID: id.New(id.Organization, now), Name: fmt.Sprintf("Ömer %d", i), State: organization.Registered, Created: now}); err != nil {
+				return err
+			}
+			if err := tx.AppendAudit(t.Context(), audit.New(now, audit.Entry{Actor: "host", Action: "test", Reason: "because"})); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.PutPerson(t.Context(), identity.Person{ID: id.New(id.Person, now), Class: identity.Staff, Email: "a@b.example", State: identity.Active, Created: now}); err != nil {
+			return err
+		}
+		if _, err := tx.AddRevision(t.Context(), env.Revision{Environment: "live", Bundle: []byte{0, 1, 255}, At: now}); err != nil {
+			return err
+		}
+		return tx.AppendChange(t.Context(), feed.Change{Environment: "live", Kind: feed.KindGrant, Key: "o", Version: 1, Payload: []byte(`{"a":1}`), Committed: now})
+	}))
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Moving to PostgreSQL and back loses nothing.
+func TestMove(t *testing.T) {
+	dir := t.TempDir()
+	lite, pg, back := open(t, filepath.Join(dir, "one.db")), openPostgres(t, pgtest.Database(t)), open(t, filepath.Join(dir, "two.db"))
+	fill(t, lite, 1203)
+	there, err := sqldb.Move(t.Context(), lite, pg)
+	must(t, err)
+	again, err := sqldb.Move(t.Context(), pg, back)
+	must(t, err)
+	by := cmp.Transformer("ByName", func(m sqldb.Moved) map[string]sqldb.Table {
+		out := map[string]sqldb.Table{}
+		for _, t := range m.Tables {
+			out[t.Name] = t
+		}
+		return out
+	})
+	if d := cmp.Diff(there, again, by); d != "" {
+		t.Error(d)
+	}
+	rows := map[string]int64{}
+	for _, m := range there.Tables {
+		rows[m.Name] = m.Rows
+	}
+	if rows["organizations"] != 1203 || rows["audit_entries"] != 1203 || rows["revisions"] != 1 || rows["feed_changes"] != 1 {
+		t.Error(rows)
+	}
+	err = pg.Update(t.Context(), func(tx store.Tx) error { // numbers go on after those that were moved
+		return tx.AppendAudit(t.Context(), audit.New(time.Now(), audit.Entry{Actor: "host", Action: "test"}))
+	})
+	must(t, err)
+	if _, err := sqldb.Move(t.Context(), lite, pg); !errors.Is(err, fault.Conflict) {
+		t.Errorf("into one that is not empty: %v", err)
+	}
+}
+
+// A backup of PostgreSQL is a file that this build reads as any other.
+func TestPostgresBackup(t *testing.T) {
+	pg := openPostgres(t, pgtest.Database(t))
+	fill(t, pg, 30)
+	file := filepath.Join(t.TempDir(), "backup.db")
+	must(t, pg.Backup(t.Context(), file))
+	sum, err := sqldb.Inspect(t.Context(), file)
+	must(t, err)
+	if sum.Organizations != 30 || sum.Unsealed != 30 || len(sum.Environments) != 1 {
+		t.Errorf("%+v", sum)
+	}
+	if err := pg.Backup(t.Context(), file); !errors.Is(err, fault.Conflict) {
+		t.Errorf("over one that is there: %v", err)
+	}
+}
+
+// A commit of one process wakes another one.
+func TestPostgresWakesOthers(t *testing.T) {
+	dsn := pgtest.Database(t)
+	a, b := openPostgres(t, dsn), openPostgres(t, dsn)
+	heard := b.Committed()
+	must(t, a.Update(t.Context(), func(tx store.Tx) error {
+		return tx.AppendAudit(t.Context(), audit.New(time.Now(), audit.Entry{Actor: "host", Action: "test"}))
+	}))
+	select {
+	case <-heard:
+	case <-time.After(30 * time.Second):
+		t.Error("it did not hear of it")
+	}
+}
+
+// Of two who read and then write what follows from it, both do as if one came after the other.
+func TestPostgresUpdatesAreAsIfAlone(t *testing.T) {
+	dsn := pgtest.Database(t)
+	stores := []store.Store{openPostgres(t, dsn), openPostgres(t, dsn)}
+	const each = 25
+	var wait sync.WaitGroup
+	for w := range 8 {
+		wait.Go(func() {
+			for range each {
+				if err := stores[w%2].Update(context.Background(), func(tx store.Tx) error {
+					all, err := tx.Organizations(t.Context(), "", "", "", 1000)
+					if err != nil {
+						return err
+					}
+					_, err = tx.PutOrganization(t.Context(), organization.Organization{ID: id.New(id.Organization, time.Now()), Name: fmt.Sprint(len(all)), State: organization.Registered})
+					return err
+				}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	names := map[string]int{}
+	must(t, stores[0].View(t.Context(), func(tx store.Tx) error {
+		all, err := tx.Organizations(t.Context(), "", "", "", 1000)
+		for _, o := range all {
+			names[o.Name]++
+		}
+		return err
+	}))
+	if len(names) != 8*each {
+		t.Errorf("%d updates saw %d different states", 8*each, len(names))
+	}
+}
+
+// What cannot serve says why, without the password.
+func TestPostgresTrouble(t *testing.T) {
+	for name, dsn := range map[string]string{
+		"not an address": "postgres://u:hush@[::1",
+		"nobody there":   "postgres://u:hush@127.0.0.1:1/x?sslmode=disable&connect_timeout=5",
+	} {
+		_, err := sqldb.OpenPostgres(t.Context(), secret.New(dsn), sqldb.PostgresOptions{})
+		if err == nil {
+			t.Fatal(name)
+		}
+		f := fault.As(err)
+		if f.Kind != fault.Unavailable && f.Kind != fault.Invalid {
+			t.Errorf("%s: %v", name, f)
+		}
+		t.Log(f.Public)
+		if s := fmt.Sprint(f.Public, err); strings.Contains(s, "hush") {
+			t.Errorf("%s tells the password: %s", name, s)
+		}
+	}
+}
