@@ -71,6 +71,8 @@ var rooms = map[string]room{
 	"store/sqldb":     {3, "application audit credential env fault feed grant id identity mail organization secret session store", "SQL for all of them"},
 	"store/storetest": {3, "application audit credential env fault feed grant id identity mail organization secret session store", "a test for each promise"},
 
+	"store/pgtest":    {3, "secret", "a PostgreSQL for tests"},
+
 	"policy":             {4, "fault id ratelimit secret wire", "what a rule may see and do"},
 	"policy/anonymous":   {4, "credential policy wire", "a policy kind; it takes keys out of open requests"},
 	"policy/apikey":      {4, "credential fault policy secret wire", "a policy kind"},
@@ -89,7 +91,7 @@ var rooms = map[string]room{
 	"portal":   {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot", "pages"},
 
 	"app":                {8, "adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb", "the only room that knows all"},
-	"cmd/gatehouse":      {9, "drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store/sqldb application organization env", "flags, signals, exit codes"},
+	"cmd/gatehouse":      {9, "drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env", "flags, signals, exit codes"},
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},
 	"bench":              {9, "credential feed id store store/sqldb", "drives real processes beside their peers; it writes feeds with a million keys"},

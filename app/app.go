@@ -25,7 +25,6 @@ import (
 	"gatehouse/secret"
 	"gatehouse/snapshot"
 	"gatehouse/store"
-	"gatehouse/store/sqldb"
 )
 
 // Deadlines of a start and of a stop.
@@ -122,7 +121,7 @@ func (o Serve) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer operationsAt.Close()
-	if s.store, err = sqldb.OpenSQLite(ctx, Database(o.Config.Data), sqldb.Options{}); err != nil {
+	if s.store, err = OpenStore(ctx, o.Config, o.Log); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.store.Close()) }()

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/rand"
@@ -10,14 +11,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 
+	"gatehouse/config"
 	"gatehouse/feed"
 	"gatehouse/secret"
+	"gatehouse/store"
+	"gatehouse/store/sqldb"
 )
 
 // signerName is the name that checkpoints are signed under.
@@ -25,6 +30,14 @@ const signerName = "gatehouse"
 
 // Database is the path of the database file in a data directory.
 func Database(data string) string { return filepath.Join(data, "gatehouse.db") }
+
+// OpenStore opens the database that the configuration names: PostgreSQL, or the file in the data directory.
+func OpenStore(ctx context.Context, c config.Config, log *slog.Logger) (store.Store, error) {
+	if c.Database.Empty() {
+		return sqldb.OpenSQLite(ctx, Database(c.Data), sqldb.Options{})
+	}
+	return sqldb.OpenPostgres(ctx, c.Database, sqldb.PostgresOptions{Log: log})
+}
 
 func backups(data string) string  { return filepath.Join(data, "backups") }
 func hostFile(data string) string { return filepath.Join(data, "host.json") }

@@ -10,10 +10,11 @@ import (
 
 // Config is the start-up configuration of one process.
 type Config struct {
-	Data       string // folder of the database, keys and backups; owned by this process alone
-	Manifest   string // folder whose environments are made at start; in development it is published too
-	Dev        bool   // development conveniences; refused unless every listener is on loopback
-	Example    bool   // development: run the example upstream beside us
+	Data       string       // folder of the database, keys and backups; owned by this process alone
+	Database   secret.Value // the address of a PostgreSQL database; empty: SQLite in Data
+	Manifest   string       // folder whose environments are made at start; in development it is published too
+	Dev        bool         // development conveniences; refused unless every listener is on loopback
+	Example    bool         // development: run the example upstream beside us
 	Control    Listener
 	Gateway    Listener // of the first environment; each further one listens ten ports higher
 	Codec      string   // who reads and writes HTTP/1.1 in gateways: "http1" (ours) or "std" (net/http)

@@ -26,6 +26,7 @@ func (s Setting) Variable() string {
 func Settings() []Setting {
 	all := []Setting{
 		{"data", "folder of the database, keys and backups (default data)", text(func(c *Config) *string { return &c.Data })},
+		{"database", "PostgreSQL in the place of SQLite in the data folder: postgres://user:password@host:5432/database?sslmode=verify-full; better by variable", func(c *Config, v string) error { c.Database = secret.New(v); return nil }},
 		{"manifest", "folder of a manifest: its environments are made at start, and in development it is published", text(func(c *Config) *string { return &c.Manifest })},
 		{"dev", "development conveniences: letters are shown, not sent; refused unless every listener is on loopback (default false)", truth(func(c *Config) *bool { return &c.Dev })},
 		{"example", "run the example upstream, in development (default false)", truth(func(c *Config) *bool { return &c.Example })},

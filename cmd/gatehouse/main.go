@@ -111,7 +111,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 found something (errors in a man
 			root.AddCommand(cmd)
 		}
 	}
-	add("run", c.serve(), c.backup(), c.restore(), c.staff())
+	add("run", c.serve(), c.backup(), c.restore(), c.export(), c.importer(), c.staff())
 	add("declare", c.check(), c.publish(), c.revisions())
 	add("access", c.organizations(), c.applications(), c.requests(), c.grants(), c.credentials())
 	add("prove", c.reach(), c.receipt(), c.gateways(), c.audit(), c.drift())

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"gatehouse/store/pgtest"
 )
 
 // binary is the folder of the real binary, built once as a release is built: without cgo.
@@ -36,7 +38,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		binary = dir
-		return m.Run()
+		return pgtest.Tests{M: m}.Run()
 	}())
 }
 
@@ -108,6 +110,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"login":  func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).login(ts, args) },
 		"tamper": tamper,
 		"occupy": occupy,
+
+		"postgres": postgres,
 	}
 }
 
@@ -116,6 +120,16 @@ func of(ts *testscript.TestScript, neg bool) *instance {
 		ts.Fatalf("this command cannot be negated")
 	}
 	return ts.Value("instance").(*instance)
+}
+
+// postgres VARIABLE makes an empty PostgreSQL database and puts its address into the variable.
+func postgres(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: postgres VARIABLE")
+	}
+	dsn, err := pgtest.Address()
+	ts.Check(err)
+	ts.Setenv(args[0], dsn.Reveal())
 }
 
 // exits CODE COMMAND… runs a command that must end with that code.

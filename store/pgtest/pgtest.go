@@ -26,7 +26,7 @@ import (
 )
 
 // Install is the one command that brings what is missing.
-const Install = "sudo apt-get update && sudo apt-get install -y postgresql-15"
+const Install = "sudo apt-get update && sudo apt-get install -y postgresql"
 
 const startTime = time.Minute // on a busy machine
 
@@ -38,7 +38,6 @@ type Server struct {
 	done chan struct{}
 
 	mu sync.Mutex
-	n  int
 }
 
 var shared struct {
@@ -68,11 +67,20 @@ func Stop() {
 // disk: that is for tests with a server of their own.
 func Database(t testing.TB) secret.Value {
 	t.Helper()
+	dsn, err := Address()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dsn
+}
+
+// Address is Database where there is no testing.TB.
+func Address() (secret.Value, error) {
 	shared.once.Do(func() { shared.server, shared.err = Start("-c", "fsync=off", "-c", "full_page_writes=off") })
 	if shared.err != nil {
-		t.Fatal(shared.err)
+		return secret.Value{}, shared.err
 	}
-	return shared.server.Database(t)
+	return shared.server.Database()
 }
 
 // Start starts a server with further arguments. Stop must be called.
@@ -152,20 +160,19 @@ func (s *Server) address(database string) string {
 }
 
 // Database makes a fresh, empty database and returns how it is reached. It goes with the server.
-func (s *Server) Database(t testing.TB) secret.Value {
-	t.Helper()
+func (s *Server) Database() (secret.Value, error) {
 	name := "t" + strings.ToLower(rand.Text())
 	d, err := sql.Open("pgx", s.address("postgres"))
 	if err != nil {
-		t.Fatal(err)
+		return secret.Value{}, err
 	}
 	defer d.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock() // one copies the template at a time
 	if _, err := d.ExecContext(context.Background(), `CREATE DATABASE `+name+` TEMPLATE template0`); err != nil {
-		t.Fatal(err)
+		return secret.Value{}, err
 	}
-	return secret.New(s.address(name))
+	return secret.New(s.address(name)), nil
 }
 
 // Stop ends the server and removes its folder.

@@ -104,7 +104,6 @@ func (t *tx) saved(err error) error {
 
 var errAborted = errors.New("a statement of the transaction was refused: it is run again")
 
-
 func (t *tx) fault(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, sql.ErrNoRows) {
 		return err
