@@ -34,10 +34,14 @@ const (
 	pgConnections = 16
 	pgStatement   = 30 * time.Second
 	pgIdle        = 15 * time.Second // within a transaction
-	pgTries       = 20               // of an Update that others got in the way of
+	pgTries       = 40               // of an Update that others got in the way of
+	pgQueue       = 3                // from this try on they go one after another
 	pgPause       = 2 * time.Millisecond
 	pgLongest     = 100 * time.Millisecond // between two tries
 )
+
+// pgTurn is the number of the lock that those wait for who were in others' way several times.
+const pgTurn = int64(0x47415445)
 
 // pg is the store in a PostgreSQL database, which any number of processes share.
 type pg struct {
@@ -146,28 +150,46 @@ func (s *pg) seat(ctx context.Context) (l *line, done func(*line), err error) {
 }
 
 // within runs fn between begin and end on one connection.
-func (s *pg) within(ctx context.Context, begin string, write, careful bool, fn func(*tx) error) (fresh bool, err error) {
+func (s *pg) within(ctx context.Context, begin string, write, careful, queue bool, fn func(*tx) error) (fresh bool, err error) {
 	l, done, err := s.seat(ctx)
 	if err != nil {
 		return false, err
 	}
 	t := &tx{line: l, d: s.d, write: write, careful: careful}
-	finished := false
+	finished, locked := true, false
+	end := func(q string, args ...any) {
+		if l == nil {
+			return
+		}
+		if _, e := l.exec(context.Background(), q, args...); e != nil {
+			_ = l.close()
+			l = nil
+		}
+	}
 	defer func() {
 		t.over = true
 		if !finished {
-			if _, e := l.exec(context.Background(), `ROLLBACK`); e != nil {
-				_ = l.close()
-				l = nil
-			}
+			end(`ROLLBACK`)
+		}
+		if locked {
+			end(`SELECT pg_advisory_unlock($1)`, pgTurn)
 		}
 		done(l)
 	}()
+	if queue {
+		if _, err := l.exec(context.Background(), `SELECT pg_advisory_lock($1)`, pgTurn); err != nil {
+			_ = l.close()
+			l = nil
+			return false, errRetry{s.d.fault(err), pgLost(err)}
+		}
+		locked = true
+	}
 	if _, err := l.exec(context.Background(), begin); err != nil {
 		_ = l.close() // the server may have gone: a fresh connection next time
-		l, finished = nil, true
+		l = nil
 		return false, errRetry{s.d.fault(err), pgLost(err)}
 	}
+	finished = false
 	err = fn(t)
 	switch {
 	case t.again || err == nil && write && t.failed != nil && !careful && !pgAgain(t.failed):
@@ -180,7 +202,7 @@ func (s *pg) within(ctx context.Context, begin string, write, careful bool, fn f
 	if _, err := l.exec(context.Background(), `COMMIT`); err != nil {
 		if pgLost(err) {
 			_ = l.close()
-			l, finished = nil, true
+			l = nil
 			return false, fault.New(fault.Unavailable, "the database went away while it committed: whether the change was made is to be seen when it is back").Because(err)
 		}
 		return false, errRetry{s.d.fault(err), pgAgain(err)}
@@ -207,7 +229,7 @@ func (s *pg) View(ctx context.Context, fn func(store.Tx) error) error {
 	}
 	for try := 1; ; try++ {
 		began := false
-		_, err := s.within(ctx, `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`, false, false, func(t *tx) error { began = true; return fn(t) })
+		_, err := s.within(ctx, `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`, false, false, false, func(t *tx) error { began = true; return fn(t) })
 		var r errRetry
 		if errors.As(err, &r) {
 			if !began && r.again && try < 3 { // a connection that had died while it waited
@@ -235,7 +257,7 @@ func (s *pg) Update(ctx context.Context, fn func(store.Tx) error) error {
 	}
 	pause, careful := pgPause, false
 	for try := 1; ; try++ {
-		fresh, err := s.within(ctx, s.d.begin, true, careful, func(t *tx) error { return fn(t) })
+		fresh, err := s.within(ctx, s.d.begin, true, careful, try >= pgQueue, func(t *tx) error { return fn(t) })
 		if err == nil {
 			if fresh {
 				s.ear.tell()

@@ -174,16 +174,17 @@ func TestPostgresUpdatesAreAsIfAlone(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	names := map[string]int{}
+	names, n := map[string]int{}, 0
 	must(t, stores[0].View(t.Context(), func(tx store.Tx) error {
 		all, err := tx.Organizations(t.Context(), "", "", "", 1000)
+		n = len(all)
 		for _, o := range all {
 			names[o.Name]++
 		}
 		return err
 	}))
 	if len(names) != 8*each {
-		t.Errorf("%d updates saw %d different states", 8*each, len(names))
+		t.Errorf("%d updates made %d rows and saw %d different states", 8*each, n, len(names))
 	}
 }
 
