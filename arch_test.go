@@ -71,7 +71,7 @@ var rooms = map[string]room{
 	"store/sqldb":     {3, "application audit credential env fault feed grant id identity mail organization secret session store", "SQL for all of them"},
 	"store/storetest": {3, "application audit credential env fault feed grant id identity mail organization secret session store", "a test for each promise"},
 
-	"store/pgtest":    {3, "secret", "a PostgreSQL for tests"},
+	"store/pgtest": {3, "secret", "a PostgreSQL for tests"},
 
 	"policy":             {4, "fault id ratelimit secret wire", "what a rule may see and do"},
 	"policy/anonymous":   {4, "credential policy wire", "a policy kind; it takes keys out of open requests"},
