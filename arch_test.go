@@ -44,6 +44,7 @@ var rooms = map[string]room{
 	"mail":         {2, "fault secret", "letters and how they are sent (decision 0001)"},
 	"problem":      {2, "fault", "faults as RFC 9457 documents"},
 	"http1":        {2, "fault wire", "the strict HTTP/1.1 codec"},
+	"h2":           {2, "fault http1 wire", "HTTP/2 over the framer of golang.org/x/net"},
 
 	"http1/nginxtest": {2, "", "nginx and wrk for the benchmarks against them"},
 
@@ -85,7 +86,7 @@ var rooms = map[string]room{
 	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret wire", "manifest -> routes, feed -> access index"},
 
 	"control": {6, "application audit credential env fault feed grant id identity mail manifest organization policy ratelimit secret session snapshot store", "every rule of who may change what"},
-	"gateway": {6, "balance event fault feed id manifest policy problem ratelimit secret snapshot wire http1", "serves requests from a view"},
+	"gateway": {6, "balance event fault feed id manifest policy problem ratelimit secret snapshot wire h2 http1", "serves requests from a view"},
 
 	"adminapi": {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot", "JSON"},
 	"portal":   {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot", "pages"},
@@ -115,6 +116,7 @@ var sideways = map[string]string{
 	"policy/limit -> policy":         "is one",
 	"policy/requestsize -> policy":   "is one",
 	"manifest/reference -> manifest": "describes its types",
+	"h2 -> http1":                    "one reading of paths, hosts and fields, whatever carried them",
 }
 
 // Below drift's own floor the readers build on each other.
@@ -142,7 +144,7 @@ func bans() map[string]map[string]string {
 		if strings.HasPrefix(name, "policy/") {
 			never[name] = never["policy"]
 		}
-		if r.floor == 2 && name != "mail" && name != "http1" && name != "problem" && !strings.HasPrefix(name, "drift") {
+		if r.floor == 2 && name != "mail" && name != "http1" && name != "h2" && name != "problem" && !strings.HasPrefix(name, "drift") {
 			never[name] = map[string]string{"net/http": "a noun does not know who asks", "database/sql": "nor who keeps it"}
 		}
 	}

@@ -308,7 +308,11 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	if err != nil {
 		return err
 	}
-	l, err := listen(ctx, s.Log, at, "the gateway of "+environment, "gateway", "http/1.1")
+	protocols := []string{"h2", "http/1.1"}
+	if s.Config.Codec != string(gateway.HTTP1) {
+		protocols = protocols[1:]
+	}
+	l, err := listen(ctx, s.Log, at, "the gateway of "+environment, "gateway", protocols...)
 	if err != nil {
 		return err
 	}
@@ -316,7 +320,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 		Environment: environment, Name: "local-" + environment, Source: s.control.Source(), Kinds: Kinds(),
 		Key:     s.keys.feed.Public().(ed25519.PublicKey),
 		Secrets: func(name string) (secret.Value, bool) { v, ok := s.Config.Secrets[name]; return v, ok },
-		Events:  s.events, Now: time.Now, Log: s.Log, Codec: gateway.Codec(s.Config.Codec),
+		Events:  s.events, Now: time.Now, Log: s.Log, Codec: gateway.Codec(s.Config.Codec), H2C: s.Config.H2C,
 	})
 	if err != nil {
 		l.Close()

@@ -17,6 +17,7 @@ type Config struct {
 	Example    bool         // development: run the example upstream beside us
 	Control    Listener
 	Gateway    Listener // of the first environment; each further one listens ten ports higher
+	H2C        bool     // clients of gateways without TLS may speak HTTP/2 from the first byte
 	Codec      string   // who reads and writes HTTP/1.1 in gateways: "http1" (ours) or "std" (net/http)
 	Operations Listener // health, metrics and profiles; no TLS
 	SMTP       SMTP

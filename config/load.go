@@ -198,6 +198,12 @@ func (c *Config) check() (wrong []fault.Field) {
 			wrong = append(wrong, fault.Field{Pointer: "/" + name + "/tls/clients", Text: "must be verify or require where client-authorities is set"})
 		}
 	}
+	switch {
+	case c.H2C && c.Codec != "http1":
+		wrong = append(wrong, fault.Field{Pointer: "/gateway/h2c", Text: "needs the codec http1: the other speaks HTTP/1.1 alone"})
+	case c.H2C && c.Gateway.TLS():
+		wrong = append(wrong, fault.Field{Pointer: "/gateway/h2c", Text: "is for gateways without TLS: over TLS, clients choose HTTP/2 in the handshake"})
+	}
 	if c.SMTP.Host != "" && c.SMTP.From == "" {
 		wrong = append(wrong, fault.Field{Pointer: "/smtp/from", Text: "is missing: letters need a sender"})
 	}

@@ -34,6 +34,7 @@ func Settings() []Setting {
 		{"log.level", "debug, info, warn or error (default info)", func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{"log.format", "text or json (default text)", oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json")},
 		{"gateway.codec", "who reads and writes HTTP/1.1 in gateways: http1, our own, or std, Go's net/http (default " + Default().Codec + ")", oneOf(func(c *Config) *string { return &c.Codec }, "http1", "std")},
+		{"gateway.h2c", "clients of a gateway without TLS may speak HTTP/2 from the first byte (prior knowledge); over TLS they choose it in the handshake (default false)", truth(func(c *Config) *bool { return &c.H2C })},
 		{"smtp.host", "server that letters are given to", text(func(c *Config) *string { return &c.SMTP.Host })},
 		{"smtp.port", "its port (default 587)", port(func(c *Config) *int { return &c.SMTP.Port })},
 		{"smtp.user", "user name there", text(func(c *Config) *string { return &c.SMTP.User })},

@@ -7,3 +7,6 @@ func (g *Gateway) Poison() { g.buffers.Poison = true }
 
 // Trust sets the roots that upstreams are verified by, before the gateway follows anything.
 func (g *Gateway) Trust(roots *x509.CertPool) { g.secure.RootCAs = roots }
+
+// Raced tells that the race detector is on.
+const Raced = mostAllocations > 0

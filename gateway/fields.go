@@ -30,6 +30,7 @@ var (
 	nameForwardedProto = wire.View("X-Forwarded-Proto")
 	nameVia            = wire.View("Via")
 	via                = wire.View("1.1 gatehouse")
+	via2               = wire.View("2 gatehouse")
 
 	nameContentType     = wire.View("Content-Type")
 	nameCacheControl    = wire.View("Cache-Control")
@@ -158,7 +159,11 @@ func (g *Gateway) outbound(c *carrier, u *snapshot.Upstream) {
 	fields.Add(nameForwardedHost, x.Request.Authority)
 	fields.Add(nameForwardedProto, keep(x, x.Request.Scheme))
 	fields.Add(nameForwarded, x.KeepScratch(forwarded(x.Scratch(), x, peer)))
-	fields.Add(nameVia, via)
+	if x.Protocol == "HTTP/2.0" {
+		fields.Add(nameVia, via2)
+	} else {
+		fields.Add(nameVia, via)
+	}
 
 	for _, p := range u.Present {
 		fields.Del(p.Header)

@@ -182,6 +182,12 @@ func (a *answer) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Ready reports whether the next Read waits for nobody.
+func (a *answer) Ready() bool {
+	r, ok := a.r.(interface{ Ready() bool })
+	return a.r == nil || ok && r.Ready()
+}
+
 // errUpstreamBroke is returned when an answer ended in its middle.
 var errUpstreamBroke = errors.New("the upstream broke off its answer")
 

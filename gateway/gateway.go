@@ -39,9 +39,10 @@ type Options struct {
 	Limits      Limits           // zero fields take the defaults
 	Codec       Codec            // zero: HTTP1
 	DNS         string           // address of the DNS server that upstreams' names are looked up at; "": the system's
+	H2C         bool             // clients of plain connections may begin with HTTP/2; over TLS they choose it in the handshake
 }
 
-// Codec says who reads and writes HTTP/1.1.
+// Codec says who reads and writes HTTP/1.1. HTTP/2 is spoken beside HTTP1 only.
 type Codec string
 
 // The codecs.
@@ -120,7 +121,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	if g.o.Codec == Std {
 		return g.serveStd(ctx, l)
 	}
-	return g.serveHTTP1(ctx, l)
+	return g.serveOwn(ctx, l)
 }
 
 // View is what the next request is served from.

@@ -16,8 +16,8 @@ import (
 	"gatehouse/wire"
 )
 
-// serveHTTP1 is Serve on http1.
-func (g *Gateway) serveHTTP1(ctx context.Context, l net.Listener) error {
+// serveOwn is Serve on http1 and h2: which of them, each connection's client says.
+func (g *Gateway) serveOwn(ctx context.Context, l net.Listener) error {
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	f := &h1Front{g, work}
@@ -34,18 +34,28 @@ func (g *Gateway) serveHTTP1(ctx context.Context, l net.Listener) error {
 	ended := make(chan error, 1)
 	var running sync.WaitGroup
 	defer running.Wait()
-	go func() { ended <- g.accept(ctx, l, &running, s.ServeConn) }()
+	s2 := g.newH2()
+	go func() {
+		ended <- g.accept(ctx, l, &running, func(nc net.Conn) {
+			if g.speaksH2(ctx, nc) {
+				s2.ServeConn(nc)
+			} else {
+				s.ServeConn(nc)
+			}
+		})
+	}()
 	select {
 	case err := <-ended:
-		return errors.Join(err, s.Close())
+		return errors.Join(err, s.Close(), s2.Close())
 	case <-ctx.Done():
 		_ = l.Close()
 	}
 	bound, cancel := context.WithTimeout(work, most.Drain)
 	defer cancel()
 	defer context.AfterFunc(bound, cut)()
-	err := s.Shutdown(bound)
-	if err != nil {
+	both := make(chan error, 1)
+	go func() { both <- s2.Shutdown(bound) }()
+	if err := errors.Join(s.Shutdown(bound), <-both); err != nil {
 		g.o.Log.Warn("exchanges were cut off", "environment", g.o.Environment, "after", most.Drain)
 	}
 	<-ended
@@ -72,10 +82,22 @@ func (f *h1Front) exchange(e *http1.Exchange, r http1.Reason) {
 	if c.upgrade = e.Upgrade != nil; c.upgrade {
 		e.Close() // what comes may be of the other protocol already
 	}
-	if !f.g.exchange(c, c.h1, bad) && !e.Started() {
+	var w sender = c.h1
+	if r == http1.BadLine && f.g.o.H2C && c.x.TLS == nil {
+		w = silent{e}
+	}
+	if !f.g.exchange(c, w, bad) && !e.Started() {
 		e.Abort()
 	}
 	f.g.give(c)
+}
+
+// silent answers what begins neither as HTTP/1.1 nor as HTTP/2, where both are spoken: nobody knows in what language.
+type silent struct{ e *http1.Exchange }
+
+func (s silent) send(*policy.Exchange) (int64, error) {
+	s.e.Abort()
+	return 0, nil
 }
 
 // h1Call is what http1 needs for an exchange. It is the sender, and lends the asker its memory.
@@ -96,17 +118,7 @@ func (h *h1Call) fill(x *policy.Exchange, most Limits) error {
 	fields := append(q.Fields[:0], m.Fields...)
 	q.Head, q.Body, q.Length = m.Head, m.Body, m.Length
 	q.Fields = fields
-	if len(m.Path)+len(m.Query)+1 > most.Target {
-		return fault.Of(fault.TooLarge, "uri-too-long", "the address is longer than %d bytes", most.Target)
-	}
-	size := len(m.Path) + len(m.Query) + len(m.Authority)
-	for i := range fields {
-		size += len(fields[i].Name) + len(fields[i].Value) + 4
-	}
-	if size > most.Head {
-		return fault.Of(fault.TooLarge, "head-too-large", "the request's header fields are larger than %d bytes", most.Head)
-	}
-	return nil
+	return fits(&q.Head, most)
 }
 
 // malformedFor is the fault for what http1 refuses a request for.

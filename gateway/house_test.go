@@ -76,6 +76,7 @@ type house struct {
 	app, org id.ID
 	revision int64
 	client   *http.Client
+	codec    gateway.Codec
 }
 
 // files is the manifest of the tests; %s is the upstream's address.
@@ -144,11 +145,22 @@ func broken() policy.Kind {
 	})
 }
 
+// overH2 stands for HTTP1 whose clients choose HTTP/2: over TLS in the handshake, otherwise by how they begin.
+const overH2 = gateway.Codec("h2")
+
 // both runs a test on each codec.
 func both(t *testing.T, test func(*testing.T, gateway.Codec)) {
-	for _, codec := range []gateway.Codec{gateway.HTTP1, gateway.Std} {
+	for _, codec := range []gateway.Codec{gateway.HTTP1, gateway.Std, overH2} {
 		t.Run("codec="+string(codec), func(t *testing.T) { test(t, codec) })
 	}
+}
+
+// own is what the gateway is told for one.
+func own(codec gateway.Codec) (_ gateway.Codec, h2c bool) {
+	if codec == overH2 {
+		return gateway.HTTP1, true
+	}
+	return codec, false
 }
 
 type setup struct {
@@ -169,9 +181,14 @@ func start(t *testing.T, s setup) *house {
 	if s.secrets == nil {
 		s.secrets = map[string]string{"eid-gateway": "let me in"}
 	}
-	h := &house{t: t, line: newLine(t), events: &kept{more: make(chan struct{})}, clock: &clock{}, upstream: httptest.NewServer(s.upstream)}
+	h := &house{t: t, codec: s.codec, line: newLine(t), events: &kept{more: make(chan struct{})}, clock: &clock{}, upstream: httptest.NewServer(s.upstream)}
 	t.Cleanup(h.upstream.Close)
 	transport := &http.Transport{}
+	if s.codec == overH2 {
+		transport.Protocols = new(http.Protocols)
+		transport.Protocols.SetHTTP2(true)
+		transport.Protocols.SetUnencryptedHTTP2(true)
+	}
 	h.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.Cleanup(transport.CloseIdleConnections)
 
@@ -191,8 +208,9 @@ func (h *house) run(s setup) {
 	t := h.t
 	var logged bytes.Buffer
 	var mu sync.Mutex
-	g, err := gateway.New(gateway.Options{Environment: "live", Name: "gw-1", Source: h.line, Key: h.line.key.Public().(ed25519.PublicKey),
-		Kinds: kinds(), Events: h.events, Now: h.clock.now, Limits: s.limits, Codec: s.codec,
+	codec, h2c := own(s.codec)
+	g, err := gateway.New(gateway.Options{H2C: h2c, Environment: "live", Name: "gw-1", Source: h.line, Key: h.line.key.Public().(ed25519.PublicKey),
+		Kinds: kinds(), Events: h.events, Now: h.clock.now, Limits: s.limits, Codec: codec,
 		Log: slog.New(slog.NewTextHandler(writer(func(b []byte) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -213,6 +231,10 @@ func (h *house) run(s setup) {
 	g.Trust(s.roots)
 	h.g, h.addr = g, l.Addr().String()
 	if s.secure != nil {
+		if h2c {
+			s.secure = s.secure.Clone()
+			s.secure.NextProtos = []string{"h2", "http/1.1"}
+		}
 		l = tls.NewListener(l, s.secure)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -332,6 +354,9 @@ func (h *house) do(c call) answer {
 		h.t.Fatal(err)
 	}
 	for name, values := range c.header {
+		if h.codec == overH2 && (name == "Connection" || name == "X-Hop") {
+			continue // HTTP/2 has no fields of the connection; that they are refused is a test of its own
+		}
 		r.Header[name] = values
 	}
 	if c.key != "" {

@@ -33,6 +33,26 @@ func (g *Gateway) accept(ctx context.Context, l net.Listener, running *sync.Wait
 	}
 }
 
+// preface is what a client of HTTP/2 begins with (RFC 9113 §3.4). In HTTP/1.1 it is a method that nobody has.
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// speaksH2 reports whether the client has chosen HTTP/2: in its handshake, or, where that is allowed, by how it begins.
+func (g *Gateway) speaksH2(ctx context.Context, nc net.Conn) bool {
+	if t, ok := nc.(*secureConn); ok {
+		return t.ConnectionState().NegotiatedProtocol == "h2"
+	}
+	if !g.o.H2C {
+		return false
+	}
+	_ = nc.SetReadDeadline(time.Now().Add(g.o.Limits.HeadTime))
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetReadDeadline(time.Unix(1, 0)) })
+	yes := prior(nc)
+	if stop() {
+		_ = nc.SetReadDeadline(time.Time{})
+	}
+	return yes
+}
+
 // greet makes the handshake of a connection of TLS and has it served.
 func (g *Gateway) greet(ctx context.Context, nc net.Conn, serve func(net.Conn)) {
 	t, ok := nc.(*tls.Conn)

@@ -141,7 +141,8 @@ func TestNothingPublishedYet(t *testing.T) { both(t, testNothingPublishedYet) }
 
 func testNothingPublishedYet(t *testing.T, codec gateway.Codec) {
 	l := newLine(t)
-	g, err := gateway.New(gateway.Options{Environment: "live", Name: "gw", Source: l, Key: l.key.Public().(ed25519.PublicKey), Kinds: kinds(), Codec: codec,
+	codec, h2c := own(codec)
+	g, err := gateway.New(gateway.Options{Environment: "live", Name: "gw", Source: l, Key: l.key.Public().(ed25519.PublicKey), Kinds: kinds(), Codec: codec, H2C: h2c,
 		Secrets: func(string) (secret.Value, bool) { return secret.Value{}, false }})
 	if err != nil {
 		t.Fatal(err)

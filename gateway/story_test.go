@@ -28,6 +28,10 @@ func testStoryCall(t *testing.T, codec gateway.Codec) {
 	}})
 	a.want(t, 200, "")
 	e := a.echoed(t)
+	via := "1.1 gatehouse"
+	if codec == overH2 {
+		via = "2 gatehouse"
+	}
 	if e.URI != "/v1/things/a-b?x=1&y=%20" {
 		t.Errorf("the upstream was asked for %q", e.URI)
 	}
@@ -35,7 +39,7 @@ func testStoryCall(t *testing.T, codec gateway.Codec) {
 		"Gatehouse-Organization": string(h.org), "Gatehouse-Application": string(h.app), "Gatehouse-Credential": string(cred.ID),
 		"Gatehouse-Grant": string(g.ID), "Gatehouse-Scopes": "read", "Gatehouse-Environment": "live",
 		"Gatehouse-Request-Id": a.header.Get("Gatehouse-Request-Id"), "Eid-Gateway-Secret": "let me in",
-		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": h.addr, "X-Request-Id": "mine-1", "Via": "1.1 gatehouse",
+		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": h.addr, "X-Request-Id": "mine-1", "Via": via,
 		"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "Tracestate": "a=b",
 		"Forwarded": `for=127.0.0.1;host="` + h.addr + `";proto=http`,
 	} {

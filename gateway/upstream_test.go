@@ -234,7 +234,11 @@ func testLargeBodiesUseConstantMemory(t *testing.T, codec gateway.Codec) {
 	if err != nil || n != size {
 		t.Fatalf("%d bytes came, %v", n, err)
 	}
-	if grown := int64(after.TotalAlloc - before.TotalAlloc); grown > 16<<20 {
+	most := int64(16 << 20)
+	if gateway.Raced && codec == overH2 { // the race detector makes pools forget, those of the test's own client too
+		most = size / 2
+	}
+	if grown := int64(after.TotalAlloc - before.TotalAlloc); grown > most {
 		t.Errorf("%d MiB were allocated for it", grown>>20)
 	}
 }

@@ -32,6 +32,7 @@ type Call struct {
 	sender  *sender
 	started instant
 	tried   int
+	unwatch func() bool // without an Exchange: nobody waits any more for ctx to end
 }
 
 // errStale is what a kept connection is given up for before anything was sent on it.
@@ -60,10 +61,14 @@ func (u *Upstream) Do(ctx context.Context, c *Call) error {
 		}
 		c.tried++
 		c.link = l
+		if c.Exchange == nil && ctx.Done() != nil { // whose server would tell
+			c.unwatch = context.AfterFunc(ctx, l.cut)
+		}
 		err := c.ask(f, content, stream)
 		if err == nil {
 			return nil
 		}
+		c.watched()
 		again := c.again(err, stream)
 		unsent := c.stop()
 		l.close()
@@ -327,6 +332,7 @@ func (c *Call) Done() {
 		return
 	}
 	_ = c.stop()
+	c.keep = c.watched() && c.keep
 	c.link, l.src.client = nil, nil
 	c.Response.Body = nil
 	c.Response.Fields, c.Response.Trailer = c.Response.Fields[:0], c.Response.Trailer[:0]
@@ -336,6 +342,13 @@ func (c *Call) Done() {
 	}
 	l.src.release()
 	l.u.keep(l)
+}
+
+// watched ends waiting for ctx, and reports whether it had not ended.
+func (c *Call) watched() bool {
+	stop := c.unwatch
+	c.unwatch = nil
+	return stop == nil || stop()
 }
 
 // explain makes a fault of what went wrong with the upstream.

@@ -52,6 +52,7 @@ const (
 	UnexpectedContent               // an answer with content where there must be none
 	UnexpectedUpgrade               // 101 to a request that did not ask for it, or to another protocol
 	TooManyInterim                  // answers 1xx
+	BadPseudo                       // HTTP/2: a field that begins with a colon is unknown, repeated, missing or too late
 	reasons
 )
 
@@ -108,6 +109,7 @@ var table = [reasons]reason{
 	BadStatus:         {"bad-status", 502, "The status line is malformed."},
 	UnexpectedContent: {"unexpected-content", 502, "The answer has content where there must be none."},
 	UnexpectedUpgrade: {"unexpected-upgrade", 502, "The upstream changed to a protocol that was not asked for."},
+	BadPseudo:         {"bad-pseudo", 400, "A pseudo-header field is unknown, repeated, missing or too late."},
 	TooManyInterim:    {"too-many-interim", 502, "The upstream sent too many interim answers."},
 }
 

@@ -213,9 +213,14 @@ func (u *Upstream) Close() {
 	}
 	u.idle = nil
 	for l := range u.all {
-		l.halted.Store(true)
-		_ = l.nc.SetDeadline(past())
+		l.cut()
 	}
+}
+
+// cut makes all that waits for the upstream fail.
+func (l *link) cut() {
+	l.halted.Store(true)
+	_ = l.nc.SetDeadline(past())
 }
 
 func (l *link) close() {

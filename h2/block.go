@@ -1,0 +1,101 @@
+package h2
+
+import (
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"gatehouse/wire"
+)
+
+// A block is one head or trailer as it arrives, in one frame or several.
+type block struct {
+	began     time.Time // zero: none is open
+	id        uint32
+	last      bool // the peer's message ends with it
+	self      bool // the stream is said to depend on itself
+	fragments int
+	size      int // bytes as they were sent
+
+	memory   []byte // of the fields
+	fields   wire.Fields
+	listed   int  // bytes as HPACK counts them
+	tooLarge bool // more than is kept
+}
+
+// headers takes the first frame of a block.
+func (c *conn) headers(f *http2.HeadersFrame) error {
+	if !c.greeted {
+		return fatal(http2.ErrCodeProtocol)
+	}
+	c.mu.Lock()
+	c.block = block{began: time.Now(), id: f.StreamID, last: f.StreamEnded(), memory: make([]byte, 0, 1<<10), fields: make(wire.Fields, 0, 24),
+		self: f.HasPriority() && f.Priority.StreamDep == f.StreamID}
+	c.mu.Unlock()
+	return c.fragment(f.HeaderBlockFragment(), f.HeadersEnded())
+}
+
+// continuation takes a further one.
+func (c *conn) continuation(f *http2.ContinuationFrame) error {
+	return c.fragment(f.HeaderBlockFragment(), f.HeadersEnded())
+}
+
+// fragment takes a part of a block. All of it goes through the decompression, whose state both sides share.
+func (c *conn) fragment(p []byte, end bool) error {
+	b := &c.block
+	b.fragments++
+	b.size += len(p)
+	if b.fragments > maxFragments || b.size > maxBlock {
+		return fatal(http2.ErrCodeEnhanceYourCalm)
+	}
+	if _, err := c.dec.Write(p); err != nil {
+		return fatal(http2.ErrCodeCompression)
+	}
+	if !end {
+		return nil
+	}
+	if err := c.dec.Close(); err != nil {
+		return fatal(http2.ErrCodeCompression)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	done := *b
+	c.block = block{}
+	if c.err != nil {
+		return c.err
+	}
+	if done.self {
+		return c.refuse(&done, http2.ErrCodeProtocol)
+	}
+	if s := c.streams[done.id]; s != nil {
+		if s.whole {
+			return onStream(done.id, http2.ErrCodeStreamClosed)
+		}
+		return c.peer.head(c, s, &done)
+	}
+	return c.peer.begin(c, &done)
+}
+
+// refuse ends the stream of a block. One that was not open is now used up. c.mu is held.
+func (c *conn) refuse(b *block, code http2.ErrCode) error {
+	if b.id%2 == 1 && b.id > c.highest {
+		c.highest = b.id
+	}
+	return onStream(b.id, code)
+}
+
+// field is told of each field of a block by the decompression.
+func (c *conn) field(f hpack.HeaderField) {
+	b := &c.block
+	b.listed += len(f.Name) + len(f.Value) + 32
+	if b.listed > maxHead || len(b.fields) >= maxFields+5 {
+		b.tooLarge = true
+		return
+	}
+	start := len(b.memory)
+	b.memory = append(append(b.memory, f.Name...), f.Value...)
+	n, end := start+len(f.Name), len(b.memory)
+	// A growing memory moves, and what was taken from it stays valid where it is.
+	b.fields = append(b.fields, wire.Field{Name: b.memory[start:n:n], Value: b.memory[n:end:end]})
+}
