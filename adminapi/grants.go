@@ -7,7 +7,6 @@ import (
 
 	"gatehouse/application"
 	"gatehouse/control"
-	"gatehouse/credential"
 	"gatehouse/grant"
 	"gatehouse/id"
 	"gatehouse/identity"
@@ -62,80 +61,6 @@ func (a *api) grants() {
 		doc: "For an operator, approver or admin."}, c.ResumeGrant)
 	turned(operation{id: "endGrant", path: path + "/{id}/end", summary: "End a grant for good",
 		doc: "For an operator, approver or admin, or an owner or developer of the organization."}, c.EndGrant)
-}
-
-// Credential is a credential and whether it proves anything now.
-type Credential struct {
-	credential.Credential
-	Live bool `json:"live"`
-}
-
-func (a *api) credentialOf(c credential.Credential) Credential {
-	return Credential{c, c.Live(a.Now())}
-}
-
-// NewKey is what an API key is made from.
-type NewKey struct {
-	Application id.ID   `json:"application" doc:"Which application it proves" example:"app_01kas0v2m8c4y6n0q3r5t7w9xz"`
-	Environment string  `json:"environment" doc:"Where; it is unknown everywhere else" example:"live"`
-	Name        string  `json:"name" doc:"To know it again" example:"web server"`
-	Lifetime    string  `json:"lifetime,omitempty" doc:"For how long, such as 90d; the longest that the plans allow, when left out" example:"90d"`
-	Grants      []id.ID `json:"grants,omitempty" doc:"Bind it to these grants; all of the application's there, when left out" example:"gr_01kas0v2m8c4y6n0q3r5t7w9xz"`
-}
-
-// Issued is a fresh credential with its key, told once.
-type Issued struct {
-	Credential Credential `json:"credential"`
-	Key        string     `json:"key"`
-}
-
-// credentials adds what applications prove themselves with.
-func (a *api) credentials() {
-	c := a.Control
-	const path = "/api/credentials"
-	add(a, operation{id: "issueKey", method: http.MethodPost, path: path, tag: tagCredentials, status: http.StatusCreated,
-		summary: "Issue an API key",
-		doc: `The key is in this answer and in none after it: only its hash is stored. Sent again with the same Idempotency-Key, the answer
-is 409 already-issued. The application needs a grant in that environment. For an owner or developer: nobody of the platform
-ever sees a partner's key.`,
-	}, func(ctx context.Context, in *struct {
-		Caller
-		Once
-		Body NewKey
-	}) (*Made[Issued], error) {
-		n := in.Body
-		lifetime, err := span("/lifetime", n.Lifetime)
-		if err != nil {
-			return nil, err
-		}
-		v, key, err := c.IssueKey(ctx, in.actor(), control.NewKey{Application: n.Application, Environment: n.Environment, Name: n.Name,
-			Lifetime: lifetime, Grants: n.Grants, Once: in.Key})
-		return made(path, v.ID, Issued{a.credentialOf(v), key.Reveal()}, v.Version, err)
-	})
-	add(a, operation{id: "credentials", method: http.MethodGet, path: path, tag: tagCredentials,
-		summary: "List credentials", doc: "Of your organization; for staff all. No secret is in it.",
-	}, func(ctx context.Context, in *struct {
-		Caller
-		Paging
-		Organization string `query:"organization" doc:"Only of this organization" example:"org_01kas0v2m8c4y6n0q3r5t7w9xz"`
-		Application  string `query:"application" doc:"Only of this application" example:"app_01kas0v2m8c4y6n0q3r5t7w9xz"`
-	}) (*Page[Credential], error) {
-		l, err := c.Credentials(ctx, in.actor(), id.ID(in.Organization), id.ID(in.Application), in.page())
-		return paged(l, err, a.credentialOf)
-	})
-	add(a, operation{id: "credential", method: http.MethodGet, path: path + "/{id}", tag: tagCredentials,
-		summary: "Show a credential", doc: "One of your organization's; for staff any. No secret is in it.",
-	}, func(ctx context.Context, in *Object) (*Versioned[Credential], error) {
-		v, err := c.Credential(ctx, in.actor(), in.object())
-		return versioned(a.credentialOf(v), v.Version, err)
-	})
-	deed(a, operation{id: "revokeCredential", path: path + "/{id}/revoke", tag: tagCredentials,
-		summary: "End a credential at once and for good",
-		doc:     "The next call with it is refused; ask /api/in-force/{id} where that is so. For an owner or developer, an operator or admin.",
-	}, func(ctx context.Context, who identity.Actor, i id.ID, version int64, reason string) (Credential, int64, error) {
-		v, err := c.RevokeCredential(ctx, who, i, version, reason)
-		return a.credentialOf(v), v.Version, err
-	})
 }
 
 // Reach is what an application can call at one instant.

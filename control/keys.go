@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gatehouse/application"
@@ -30,6 +31,8 @@ type NewKey struct {
 	Name        string
 	Lifetime    time.Duration // at most what the plans of the application's grants there allow; 0: that
 	Grants      []id.ID       // to bind it to; none: all of the application's in the environment
+	Sources     []string      // networks it may be used from; none: any
+	Pending     bool          // it proves nothing until ActivateCredential
 	Once        string
 }
 
@@ -51,6 +54,7 @@ func (c *Control) IssueKey(ctx context.Context, a identity.Actor, n NewKey) (cre
 	if len(n.Grants) > boundMost {
 		f.bad("/grants", "must be at most %d", boundMost)
 	}
+	n.Sources = f.sources("/sources", n.Sources)
 	if err := f.err(); err != nil {
 		return cr, key, err
 	}
@@ -76,18 +80,22 @@ func (c *Control) IssueKey(ctx context.Context, a identity.Actor, n NewKey) (cre
 		if err != nil {
 			return err
 		}
-		lifetime, err := w.mayIssue(of, app, n)
+		lifetime, err := w.mayIssue(of, app, credential.APIKey, n.Lifetime, n.Grants)
 		if err != nil {
 			return err
 		}
 		var public string
 		var hash secret.Hash
 		key, public, hash = credential.NewKey(n.Environment)
-		cr, err = w.putCredential("credential.issue", "", credential.Credential{}, credential.Credential{
+		fresh := credential.Credential{
 			ID: w.fresh(id.Credential), Organization: app.Organization, Application: app.ID, Environment: n.Environment,
-			Kind: credential.APIKey, Name: n.Name, PublicID: public, Hash: hash, Grants: n.Grants,
+			Kind: credential.APIKey, Name: n.Name, PublicID: public, Hash: hash, Grants: n.Grants, Sources: n.Sources,
 			State: credential.Active, Created: w.now, CreatedBy: a.Person, Expires: w.after(lifetime),
-		})
+		}
+		if n.Pending {
+			fresh.State = credential.Pending
+		}
+		cr, err = w.putCredential("credential.issue", "", credential.Credential{}, fresh)
 		if err != nil {
 			return err
 		}
@@ -99,15 +107,16 @@ func (c *Control) IssueKey(ctx context.Context, a identity.Actor, n NewKey) (cre
 	return cr, key, nil
 }
 
-// mayIssue checks the grants that a key would stand for, and returns how long it may live.
-func (w *write) mayIssue(of offer, app application.Application, n NewKey) (time.Duration, error) {
+// mayIssue checks the grants that a credential would stand for, and returns how long it may live: as long as was asked for,
+// or for 0 the longest that the plans allow.
+func (w *write) mayIssue(of offer, app application.Application, kind credential.Kind, lifetime time.Duration, bind []id.ID) (time.Duration, error) {
 	have, err := w.credentialsOf(app)
 	if err != nil {
 		return 0, err
 	}
 	live := 0
 	for _, cr := range have {
-		if cr.Live(w.now) {
+		if s := cr.Standing(w.now); s != string(credential.Revoked) && s != credential.Expired {
 			live++
 		}
 	}
@@ -119,20 +128,20 @@ func (w *write) mayIssue(of offer, app application.Application, n NewKey) (time.
 		return 0, err
 	}
 	var f form
-	if len(n.Grants) > 0 {
-		grants = f.grantsFor(grants, n.Grants)
+	if len(bind) > 0 {
+		grants = f.grantsFor(grants, bind)
 		if err := f.err(); err != nil {
 			return 0, err
 		}
 	}
-	usable := func(g grant.Grant) bool { return g.State == grant.Active && of.allows(g, credential.APIKey) }
+	usable := func(g grant.Grant) bool { return g.State == grant.Active && of.allows(g, kind) }
 	if !slices.ContainsFunc(grants, usable) {
-		return 0, fault.Of(fault.Conflict, "no-grant", "the application has no grant in the environment %s that an API key could be used for: request access first", of.Name)
+		return 0, fault.Of(fault.Conflict, "no-grant", "the application has no grant in the environment %s that %s could be used for: request access first", of.Name, a(kind.Title()))
 	}
 	longest := time.Duration(-1)
 	for i, g := range grants {
-		if !of.allows(g, credential.APIKey) {
-			return 0, fault.Of(fault.Conflict, "credential-kind", "the plan %s of grant %s does not allow API keys: bind the key to other grants", g.Plan, g.ID)
+		if !of.allows(g, kind) {
+			return 0, fault.Of(fault.Conflict, "credential-kind", "the plan %s of grant %s does not allow %s: bind it to other grants", g.Plan, g.ID, a(kind.Title()))
 		}
 		l, _ := of.planOf(g)
 		if longest < 0 || time.Duration(l.CredentialLongest) < longest {
@@ -144,13 +153,21 @@ func (w *write) mayIssue(of offer, app application.Application, n NewKey) (time.
 			}
 		}
 	}
-	if n.Lifetime > longest {
+	if lifetime > longest {
 		return 0, fault.Bad("/lifetime", "is longer than %s, the longest that the plans allow", manifest.Duration(longest))
 	}
-	if n.Lifetime > 0 {
-		return n.Lifetime, nil
+	if lifetime > 0 {
+		return lifetime, nil
 	}
 	return longest, nil
+}
+
+// a puts the article before a noun.
+func a(noun string) string {
+	if noun != "" && strings.ContainsRune("AEIOaeio", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 func pointerOf(list string, n int) string { return list + "/" + strconv.Itoa(n) }
@@ -179,35 +196,4 @@ func (c *Control) Credentials(ctx context.Context, a identity.Actor, org, app id
 		return err
 	})
 	return out, err
-}
-
-// RevokeCredential ends a credential at once. Owner or developer of the organization, operator or admin.
-func (c *Control) RevokeCredential(ctx context.Context, a identity.Actor, i id.ID, version int64, reason string) (credential.Credential, error) {
-	var cr credential.Credential
-	if err := allow(a, "RevokeCredential"); err != nil {
-		return cr, err
-	}
-	var f form
-	reason = f.text("/reason", reason, longestReason)
-	if err := f.err(); err != nil {
-		return cr, err
-	}
-	err := c.update(ctx, a, "RevokeCredential", func(w *write) error {
-		old, err := w.credential(i)
-		if err != nil {
-			return err
-		}
-		if err := w.within("RevokeCredential", identity.Place{Organization: old.Organization}); err != nil {
-			return err
-		}
-		if err := seen(version, old.Version); err != nil {
-			return err
-		}
-		if cr, err = old.Revoke(reason, w.now); err != nil {
-			return err
-		}
-		cr, err = w.putCredential("credential.revoke", reason, old, cr)
-		return err
-	})
-	return cr, err
 }

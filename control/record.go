@@ -71,13 +71,10 @@ func (w *write) putCredential(action, reason string, old, cr credential.Credenti
 		return cr, err
 	}
 	f := feed.Credential{ID: cr.ID, Application: cr.Application, Kind: string(cr.Kind), PublicID: cr.PublicID,
-		Hash: cr.Hash[:], Grants: cr.Grants, Expires: cr.Expires,
+		Hash: cr.Hash[:], Grants: cr.Grants, Sources: cr.Sources, Expires: cr.End(),
 		Live: cr.State == credential.Active || cr.State == credential.Retiring}
 	if !f.Live {
 		f.Ended = string(cr.State)
-	}
-	if !cr.RetireAt.IsZero() && cr.RetireAt.Before(f.Expires) {
-		f.Expires = cr.RetireAt
 	}
 	return cr, w.feed(cr.Environment, feed.KindCredential, string(cr.ID), cr.Version, state(f))
 }

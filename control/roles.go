@@ -101,11 +101,20 @@ var rights = map[string]who{
 	"EndGrant":        holders | builders,
 
 	// Credentials.
-	"IssueKey":         builders, // nobody of the platform ever sees a partner's key
-	"RevokeCredential": builders | keepers,
-	"Credential":       readers,
-	"Credentials":      readers,
-	"Reach":            readers,
+	"IssueKey":           builders, // nobody of the platform ever sees a partner's key
+	"RotateKey":          builders,
+	"ChangeCredential":   builders,
+	"ActivateCredential": builders,
+	"SuspendCredential":  builders | keepers,
+	"ResumeCredential":   builders | keepers,
+	"RevokeCredential":   builders | keepers,
+	"ReportLeak":         anybody,
+	"Credential":         readers,
+	"Credentials":        readers,
+	"Dormant":            readers,
+	"Uses":               readers,
+	"LastUses":           readers,
+	"Reach":              readers,
 
 	// The platform.
 	"Check":              staff | host | system,

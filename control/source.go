@@ -8,9 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/credential"
 	"gatehouse/env"
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/id"
 	"gatehouse/store"
 )
 
@@ -202,6 +204,22 @@ func (s *source) Acknowledge(ctx context.Context, r feed.Receipt) error {
 		}
 	}
 	return nil
+}
+
+// Report implements feed.Source.
+func (s *source) Report(ctx context.Context, u feed.Usage) error {
+	if err := env.CheckName(u.Environment); err != nil {
+		return err
+	}
+	uses := make([]credential.Use, 0, len(u.Uses))
+	for _, r := range u.Uses {
+		if !r.Credential.Is(id.Credential) || r.Grant != "" && !r.Grant.Is(id.Grant) || r.Count < 1 || r.Last.IsZero() {
+			return fault.New(fault.Invalid, "a use needs a credential, a count and a time")
+		}
+		uses = append(uses, credential.Use{Credential: r.Credential, Grant: r.Grant, API: r.API, Operation: r.Operation,
+			Count: r.Count, Last: r.Last, Gateway: u.Gateway, Address: r.Address})
+	}
+	return s.store.Update(ctx, func(tx store.Tx) error { return tx.AddUses(ctx, uses) })
 }
 
 // flush writes the receipts that are not written yet.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"time"
 
-	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/secret"
 )
@@ -18,16 +17,29 @@ const (
 	APIKey Kind = "api_key"
 )
 
+// Title is the kind in words, as in "this API key".
+func (k Kind) Title() string {
+	switch k {
+	case APIKey:
+		return "API key"
+	}
+	return "credential"
+}
+
 // State is where a credential stands. That it has expired is not a state but a question of the time: see Live.
 type State string
 
 // The states of a credential.
 const (
+	Pending   State = "pending" // handed out ahead of its use: it proves nothing until it is activated
 	Active    State = "active"
 	Suspended State = "suspended"
 	Retiring  State = "retiring" // replaced; still valid until RetireAt
 	Revoked   State = "revoked"
 )
+
+// Expired is the word for a credential whose time is over: no state, but see Standing.
+const Expired = "expired"
 
 // Credential is one proof of an application in one environment. No secret is in it.
 type Credential struct {
@@ -37,37 +49,21 @@ type Credential struct {
 	Environment  string      `json:"environment"`
 	Kind         Kind        `json:"kind"`
 	Name         string      `json:"name"`
-	PublicID     string      `json:"public_id"`        // the part of a key that may be shown
-	Hash         secret.Hash `json:"-"`                // SHA-256 of the whole key
-	Grants       []id.ID     `json:"grants,omitempty"` // bound to these; none: all of the application's in this environment
+	PublicID     string      `json:"public_id"`         // the part of a key that may be shown
+	Hash         secret.Hash `json:"-"`                 // SHA-256 of the whole key
+	Grants       []id.ID     `json:"grants,omitempty"`  // bound to these; none: all of the application's in this environment
+	Sources      []string    `json:"sources,omitempty"` // networks it may be used from, as CleanSources writes them; none: any
 	State        State       `json:"state"`
 	Created      time.Time   `json:"created"`
 	CreatedBy    id.ID       `json:"created_by"`
 	Expires      time.Time   `json:"expires"`
+	Replaces     id.ID       `json:"replaces,omitempty"` // the credential that retires for it
 	RetireAt     time.Time   `json:"retire_at,omitzero"`
 	Revoked      time.Time   `json:"revoked,omitzero"`
+	Held         bool        `json:"held,omitempty"`  // suspended by the platform: nobody else resumes it
+	Leaked       time.Time   `json:"leaked,omitzero"` // when somebody last reported to have found it
 	Reason       string      `json:"reason,omitempty"`
 	Version      int64       `json:"version"`
-}
-
-// Live reports whether the credential proves anything at that time.
-func (c Credential) Live(now time.Time) bool {
-	switch c.State {
-	case Active:
-		return now.Before(c.Expires)
-	case Retiring:
-		return now.Before(c.Expires) && now.Before(c.RetireAt)
-	}
-	return false
-}
-
-// Revoke ends the credential at once and for good.
-func (c Credential) Revoke(reason string, now time.Time) (Credential, error) {
-	if c.State == Revoked {
-		return c, fault.New(fault.Conflict, "credential %s is already revoked", c.ID)
-	}
-	c.State, c.Reason, c.Revoked = Revoked, reason, now
-	return c, nil
 }
 
 // Store keeps credentials.
@@ -82,4 +78,27 @@ type Store interface {
 	// Credentials lists by ID, ascending, after the given one, those of an application; application "" lists all of the
 	// organization, and organization "" all there are.
 	Credentials(ctx context.Context, organization, application, after id.ID, limit int) ([]Credential, error)
+	// Dormant lists in the same way those that are active or retiring and were neither made nor used since the time.
+	Dormant(ctx context.Context, organization, application id.ID, since time.Time, after id.ID, limit int) ([]Credential, error)
+	// AddUses adds up how credentials were used: counts grow, and the newest use of each replaces an older one. It is
+	// telemetry.
+	AddUses(ctx context.Context, uses []Use) error
+	// Uses lists how a credential was used, by grant, API and operation.
+	Uses(ctx context.Context, i id.ID) ([]Use, error)
+	// UsesOfGrant lists how a grant was used, by credential, API and operation.
+	UsesOfGrant(ctx context.Context, grant id.ID) ([]Use, error)
+	// LastUses returns the newest use of each of the credentials that has one, with the count of all.
+	LastUses(ctx context.Context, is []id.ID) (map[id.ID]Use, error)
+}
+
+// Use is how a credential was used for one operation under one grant. Grant is "" where none was needed.
+type Use struct {
+	Credential id.ID     `json:"credential"`
+	Grant      id.ID     `json:"grant,omitempty"`
+	API        string    `json:"api"`
+	Operation  string    `json:"operation"`
+	Count      int64     `json:"count"`
+	Last       time.Time `json:"last"`    // and the rest is of that time
+	Gateway    string    `json:"gateway"` // that was called
+	Address    string    `json:"address"` // of the caller
 }

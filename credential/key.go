@@ -67,6 +67,31 @@ const alphabet = "0123456789abcdefghjkmnpqrstvwxyz" // as in id
 // Hash is the SHA-256 of the whole key, to be compared with Credential.Hash.
 func (k Key) Hash() secret.Hash { return sha256.Sum256(k.whole) }
 
+// FindKey looks for an API key in a text that somebody sends, such as a line of a file or a whole message: the first that
+// parses.
+func FindKey(text string) (Key, bool) {
+	for at := 0; at < len(text); {
+		i := strings.Index(text[at:], keyPrefix)
+		if i < 0 {
+			break
+		}
+		at += i
+		end := at
+		for end < len(text) && keyChar(text[end]) {
+			end++
+		}
+		if k, ok := ParseKey([]byte(text[at:end])); ok {
+			return k, true
+		}
+		at += len(keyPrefix)
+	}
+	return Key{}, false
+}
+
+func keyChar(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '-'
+}
+
 // Hint is how a stored key is shown: enough to recognise it, too little to use it.
 func (c Credential) Hint() string {
 	if c.Kind != APIKey {

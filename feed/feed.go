@@ -79,8 +79,9 @@ type Credential struct {
 	PublicID    string    `json:"public_id"`
 	Hash        []byte    `json:"hash"`
 	Grants      []id.ID   `json:"grants,omitempty"`
+	Sources     []string  `json:"sources,omitempty"` // networks it may be used from; none: any
 	Live        bool      `json:"live"`
-	Ended       string    `json:"ended,omitempty"` // the state's word when it is not live: revoked, suspended
+	Ended       string    `json:"ended,omitempty"` // the state's word when it is not live: pending, revoked, suspended
 	Expires     time.Time `json:"expires"`         // the earlier of its expiry and its retirement
 }
 
@@ -114,6 +115,24 @@ type Receipt struct {
 	At          time.Time `json:"at"`
 }
 
+// Use is how often a credential was used for one operation under one grant, and when last.
+type Use struct {
+	Credential id.ID     `json:"credential"`
+	Grant      id.ID     `json:"grant,omitempty"`
+	API        string    `json:"api"`
+	Operation  string    `json:"operation"`
+	Count      int64     `json:"count"`
+	Last       time.Time `json:"last"`
+	Address    string    `json:"address"` // of the caller, that time
+}
+
+// Usage is what a gateway has seen since its last report.
+type Usage struct {
+	Gateway     string `json:"gateway"`
+	Environment string `json:"environment"`
+	Uses        []Use  `json:"uses"`
+}
+
 // Source is the control plane's end, as a gateway sees it: in process, or over a connection.
 type Source interface {
 	// Tail returns up to limit entries of the environment after the position, in order; none when there are none.
@@ -124,6 +143,9 @@ type Source interface {
 	Changed(environment string, seq int64) <-chan struct{}
 	// Acknowledge takes a receipt.
 	Acknowledge(ctx context.Context, r Receipt) error
+	// Report takes how credentials were used. It is telemetry: a report that was answered with an error may be sent again,
+	// and then may count twice.
+	Report(ctx context.Context, u Usage) error
 }
 
 // Log is what the control plane's end needs of a store.

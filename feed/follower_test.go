@@ -63,6 +63,8 @@ func (p *plane) Acknowledge(_ context.Context, r feed.Receipt) error {
 	return nil
 }
 
+func (p *plane) Report(context.Context, feed.Usage) error { return nil }
+
 func (p *plane) add(es ...feed.Entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

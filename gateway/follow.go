@@ -13,7 +13,7 @@ import (
 )
 
 // Follow applies the feed until the context ends: entries in their order, revisions compiled beside the running one. It
-// answers changes with receipts. It returns nil when the context has ended.
+// answers changes with receipts, and reports how credentials are used. It returns nil when the context has ended.
 func (g *Gateway) Follow(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -34,6 +34,7 @@ func (g *Gateway) Follow(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	})
+	wg.Go(func() { g.report(ctx) })
 	return g.follower.Run(ctx)
 }
 

@@ -58,6 +58,7 @@ type Gateway struct {
 	access   *snapshot.Access
 	current  atomic.Pointer[current]
 	meters   *meters
+	uses     *uses
 	carriers sync.Pool
 	buffers  http1.Buffers
 	names    names
@@ -102,7 +103,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	o.Limits = o.Limits.withDefaults()
 	g := &Gateway{o: o, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{},
-		names: names{o.DNS}, secure: &tls.Config{MinVersion: tls.VersionTLS12}}
+		uses: newUses(), names: names{o.DNS}, secure: &tls.Config{MinVersion: tls.VersionTLS12}}
 	g.current.Store(&current{view: &snapshot.View{Routes: &snapshot.Routes{Environment: o.Environment}, Access: g.access}})
 	g.carriers.New = func() any { return newCarrier() }
 	f, err := feed.NewFollower(feed.Options{Source: o.Source, Environment: o.Environment, Gateway: o.Name, Key: o.Key,

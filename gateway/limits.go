@@ -12,6 +12,7 @@ type Limits struct {
 	Idle     time.Duration // a connection without a request: default 60s
 	Drain    time.Duration // for running exchanges to end once the gateway stops: default 10s
 	Poll     time.Duration // how often the feed is asked besides its hints: default 1s
+	Report   time.Duration // between two reports of how credentials were used: default 10s
 	Keys     int           // counted keys of each limiter: default 1,048,576
 }
 
@@ -24,6 +25,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Idle, time.Minute)
 	def(&l.Drain, 10*time.Second)
 	def(&l.Poll, time.Second)
+	def(&l.Report, 10*time.Second)
 	def(&l.Keys, 1<<20)
 	return l
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ type line struct {
 	receipts []feed.Receipt
 	told     chan struct{}
 	deaf     bool // gives no hints
+	usage    []feed.Usage
+	lost     bool // reports do not arrive
 }
 
 func newLine(t *testing.T) *line {
@@ -91,6 +94,16 @@ func (l *line) Acknowledge(_ context.Context, r feed.Receipt) error {
 	l.receipts = append(l.receipts, r)
 	close(l.told)
 	l.told = make(chan struct{})
+	return nil
+}
+
+func (l *line) Report(_ context.Context, u feed.Usage) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost {
+		return errors.New("the line is dead")
+	}
+	l.usage = append(l.usage, u)
 	return nil
 }
 

@@ -54,6 +54,7 @@ func (g *Gateway) record(c *carrier, n int64, err error) {
 			e.Code = "upstream-broke-off"
 		}
 	}
+	g.uses.note(x)
 	g.meters.exchange(e.Route, e.Status, e.Verdict, e.Rule, e.Fault, total, c.asked)
 	g.o.Events.Write(e)
 }

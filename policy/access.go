@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/netip"
 	"time"
 
 	"gatehouse/id"
@@ -36,8 +37,29 @@ type Credential struct {
 	State        State
 	// ApplicationLive and OrganizationLive say whether the owners may call. False until the index has heard of them.
 	ApplicationLive, OrganizationLive bool
-	Expires                           int64     // Unix microseconds
-	Bound                             []id.Bits // to these grants; none: all of the application's
+	Expires                           int64  // Unix microseconds
+	Kind                              string // "api_key" and so on
+	*Conditions
+}
+
+// Conditions are what a credential was issued under, shared by all that have the same. Nobody changes them.
+type Conditions struct {
+	Bound   []id.Bits      // to these grants; none: all of the application's
+	Sources []netip.Prefix // networks it may be used from; none: any
+}
+
+// From reports whether a caller at the address may use the credential.
+func (c *Conditions) From(a netip.Addr) bool {
+	if len(c.Sources) == 0 {
+		return true
+	}
+	a = a.Unmap().WithZone("")
+	for _, p := range c.Sources {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
 }
 
 // State is how a credential or grant stands, apart from its time. The zero State lets nothing through.
@@ -48,6 +70,7 @@ const (
 	Over      State = iota // revoked or ended: for good
 	Suspended              // may come back
 	Active
+	Pending // of a credential: not in use yet
 )
 
 // Grant is what the access index knows of a grant: forty bytes without a pointer, so that millions of them cost the

@@ -86,6 +86,8 @@ func (v *visit) keyForm(a application.Application, live []grant.Grant) form {
 		environment,
 		field{Name: "lifetime", Label: "Valid for", Kind: selectField, Required: true, Options: durationOptions(longest, "As long as the plan allows"), Hint: "A short life is a small loss when a key gets out"},
 		grants,
+		sourcesField(),
+		field{Name: "pending", Label: "First use", Kind: checkField, Options: []option{{Value: "yes", Label: "Activate it later", Text: "Until you do, on its page, it is refused"}}},
 	)
 	f.set("lifetime", "longest")
 	if len(environment.Options) == 1 {
@@ -132,6 +134,7 @@ func issueKey(v *visit) error {
 	n := control.NewKey{
 		Application: p.Application.ID, Environment: p.Form.value("environment"), Name: p.Form.value("name"),
 		Lifetime: durationOf(p.Form.value("lifetime")), Once: p.Form.Once,
+		Sources: sourcesOf(p.Form.value("sources")), Pending: len(p.Form.Field("pending").Values) > 0,
 	}
 	for _, g := range p.Form.Field("grants").Values {
 		n.Grants = append(n.Grants, id.ID(g))
@@ -210,7 +213,15 @@ type credentialPage struct {
 	CreatedBy string
 	Grants    []grantRow // that it uses now
 	InForce   []forceView
-	CanRevoke bool
+	Replaces  ref
+	Uses      []useRow
+	Can       map[string]bool // what can be done to it now
+}
+
+// useRow is how a key was used for one operation.
+type useRow struct {
+	credential.Use
+	Grant ref
 }
 
 func (*credentialPage) template() string { return "credential" }
@@ -237,9 +248,39 @@ func showKey(v *visit) error {
 	if p.InForce, err = v.inForce(c.ID); err != nil {
 		return err
 	}
-	p.CanRevoke = c.State != credential.Revoked && (v.actor.Class == identity.Staff && v.actor.Has(identity.Admin, identity.Operator) ||
-		v.actor.Class == identity.Member && v.actor.Has(identity.Owner, identity.Developer))
+	uses, err := v.Control.Uses(v.r.Context(), v.actor, c.ID)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(uses, func(a, b credential.Use) int { return b.Last.Compare(a.Last) })
+	for _, u := range uses {
+		r := useRow{Use: u}
+		if u.Grant != "" {
+			r.Grant = ref{Name: "grant", Href: "/grants/" + string(u.Grant)}
+		}
+		p.Uses = append(p.Uses, r)
+	}
+	if c.Replaces != "" {
+		p.Replaces = ref{Name: "another key", Href: "/credentials/" + string(c.Replaces)}
+	}
+	p.Can = v.canDo(c)
 	p.Title = c.Name
 	p.Trail = []crumb{{p.Key.Application.Name, p.Key.Application.Href}}
 	return v.ok(p)
+}
+
+// canDo is what the person can do to the key as it stands.
+func (v *visit) canDo(c credential.Credential) map[string]bool {
+	platform := v.actor.Class == identity.Staff && v.actor.Has(identity.Admin, identity.Operator)
+	partner := v.actor.Class == identity.Member && v.actor.Has(identity.Owner, identity.Developer)
+	s := c.Standing(v.now)
+	over := s == string(credential.Revoked) || s == credential.Expired
+	return map[string]bool{
+		"revoke":   (platform || partner) && s != string(credential.Revoked),
+		"suspend":  (platform || partner) && (s == string(credential.Active) || s == string(credential.Retiring)),
+		"resume":   s == string(credential.Suspended) && (platform || partner && !c.Held),
+		"activate": partner && s == string(credential.Pending),
+		"rotate":   partner && s == string(credential.Active) && c.Kind == credential.APIKey,
+		"change":   partner && !over,
+	}
 }

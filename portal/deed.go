@@ -87,7 +87,7 @@ func (v *visit) deed() (deed, error) {
 	case "applications":
 		return v.closeDeed()
 	case "credentials":
-		return v.revokeDeed()
+		return v.keyDeed(verb)
 	case "requests":
 		return v.withdrawDeed()
 	case "tokens":
@@ -195,29 +195,6 @@ func (v *visit) closeDeed() (deed, error) {
 		trail: []crumb{{"Applications", "/applications"}, {a.Name, "/applications/" + string(i)}},
 		do: func(version int64, reason string) error {
 			_, err := v.Control.CloseApplication(v.r.Context(), v.actor, i, version, reason)
-			return err
-		},
-	}, nil
-}
-
-func (v *visit) revokeDeed() (deed, error) {
-	i, err := v.object(id.Credential)
-	if err != nil {
-		return deed{}, err
-	}
-	c, err := v.Control.Credential(v.r.Context(), v.actor, i)
-	if err != nil {
-		return deed{}, err
-	}
-	row := v.keyRow(c)
-	return deed{
-		title: "Revoke the key “" + c.Name + "”", button: "Revoke the key for good", danger: true, version: c.Version,
-		text: "Every call with this key is refused within moments, for good. Other keys of the application go on.",
-		back: "/credentials/" + string(i), notice: "key-revoked",
-		trail: []crumb{{row.Application.Name, row.Application.Href}, {c.Name, "/credentials/" + string(i)}},
-		facts: []fact{{"Key", c.Hint()}, {"Application", row.Application.Name}, {"Environment", c.Environment}, {"Would expire", c.Expires.UTC().Format("2 January 2006, 15:04 UTC")}},
-		do: func(version int64, reason string) error {
-			_, err := v.Control.RevokeCredential(v.r.Context(), v.actor, i, version, reason)
 			return err
 		},
 	}, nil

@@ -78,9 +78,38 @@ func TestStory(t *testing.T) {
 	}
 	ines.get("/dashboard").says("Everything stands", "production server")
 
+	// Somebody finds the key; its owner is told, replaces it with an overlap, and stops the old one for a while.
+	keyPath := ines.get(appPath).follow("production server").want(200).says("never", "anywhere").path
+	change := ines.get(keyPath).follow("Change").want(200)
+	change.submit(change.path, fill{"sources": "10.0.0.1/8"}).want(422).says("did you mean 10.0.0.0/8")
+	change.submit(change.path, fill{"name": "production server", "sources": "203.0.113.0/24\n198.51.100.7"}).want(200).says("203.0.113.0/24", "198.51.100.7/32")
+	nobody := w.visitor()
+	nobody.get("/leaked").want(200).submit("/leaked", fill{"found": "it says: " + key}).want(200).says("its owner has been told")
+	ines.get(keyPath).says("Somebody found this key")
+	rotate := ines.get(keyPath).follow("Replace").want(200)
+	rotation := rotate.form(rotate.path, fill{"overlap": "1h", "name": "new production server"})
+	fresh := ines.post(rotate.path, rotation).want(200).says("it is shown this once")
+	if k, ok := credential.ParseKey([]byte(fresh.text("#the-key"))); !ok || string(k.Public) == string(parsed.Public) {
+		t.Fatalf("the new key is %q", fresh.text("#the-key"))
+	}
+	ines.post(rotate.path, rotation).want(409).says("has issued a key already")
+	ines.get(keyPath).says("retiring", "another key has taken its place")
+	suspendKey := ines.get(keyPath).follow("Suspend").want(200)
+	suspendKey.submit(suspendKey.path, fill{"reason": "too much"}).want(200).says("suspended", "too much")
+	resumeKey := ines.get(keyPath).follow("Resume").want(200)
+	resumeKey.submit(resumeKey.path, fill{"reason": "back"}).want(200).says("retiring")
+	newKey := ines.get(appPath).follow("new production server")
+	revokeNew := newKey.follow("Revoke")
+	revokeNew.submit(revokeNew.path, fill{"reason": "only tried out"}).want(200)
+	pending := ines.get(appPath).follow("Issue a key").submit("/credentials", fill{"name": "for later", "pending": "yes"}).want(200)
+	later := pending.follow("I have kept it").want(200).says("pending")
+	activated := later.submit(later.path+"/activate", nil).want(200).says("active")
+	revokeLater := activated.follow("Revoke")
+	revokeLater.submit(revokeLater.path, fill{"reason": "only tried out"}).want(200)
+
 	// What it reaches, and nothing after the revocation.
 	ines.get(appPath+"/reach").want(200).says("/eid/v1/verifications", "Verification", "10 requests per second")
-	keyPage := ines.get(appPath).follow("production server").want(200).says("active", "every grant of the application in live")
+	keyPage := ines.get(appPath).follow("production server").want(200).says("retiring", "every grant of the application in live")
 	revoke := keyPage.follow("Revoke").want(200)
 	revoke.submit(revoke.path, nil).want(422).says("Fill this in")
 	revoked := revoke.submit(revoke.path, fill{"reason": "the server was sold"}).want(200).says("revoked", "the server was sold", "in force on 1 of 1 gateways", "from the revocation to the last gateway")

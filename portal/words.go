@@ -19,7 +19,7 @@ func standing(word string) badge {
 	switch word {
 	case "active", "verified", "approved", "live", "in force":
 		return badge{word, "good"}
-	case "open", "registered", "upcoming", "retiring", "unconfirmed", "waiting":
+	case "open", "registered", "upcoming", "retiring", "pending", "unconfirmed", "waiting":
 		return badge{word, "wait"}
 	case "suspended", "expired", "deprecated":
 		return badge{word, "warn"}
@@ -31,13 +31,7 @@ func standing(word string) badge {
 
 // keyStanding is the word for how a credential stands at that time.
 func keyStanding(c credential.Credential, now time.Time) string {
-	switch {
-	case c.State == credential.Revoked:
-		return "revoked"
-	case !now.Before(c.Expires), c.State == credential.Retiring && !now.Before(c.RetireAt):
-		return "expired"
-	}
-	return string(c.State)
+	return c.Standing(now)
 }
 
 // notices are the words of one page to the next.
@@ -62,6 +56,10 @@ var notices = map[string]string{
 	"grant-resumed":     "The grant is active again.",
 	"grant-ended":       "The grant has ended.",
 	"key-revoked":       "The key is revoked.",
+	"key-suspended":     "The key is suspended.",
+	"key-resumed":       "The key is active again.",
+	"key-activated":     "The key is in use from now on.",
+	"key-changed":       "The key is changed.",
 	"org-verified":      "The organization is verified.",
 	"org-suspended":     "The organization is suspended. Nothing of it passes a gateway.",
 	"org-resumed":       "The organization is active again.",
@@ -74,7 +72,9 @@ var notices = map[string]string{
 var deeds = map[string]string{
 	"application.close": "closed the application", "application.create": "created the application", "application.update": "changed the application",
 	"backup.create":    "made a backup",
-	"credential.issue": "issued the key", "credential.revoke": "revoked the key",
+	"credential.issue": "issued the key", "credential.revoke": "revoked the key", "credential.suspend": "suspended the key", "credential.resume": "resumed the key",
+	"credential.activate": "activated the key", "credential.change": "changed the key", "credential.rotate": "issued the key in place of another", "credential.retire": "let the key retire",
+	"credential.report-leak": "reported to have found the key", "credential.revoke-leaked": "reported to have found the key, and had it revoked",
 	"device.allow": "let a command line sign in", "device.deny": "denied a command line", "device.use": "signed a command line in",
 	"environment.add": "added the environment",
 	"grant.create":    "made the grant", "grant.end": "ended the grant", "grant.resume": "resumed the grant", "grant.suspend": "suspended the grant",

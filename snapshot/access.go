@@ -22,7 +22,7 @@ type Access struct {
 	applications index[uint32] // slots, by the application's ID
 	chunks       table[*atomic.Pointer[chunk]]
 	orgs         table[*organization]
-	bounds       table[[]id.Bits] // what credentials are bound to; the first is nothing
+	conditions   table[*policy.Conditions] // what credentials were issued under; the first asks for nothing
 	terms        table[*policy.Terms]
 	scopes       table[*policy.Scopes]
 
@@ -31,7 +31,7 @@ type Access struct {
 	grants int
 	orgBy  map[id.Bits]uint32
 	termBy map[policy.Terms]uint32
-	setBy  map[string]uint32 // scopes and bounds, by their parts
+	setBy  map[string]uint32 // scopes and conditions, by their parts
 }
 
 // credential is 64 bytes without a pointer. It is found by the hash of its key, which never changes: another key is
@@ -41,12 +41,24 @@ type credential struct {
 	hash    secret.Hash
 	expires int64
 	slot    policy.Slot
-	bound   uint32 // the state in the two highest bits, then the place in bounds
+	stands  uint32 // from the highest bit: the state, the kind, then the place in conditions
 }
 
-const boundBits = 30
+// The bits of credential.stands.
+const (
+	placeBits = 27
+	kindBits  = 3
+	placeMask = 1<<placeBits - 1
+	kindMask  = 1<<kindBits - 1
+)
 
-func (c *credential) state() policy.State { return policy.State(c.bound >> boundBits) }
+func (c *credential) state() policy.State { return policy.State(c.stands >> (placeBits + kindBits)) }
+func (c *credential) kind() string        { return kinds[c.stands>>placeBits&kindMask] }
+func (c *credential) place() uint32       { return c.stands & placeMask }
+
+// kinds are the kinds of credentials that can be presented, in the order of their numbers here. Others cannot let anybody
+// in, so they are not kept.
+var kinds = [...]string{"api_key"}
 
 // organization holds for all of its applications: its end is one flag.
 type organization struct {
@@ -81,7 +93,7 @@ func (c *chunk) grantsOf(i int) []policy.Grant {
 // NewAccess returns an empty index.
 func NewAccess(environment string) *Access {
 	a := &Access{environment: environment, orgBy: map[id.Bits]uint32{}, termBy: map[policy.Terms]uint32{}, setBy: map[string]uint32{}}
-	a.bounds.add(nil)
+	a.conditions.add(&policy.Conditions{})
 	return a
 }
 
@@ -107,7 +119,8 @@ func (a *Access) Credential(_ []byte, h secret.Hash) (policy.Credential, bool) {
 }
 
 func (a *Access) credential(c *credential) policy.Credential {
-	out := policy.Credential{ID: c.id, Slot: c.slot, State: c.state(), Expires: c.expires, Bound: a.bounds.get(c.bound & (1<<boundBits - 1))}
+	out := policy.Credential{ID: c.id, Slot: c.slot, State: c.state(), Expires: c.expires, Kind: c.kind(),
+		Conditions: a.conditions.get(c.place())}
 	app := a.application(c.slot)
 	out.Application, out.ApplicationLive = app.id, app.first&liveBit != 0
 	if app.org > 0 {

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -78,9 +79,6 @@ func (a *Access) putApplication(p feed.Application) error {
 	return nil
 }
 
-// apiKey is the one kind of credential that can be presented so far. Others cannot let anybody in, so they are not kept.
-const apiKey = "api_key"
-
 func (a *Access) putCredential(c feed.Credential) error {
 	b, err := bits(id.Credential, c.ID)
 	if err != nil {
@@ -91,11 +89,12 @@ func (a *Access) putCredential(c feed.Credential) error {
 		return err
 	}
 	var h secret.Hash
-	if len(c.Hash) != len(h) && c.Kind == apiKey {
+	kind := slices.Index(kinds[:], c.Kind)
+	if len(c.Hash) != len(h) && kind >= 0 {
 		return fmt.Errorf("its hash has %d bytes, not %d", len(c.Hash), len(h))
 	}
-	bound, err := a.bound(c.Grants)
-	if err != nil || c.Kind != apiKey {
+	place, err := a.condition(c)
+	if err != nil || kind < 0 {
 		return err
 	}
 	copy(h[:], c.Hash)
@@ -105,8 +104,11 @@ func (a *Access) putCredential(c feed.Credential) error {
 		state = policy.Active
 	case c.Ended == "suspended":
 		state = policy.Suspended
+	case c.Ended == "pending":
+		state = policy.Pending
 	}
-	r := credential{b, h, c.Expires.UnixMicro(), policy.Slot(a.slot(app) + 1), bound | uint32(state)<<boundBits}
+	r := credential{b, h, c.Expires.UnixMicro(), policy.Slot(a.slot(app) + 1),
+		uint32(state)<<(placeBits+kindBits) | uint32(kind)<<placeBits | place}
 	a.credentials.put(hashOfKey(&h), r, func(o *credential) bool { return o.hash == h }, func(o *credential) uint64 { return hashOfKey(&o.hash) })
 	return nil
 }
@@ -245,24 +247,32 @@ func (a *Access) scopeSet(names []string) (uint32, error) {
 	return at, nil
 }
 
-func (a *Access) bound(grants []id.ID) (uint32, error) {
-	if len(grants) == 0 {
+// condition is the place of what the credential was issued under.
+func (a *Access) condition(c feed.Credential) (uint32, error) {
+	if len(c.Grants) == 0 && len(c.Sources) == 0 {
 		return 0, nil
 	}
-	set, key := make([]id.Bits, len(grants)), []byte("bound ")
-	for i, g := range grants {
+	fresh, key := &policy.Conditions{}, []byte("conditions ")
+	for _, g := range c.Grants {
 		b, err := bits(id.Grant, g)
 		if err != nil {
 			return 0, err
 		}
-		set[i], key = b, append(key, b[:]...)
+		fresh.Bound, key = append(fresh.Bound, b), append(key, b[:]...)
+	}
+	for _, s := range c.Sources {
+		p, err := netip.ParsePrefix(s)
+		if err != nil || p != p.Masked() || p.Addr().Is4In6() {
+			return 0, fmt.Errorf("%q is not a network", s)
+		}
+		fresh.Sources, key = append(fresh.Sources, p), append(append(key, ' '), s...)
 	}
 	at, known := a.setBy[string(key)]
 	if !known {
-		if a.bounds.len() == 1<<boundBits {
-			return 0, fmt.Errorf("too many sets of grants that credentials are bound to")
+		if a.conditions.len() > placeMask {
+			return 0, fmt.Errorf("too many sets of conditions of credentials")
 		}
-		at = a.bounds.add(set)
+		at = a.conditions.add(fresh)
 		a.setBy[string(key)] = at
 	}
 	return at, nil

@@ -51,8 +51,8 @@ func (v *View) Reach(application id.ID, now time.Time) []Reachable {
 	return out
 }
 
-// caller is what a request with one of the application's credentials would be known as. The first has no credential: it
-// stands for one that is bound to nothing.
+// caller is what a request with one of the application's credentials would be known as. The first ones have no
+// credential: they stand for one of each kind that is bound to nothing.
 type caller struct {
 	policy.Principal
 	credential id.ID
@@ -71,9 +71,12 @@ func (v *View) callers(app id.ID, now time.Time) []caller {
 	if a.first&liveBit == 0 || a.org == 0 || !v.Access.orgs.get(a.org-1).live.Load() {
 		return nil
 	}
-	out := []caller{{Principal: policy.Principal{Method: apiKey, Application: b, Slot: slot}}}
+	var out []caller
+	for _, k := range kinds {
+		out = append(out, caller{Principal: policy.Principal{Method: k, Application: b, Slot: slot}})
+	}
 	for _, c := range v.Access.live(slot, now) {
-		out = append(out, caller{policy.Principal{Method: apiKey, Application: b, Organization: c.Organization,
+		out = append(out, caller{policy.Principal{Method: c.Kind, Application: b, Organization: c.Organization,
 			Credential: c.ID, Slot: slot, Bound: c.Bound}, c.ID.ID(id.Credential)})
 	}
 	slices.SortFunc(out, func(a, b caller) int { return strings.Compare(string(a.credential), string(b.credential)) })

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/application"
-	"gatehouse/credential"
 	"gatehouse/grant"
 	"gatehouse/organization"
 )
@@ -170,68 +169,4 @@ func (c *cli) grants() *cobra.Command {
 		deed(c, "suspend", "Stop it until it is resumed", path, "reason", true, grantPairs),
 		deed(c, "resume", "End a suspension", path, "reason", true, grantPairs),
 		deed(c, "end", "End it for good", path, "reason", true, grantPairs))
-}
-
-func credentialPairs(k credential.Credential, now time.Time) []string {
-	bound := "all grants of the application there"
-	if len(k.Grants) > 0 {
-		ids := make([]string, 0, len(k.Grants))
-		for _, g := range k.Grants {
-			ids = append(ids, string(g))
-		}
-		bound = strings.Join(ids, " ")
-	}
-	state := string(k.State)
-	if k.State == credential.Active && !k.Live(now) {
-		state = "expired"
-	}
-	return []string{"credential", string(k.ID), "name", k.Name, "kind", string(k.Kind), "looks like", k.Hint(), "application", string(k.Application),
-		"environment", k.Environment, "for", bound, "state", state, "reason", k.Reason, "created", when(k.Created),
-		"expires", when(k.Expires) + " (" + span(k.Expires, now) + ")", "revoked", when(k.Revoked)}
-}
-
-func (c *cli) credentials() *cobra.Command {
-	const path = "/api/credentials"
-	var n struct {
-		Application string   `json:"application"`
-		Environment string   `json:"environment"`
-		Name        string   `json:"name"`
-		Lifetime    string   `json:"lifetime,omitempty"`
-		Grants      []string `json:"grants,omitempty"`
-	}
-	issue := &cobra.Command{Use: "issue", Short: "Issue an API key; it is printed once and never again", Args: noArgs,
-		Example: `  gatehouse credential issue --application app_… --env test --name "build server" --lifetime 30d`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var out struct {
-				Credential credential.Credential `json:"credential"`
-				Key        string                `json:"key"`
-			}
-			if err := c.call(cmd.Context(), http.MethodPost, path, n, &out); err != nil {
-				return err
-			}
-			return c.print(out, func(p *printer) {
-				p.pairs(credentialPairs(out.Credential, time.Now())...)
-				p.line("\n  %s\n\nThis is the key. Keep it now: it is not stored and cannot be shown again.", out.Key)
-			})
-		}}
-	f := issue.Flags()
-	f.StringVar(&n.Application, "application", "", "whose key it is")
-	environmentFlag(issue, &n.Environment, "where it is valid")
-	f.StringVar(&n.Name, "name", "", "to know it again")
-	f.StringVar(&n.Lifetime, "lifetime", "", "such as 30d or 12h; default: the longest that the plan allows")
-	f.StringSliceVar(&n.Grants, "grant", nil, "bind it to this grant; may be given several times")
-	revoke := deed(c, "revoke", "End it at once, and watch that come into force", path, "reason", true, credentialPairs)
-	run := revoke.RunE
-	revoke.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := run(cmd, args); err != nil || c.format == "json" {
-			return err
-		}
-		return c.watch(cmd.Context(), args[0])
-	}
-	return group("credential", "Credentials: list, issue, revoke", "", issue, revoke,
-		listing(c, "list", "List credentials", "", path, []string{"organization", "application"},
-			[]string{"CREDENTIAL", "NAME", "LOOKS LIKE", "ENVIRONMENT", "STATE", "EXPIRES"}, func(k credential.Credential, _ time.Time) []string {
-				return []string{string(k.ID), k.Name, k.Hint(), k.Environment, string(k.State), when(k.Expires)}
-			}),
-		show(c, "credential", path, credentialPairs))
 }

@@ -56,11 +56,7 @@ var (
 	repeated  = fault.Of(fault.Unauthenticated, "key-repeated", "more than one API key was sent: send exactly one")
 	malformed = fault.Of(fault.Unauthenticated, "key-malformed", "this is not an API key of this platform: look for a character that is missing or mistyped")
 	unknown   = fault.Of(fault.Unauthenticated, "key-unknown", "this API key is not known here")
-	revoked   = fault.Of(fault.Unauthenticated, "key-revoked", "this API key has been revoked")
-	suspended = fault.Of(fault.Unauthenticated, "key-suspended", "this API key is suspended")
-	expired   = fault.Of(fault.Unauthenticated, "key-expired", "this API key has expired")
-	appOver   = fault.Of(fault.Unauthenticated, "application-not-live", "the application of this API key may not call: it has been closed")
-	orgOver   = fault.Of(fault.Unauthenticated, "organization-not-live", "the organization of this API key may not call: it is not verified, is suspended or has left")
+	refusals  = policy.NewRefusals("key", "API key")
 )
 
 func (k *keys) request(x *policy.Exchange) error {
@@ -76,23 +72,10 @@ func (k *keys) request(x *policy.Exchange) error {
 		return fault.Of(fault.Unauthenticated, "wrong-environment", "this API key is for the environment %s; this is %s", parsed.Environment, k.environment)
 	}
 	c, ok := x.Access.Credential(parsed.Public, parsed.Hash())
-	switch {
-	case !ok:
+	if !ok || c.Kind != Method {
 		return unknown
-	case c.State == policy.Suspended:
-		return suspended
-	case c.State != policy.Active:
-		return revoked
-	case x.Now.UnixMicro() >= c.Expires:
-		return expired
-	case !c.OrganizationLive:
-		return orgOver
-	case !c.ApplicationLive:
-		return appOver
 	}
-	x.Principal = policy.Principal{Method: Method, Organization: c.Organization, Application: c.Application,
-		Credential: c.ID, Slot: c.Slot, Bound: c.Bound}
-	return nil
+	return x.Accept(&c, refusals)
 }
 
 // take finds the one key among the fields and deletes every field that could carry one.

@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"time"
 
 	"gatehouse/credential"
 	"gatehouse/id"
@@ -9,22 +10,34 @@ import (
 
 const (
 	credentialColumns = `id, organization, application, environment, kind, name, public_id, hash, grants, state, created, created_by,
-		expires, retire_at, revoked, reason, version`
+		expires, retire_at, revoked, reason, sources, replaces, held, leaked, version`
 	credentialGet      = `SELECT ` + credentialColumns + ` FROM credentials WHERE id = $1`
 	credentialByPublic = `SELECT ` + credentialColumns + ` FROM credentials WHERE public_id = $1`
 	credentialHas      = `SELECT version FROM credentials WHERE id = $1`
 	credentialInsert   = `INSERT INTO credentials (` + credentialColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17 + 1) RETURNING ` + credentialColumns
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 + 1) RETURNING ` + credentialColumns
 	credentialUpdate = `UPDATE credentials SET organization = $2, application = $3, environment = $4, kind = $5, name = $6,
 		public_id = $7, hash = $8, grants = $9, state = $10, created = $11, created_by = $12, expires = $13, retire_at = $14,
-		revoked = $15, reason = $16, version = version + 1 WHERE id = $1 AND version = $17 RETURNING ` + credentialColumns
+		revoked = $15, reason = $16, sources = $17, replaces = $18, held = $19, leaked = $20, version = version + 1 WHERE id = $1 AND version = $21 RETURNING ` + credentialColumns
 	credentialsOf = `SELECT ` + credentialColumns + ` FROM credentials`
+
+	useColumns = `credential, grant_id, api, operation, calls, last, gateway, address`
+	useAdd     = `INSERT INTO credential_uses (` + useColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (credential, grant_id, api, operation) DO UPDATE SET calls = credential_uses.calls + excluded.calls,
+		gateway = CASE WHEN excluded.last >= credential_uses.last THEN excluded.gateway ELSE credential_uses.gateway END,
+		address = CASE WHEN excluded.last >= credential_uses.last THEN excluded.address ELSE credential_uses.address END,
+		last = CASE WHEN excluded.last >= credential_uses.last THEN excluded.last ELSE credential_uses.last END`
+	usesOf       = `SELECT ` + useColumns + ` FROM credential_uses WHERE credential = $1 ORDER BY grant_id, api, operation`
+	usesOfGrant  = `SELECT ` + useColumns + ` FROM credential_uses WHERE grant_id = $1 ORDER BY credential, api, operation`
+	notUsedSince = `NOT EXISTS (SELECT 1 FROM credential_uses u WHERE u.credential = credentials.id AND u.last >= $)`
 )
 
 func scanCredential(r row) (c credential.Credential, err error) {
+	var held int64
 	err = r.Scan(&c.ID, &c.Organization, &c.Application, &c.Environment, &c.Kind, &c.Name, &c.PublicID, hash{&c.Hash},
 		from[[]id.ID]{&c.Grants}, &c.State, when{&c.Created}, &c.CreatedBy, when{&c.Expires}, when{&c.RetireAt}, when{&c.Revoked},
-		&c.Reason, &c.Version)
+		&c.Reason, from[[]string]{&c.Sources}, &c.Replaces, &held, when{&c.Leaked}, &c.Version)
+	c.Held = held != 0
 	return c, err
 }
 
@@ -39,7 +52,7 @@ func (t *tx) CredentialByPublicID(ctx context.Context, public string) (credentia
 func (t *tx) PutCredential(ctx context.Context, c credential.Credential) (credential.Credential, error) {
 	return put(ctx, t, scanCredential, "credential", credentialInsert, credentialUpdate, credentialHas, string(c.ID),
 		string(c.Organization), string(c.Application), c.Environment, string(c.Kind), c.Name, c.PublicID, c.Hash[:], doc(c.Grants),
-		string(c.State), at(c.Created), string(c.CreatedBy), at(c.Expires), at(c.RetireAt), at(c.Revoked), c.Reason, c.Version)
+		string(c.State), at(c.Created), string(c.CreatedBy), at(c.Expires), at(c.RetireAt), at(c.Revoked), c.Reason, doc(c.Sources), string(c.Replaces), flag(c.Held), at(c.Leaked), c.Version)
 }
 
 func (t *tx) Credentials(ctx context.Context, organization, application, after id.ID, limit int) ([]credential.Credential, error) {
@@ -48,4 +61,59 @@ func (t *tx) Credentials(ctx context.Context, organization, application, after i
 	w.and(`organization = $`, string(organization))
 	q := credentialsOf + w.page(string(after), limit)
 	return all(ctx, t, scanCredential, q, w.args...)
+}
+
+func (t *tx) Dormant(ctx context.Context, organization, application id.ID, since time.Time, after id.ID, limit int) ([]credential.Credential, error) {
+	var w where
+	w.and(`application = $`, string(application))
+	w.and(`organization = $`, string(organization))
+	w.has(`state IN ('active', 'retiring')`)
+	w.must(`created < $`, at(since))
+	w.must(notUsedSince, at(since))
+	q := credentialsOf + w.page(string(after), limit)
+	return all(ctx, t, scanCredential, q, w.args...)
+}
+
+func (t *tx) AddUses(ctx context.Context, uses []credential.Use) error {
+	for _, u := range uses {
+		if _, err := t.exec(ctx, useAdd, string(u.Credential), string(u.Grant), u.API, u.Operation, u.Count, at(u.Last), u.Gateway, u.Address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scanUse(r row) (u credential.Use, err error) {
+	err = r.Scan(&u.Credential, &u.Grant, &u.API, &u.Operation, &u.Count, when{&u.Last}, &u.Gateway, &u.Address)
+	return u, err
+}
+
+func (t *tx) Uses(ctx context.Context, i id.ID) ([]credential.Use, error) {
+	return all(ctx, t, scanUse, usesOf, string(i))
+}
+
+func (t *tx) UsesOfGrant(ctx context.Context, grant id.ID) ([]credential.Use, error) {
+	return all(ctx, t, scanUse, usesOfGrant, string(grant))
+}
+
+func (t *tx) LastUses(ctx context.Context, is []id.ID) (map[id.ID]credential.Use, error) {
+	out := map[id.ID]credential.Use{}
+	for _, i := range is {
+		uses, err := t.Uses(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		var newest credential.Use
+		for _, u := range uses {
+			count := newest.Count + u.Count
+			if !u.Last.Before(newest.Last) {
+				newest = u
+			}
+			newest.Count = count
+		}
+		if newest.Count > 0 {
+			out[i] = newest
+		}
+	}
+	return out, nil
 }

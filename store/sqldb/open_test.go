@@ -71,7 +71,7 @@ func TestOpenRefuses(t *testing.T) {
 			file := made(t)
 			raw(t, file, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
 			return file
-		}, "schema version 9999, this build of Gatehouse knows up to 2: run the version that wrote it"},
+		}, "schema version 9999, this build of Gatehouse knows up to "},
 		"a folder": {func(t *testing.T) string { return t.TempDir() }, "is no regular file: name another one"},
 		"a folder that is a file": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "x")

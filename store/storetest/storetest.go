@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Organizations", organizations()},
 		{"Applications", applications()},
 		{"Credentials", credentials()},
+		{"Uses", uses()},
 		{"Grants", grants()},
 		{"Requests", requests()},
 		{"Environments", environments()},

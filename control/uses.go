@@ -1,0 +1,76 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"gatehouse/credential"
+	"gatehouse/fault"
+	"gatehouse/grant"
+	"gatehouse/id"
+	"gatehouse/identity"
+	"gatehouse/manifest"
+)
+
+// Uses tells how a credential was used, by grant and operation, and no less fresh than a minute.
+func (c *Control) Uses(ctx context.Context, a identity.Actor, i id.ID) ([]credential.Use, error) {
+	out := []credential.Use{}
+	err := c.view(ctx, a, "Uses", func(r read) error {
+		if _, err := r.credential(i); err != nil {
+			return err
+		}
+		uses, err := r.tx.Uses(ctx, i)
+		out = append(out, uses...)
+		return err
+	})
+	return out, err
+}
+
+// LastUses is the newest use of each of the credentials, at most a page of them. Those that were never used, or that are
+// not the actor's to see, are not in it.
+func (c *Control) LastUses(ctx context.Context, a identity.Actor, is []id.ID) (map[id.ID]credential.Use, error) {
+	var out map[id.ID]credential.Use
+	err := c.view(ctx, a, "LastUses", func(r read) error {
+		var mine []id.ID
+		for _, i := range is[:min(len(is), pageMost)] {
+			switch _, err := r.credential(i); {
+			case err == nil:
+				mine = append(mine, i)
+			case !errors.Is(err, fault.NotFound):
+				return err
+			}
+		}
+		var err error
+		out, err = r.tx.LastUses(ctx, slices.Clip(mine))
+		return err
+	})
+	return out, err
+}
+
+// shortestDormant is the shortest time after which an unused credential can be called dormant: reports come every few
+// seconds.
+const shortestDormant = time.Minute
+
+// Dormant lists credentials that are valid and were neither made nor used for so long; organization and application as for
+// Credentials.
+func (c *Control) Dormant(ctx context.Context, a identity.Actor, org, app id.ID, unused time.Duration, p Page) (List[credential.Credential], error) {
+	var out List[credential.Credential]
+	err := c.view(ctx, a, "Dormant", func(r read) error {
+		if unused < shortestDormant {
+			return fault.Bad("/dormant", "must be at least %s", manifest.Duration(shortestDormant))
+		}
+		f, err := r.filter(grant.Filter{Organization: org, Application: app})
+		if err != nil {
+			return err
+		}
+		since := r.now.Add(-unused)
+		out, err = collect(p, id.Credential, credentialID, func(cr credential.Credential) bool { return cr.Live(r.now) },
+			func(after id.ID, n int) ([]credential.Credential, error) {
+				return r.tx.Dormant(ctx, f.Organization, f.Application, since, after, n)
+			})
+		return err
+	})
+	return out, err
+}

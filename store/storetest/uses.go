@@ -1,0 +1,82 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"gatehouse/credential"
+	"gatehouse/id"
+	"gatehouse/store"
+)
+
+func uses() []promise {
+	use := func(w *world, cr, gr, op string, n int64, ago time.Duration, address string) credential.Use {
+		return credential.Use{Credential: id.ID(cr), Grant: id.ID(gr), API: "eid", Operation: op, Count: n, Last: w.now.Add(-ago), Gateway: "gw of " + address, Address: address}
+	}
+	add := func(w *world, us ...credential.Use) {
+		w.update(func(tx store.Tx) error { return tx.AddUses(w.ctx(), us) })
+	}
+	return []promise{
+		{"AddUsesCountsGrowAndTheNewestReplacesAnOlder", func(w *world) {
+			add(w, use(w, "cr_1", "gr_1", "read", 2, time.Hour, "10.0.0.1"), use(w, "cr_1", "gr_1", "write", 1, time.Minute, "10.0.0.2"), use(w, "cr_2", "gr_1", "read", 1, 0, "10.0.0.3"))
+			add(w, use(w, "cr_1", "gr_1", "read", 3, time.Second, "10.0.0.4"))
+			add(w, use(w, "cr_1", "gr_1", "read", 5, 2*time.Hour, "10.0.0.5"))
+			add(w, use(w, "cr_1", "", "read", 1, 2*time.Hour, "10.0.0.6"))
+			want := []credential.Use{use(w, "cr_1", "", "read", 1, 2*time.Hour, "10.0.0.6"), use(w, "cr_1", "gr_1", "read", 10, time.Second, "10.0.0.4"), use(w, "cr_1", "gr_1", "write", 1, time.Minute, "10.0.0.2")}
+			same(w, "the uses", read(w, func(tx store.Tx) ([]credential.Use, error) { return tx.Uses(w.ctx(), "cr_1") }), want)
+		}},
+		{"UsesOfGrantByCredential", func(w *world) {
+			a, b := use(w, "cr_1", "gr_1", "read", 1, 0, "10.0.0.1"), use(w, "cr_2", "gr_1", "read", 2, 0, "10.0.0.1")
+			add(w, b, a, use(w, "cr_1", "gr_2", "read", 1, 0, "10.0.0.1"))
+			same(w, "the uses", read(w, func(tx store.Tx) ([]credential.Use, error) { return tx.UsesOfGrant(w.ctx(), "gr_1") }), []credential.Use{a, b})
+		}},
+		{"LastUsesIsTheNewestWithTheCountOfAll", func(w *world) {
+			newest := use(w, "cr_1", "gr_1", "write", 2, time.Minute, "10.0.0.2")
+			add(w, use(w, "cr_1", "gr_1", "read", 3, time.Hour, "10.0.0.1"), newest)
+			got := read(w, func(tx store.Tx) (map[id.ID]credential.Use, error) {
+				return tx.LastUses(w.ctx(), []id.ID{"cr_1", "cr_2"})
+			})
+			newest.Count = 5
+			same(w, "the last uses", got, map[id.ID]credential.Use{"cr_1": newest})
+		}},
+		{"DormantByIDAfter", func(w *world) {
+			since := w.now.Add(-24 * time.Hour)
+			var want []string
+			for n, c := range []struct {
+				state   credential.State
+				created time.Duration // ago
+				used    time.Duration // ago; 0: never
+				dormant bool
+			}{
+				{credential.Active, 48 * time.Hour, 0, true},
+				{credential.Retiring, 48 * time.Hour, 36 * time.Hour, true},
+				{credential.Active, time.Hour, 0, false},
+				{credential.Active, 48 * time.Hour, time.Hour, false},
+				{credential.Active, 48 * time.Hour, 24 * time.Hour, false},
+				{credential.Revoked, 48 * time.Hour, 0, false},
+				{credential.Suspended, 48 * time.Hour, 0, false},
+				{credential.Active, 72 * time.Hour, 30 * time.Hour, true},
+			} {
+				cr := credential.Credential{ID: id.New(id.Credential, w.now), Organization: "org_1", Application: "app_1", Environment: "live", Kind: credential.APIKey,
+					Name: "key", PublicID: fmt.Sprint("public ", n), Hash: w.hash(), State: c.state, Created: w.now.Add(-c.created), Expires: w.now.Add(time.Hour)}
+				w.update(func(tx store.Tx) error { _, err := tx.PutCredential(w.ctx(), cr); return err })
+				if c.used > 0 {
+					add(w, use(w, string(cr.ID), "gr_1", "read", 1, c.used, "10.0.0.1"), use(w, string(cr.ID), "gr_1", "write", 1, c.used+time.Hour, "10.0.0.1"))
+				}
+				if c.dormant {
+					want = append(want, string(cr.ID))
+				}
+			}
+			slices.Sort(want)
+			list := func(org, app id.ID) []string {
+				return paged(w, func(c credential.Credential) string { return string(c.ID) }, func(tx store.Tx, after string, limit int) ([]credential.Credential, error) {
+					return tx.Dormant(w.ctx(), org, app, since, id.ID(after), limit)
+				})
+			}
+			same(w, "of all", list("", ""), want)
+			same(w, "of the application", list("org_1", "app_1"), want)
+			same(w, "of another", len(list("org_2", "")), 0)
+		}},
+	}
+}
