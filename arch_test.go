@@ -54,6 +54,7 @@ var rooms = map[string]room{
 	"drift/report":       {2, "drift", "results as text, JSON, SARIF and Markdown"},
 	"drift/baseline":     {2, "drift drift/source fault", "a named ruleset kept as a file, and its waivers"},
 	"drift/aws":          {2, "drift drift/source", "a reader: API Gateway"},
+	"drift/apigee":       {2, "drift drift/source", "a reader: bundles"},
 	"drift/kong":         {2, "drift drift/source", "a reader"},
 	"drift/azureapim":    {2, "drift drift/source", "a reader"},
 	"drift/krakend":      {2, "drift drift/source", "a reader"},
@@ -65,7 +66,7 @@ var rooms = map[string]room{
 	"drift/gatehouse":    {2, "drift drift/source manifest", "a reader: our own manifest"},
 	"drift/envoygateway": {2, "drift drift/gatewayapi drift/k8s drift/source", "a reader: the Gateway API and its extensions"},
 
-	"drift/review": {3, "drift drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/ingressnginx drift/kong drift/krakend drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
+	"drift/review": {3, "drift drift/apigee drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/ingressnginx drift/kong drift/krakend drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
 
 	"store":           {3, "application audit credential env feed grant id identity mail organization session", "gathers the nouns' stores"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},

@@ -53,7 +53,12 @@ func eachRate(f func(v *pairing, a, b Rate)) func(*pairing, *Policy, *Policy) {
 
 func byWindow(list []Rate) []Rate {
 	out := slices.Clone(list)
-	sort.SliceStable(out, func(i, j int) bool { return out[i].Window.Value < out[j].Window.Value })
+	sort.SliceStable(out, func(i, j int) bool {
+		if out[i].Window.Value != out[j].Window.Value {
+			return out[i].Window.Value < out[j].Window.Value
+		}
+		return out[i].Count.Value < out[j].Count.Value
+	})
 	return out
 }
 
@@ -140,23 +145,51 @@ func compareQuotas(a, b []Quota) Order {
 	if len(a) == 0 || len(b) == 0 {
 		return orderOf(len(a) > 0 || len(b) == 0, len(b) > 0 || len(a) == 0)
 	}
-	o := Same
-	for _, x := range a {
-		i := slices.IndexFunc(b, func(y Quota) bool { return y.Unit == x.Unit })
+	// Those of the same unit are paired: of the same period first, then in the order of their periods.
+	o, rest := Same, byPeriod(b)
+	var left []Quota
+	for _, x := range byPeriod(a) {
+		i := slices.IndexFunc(rest, func(y Quota) bool {
+			return y.Unit == x.Unit && x.Period.Known() && y.Period.Known() && x.Period.Value == y.Period.Value
+		})
+		if i < 0 {
+			left = append(left, x)
+			continue
+		}
+		o = o.And(compareQuota(x, rest[i]))
+		rest = slices.Delete(rest, i, i+1)
+	}
+	for _, x := range left {
+		i := slices.IndexFunc(rest, func(y Quota) bool { return y.Unit == x.Unit })
 		if i < 0 {
 			o = o.And(Stronger)
 			continue
 		}
-		if y := b[i]; x.Count.Known() && y.Count.Known() && x.Period.Known() && y.Period.Known() {
-			o = o.And(ComparePerSecond(x.Count.Value, x.Period.Value, y.Count.Value, y.Period.Value))
-		}
+		o = o.And(compareQuota(x, rest[i]))
+		rest = slices.Delete(rest, i, i+1)
 	}
-	for _, y := range b {
-		if !slices.ContainsFunc(a, func(x Quota) bool { return x.Unit == y.Unit }) {
-			o = o.And(Weaker)
-		}
+	if len(rest) > 0 {
+		o = o.And(Weaker)
 	}
 	return o
+}
+
+func compareQuota(x, y Quota) Order {
+	if x.Count.Known() && y.Count.Known() && x.Period.Known() && y.Period.Known() {
+		return ComparePerSecond(x.Count.Value, x.Period.Value, y.Count.Value, y.Period.Value)
+	}
+	return Same
+}
+
+func byPeriod(list []Quota) []Quota {
+	out := slices.Clone(list)
+	sort.SliceStable(out, func(i, j int) bool {
+		if out[i].Period.Value != out[j].Period.Value {
+			return out[i].Period.Value < out[j].Period.Value
+		}
+		return out[i].Count.Value < out[j].Count.Value
+	})
+	return out
 }
 
 func pairFactor(v *pairing, a, b Rate) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/drift"
+	"gatehouse/drift/apigee"
 	"gatehouse/drift/aws"
 	"gatehouse/drift/azureapim"
 	"gatehouse/drift/envoygateway"
@@ -34,6 +35,7 @@ type Gateway struct {
 // Gateways are all kinds that can be read, by name.
 func Gateways() []Gateway {
 	return []Gateway{
+		{"apigee", "Apigee: bundles of proxies and shared flows, with products, target servers and flow hooks", apigee.Read},
 		{"aws", "AWS API Gateway: OpenAPI documents with its extensions, SAM and CloudFormation templates", aws.Read},
 		{"azureapim", "Azure API Management: APIOps folders, ARM templates, policy documents", azureapim.Read},
 		{"envoygateway", "Envoy Gateway: Gateway API with its policies", envoygateway.Read},
@@ -135,6 +137,8 @@ func Recognise(fsys fs.FS) string {
 		case ".xml":
 			if b, ok := f.Text(name); ok && strings.Contains(string(b), "<policies") {
 				found["azureapim"] = true
+			} else if ok && (strings.Contains(string(b), "<ProxyEndpoint") || strings.Contains(string(b), "<APIProxy ") || strings.Contains(string(b), "<SharedFlow ")) {
+				found["apigee"] = true
 			}
 		case ".json", ".yaml", ".yml", ".template", ".toml":
 			if strings.HasSuffix(base, "Information.json") {
