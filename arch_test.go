@@ -50,8 +50,10 @@ var rooms = map[string]room{
 
 	"drift":              {2, "fault", "what gateways enforce, on one model, compared"},
 	"drift/source":       {2, "drift", "files of teams, read with bounds and with their places"},
-	"drift/drifttest":    {2, "drift", "what the tests of all readers share"},
-	"drift/report":       {2, "drift", "results as text, JSON, SARIF and Markdown"},
+	"drift/drifttest":    {2, "drift drift/plan", "what the tests of all readers share"},
+	"drift/patch":        {2, "fault", "single values of files changed, every other byte kept"},
+	"drift/plan":         {2, "drift drift/patch fault", "changes that close findings, proven"},
+	"drift/report":       {2, "drift drift/plan", "results and plans as text, JSON, SARIF and Markdown"},
 	"drift/baseline":     {2, "drift drift/source fault", "a named ruleset kept as a file, and its waivers"},
 	"drift/aws":          {2, "drift drift/source", "a reader: API Gateway"},
 	"drift/apigee":       {2, "drift drift/source", "a reader: bundles"},
@@ -66,7 +68,7 @@ var rooms = map[string]room{
 	"drift/gatehouse":    {2, "drift drift/source manifest", "a reader: our own manifest"},
 	"drift/envoygateway": {2, "drift drift/gatewayapi drift/k8s drift/source", "a reader: the Gateway API and its extensions"},
 
-	"drift/review": {3, "drift drift/apigee drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/ingressnginx drift/kong drift/krakend drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
+	"drift/review": {3, "drift drift/apigee drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/ingressnginx drift/kong drift/krakend drift/plan drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
 
 	"store":           {3, "application audit credential env feed grant id identity mail organization session", "gathers the nouns' stores"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},

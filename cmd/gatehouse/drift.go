@@ -23,7 +23,7 @@ An environment is named NAME[@TIER][:GATEWAY]=FOLDER[,KEY=VALUE]: TIER is dev, t
 
 Exit codes of compare: 0 nothing found and everything resolved, 3 findings, 4 no findings in what was resolved, and not
 everything was.`,
-		c.driftRead(), c.driftCompare(), c.driftBaseline(), c.driftCerts())
+		c.driftRead(), c.driftCompare(), c.driftPlan(), c.driftUndo(), c.driftBaseline(), c.driftCerts())
 }
 
 func gatewayNames() []string {
@@ -90,6 +90,47 @@ func (c *cli) driftCompare() *cobra.Command {
 	cmd.Flags().StringVar(&baseline, "baseline", "", "file with the ruleset and its waivers")
 	cmd.Flags().StringSliceVar(&off, "off", nil, "id of a rule that is not asked; may be given several times")
 	return cmd
+}
+
+func (c *cli) driftPlan() *cobra.Command {
+	var format, base string
+	var off []string
+	var p review.Planning
+	cmd := &cobra.Command{Use: "plan ENV ENV...", Short: "Write the changes that close findings, and prove them; with --apply make them", Args: someEnvironments(1),
+		Long: `Plans, for each finding, the change in the gateway's own files that closes it: the smallest one, with every other byte as it was.
+Each change is made on a copy that is read again; it is planned only when the finding is gone and nothing else has changed. What
+cannot be changed is listed with the reason and with what makes up for it. Nothing is written unless --apply is given, and then only
+when the files are still those that were read.
+
+Exit codes: 0 nothing is left to do, 3 there is, 4 nothing is left in what was resolved, and not everything was.`,
+		Example: `  gatehouse drift plan --like prod prod@prod:azureapim=apim staging@stage:kong=kong
+  gatehouse drift plan --like prod prod=apim staging=kong --format diff | git apply
+  gatehouse drift plan --baseline standard.yaml --apply --save plan.json staging=kong`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			r := c.review(args, format)
+			r.Baseline, r.Off = base, off
+			return coded(r.Plan(p))
+		}}
+	cmd.Flags().StringVar(&format, "format", "", strings.Join(review.PlanFormats(), ", ")+"; default: as --output says")
+	cmd.Flags().StringVar(&base, "baseline", "", "file with the ruleset and its waivers")
+	cmd.Flags().StringSliceVar(&off, "off", nil, "id of a rule that is not asked; may be given several times")
+	cmd.Flags().StringVar(&p.Like, "like", "", "environment that is the standard; default: whichever side of a finding is stricter")
+	cmd.Flags().StringSliceVar(&p.Only, "only", nil, "id of a finding or a rule that is planned; may be given several times")
+	cmd.Flags().IntVar(&p.Deletions, "delete", 0, "how many entries the plan may take out of files")
+	cmd.Flags().BoolVar(&p.Apply, "apply", false, "write the changes into the folders")
+	cmd.Flags().StringVar(&p.Save, "save", "", "file to keep the plan in, for drift undo")
+	return cmd
+}
+
+func (c *cli) driftUndo() *cobra.Command {
+	return &cobra.Command{Use: "undo PLAN", Short: "Take back what a saved plan has changed", Args: exactly("PLAN"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := review.Undo(args[0]); err != nil {
+				return explained(err)
+			}
+			fmt.Fprintln(c.out, "Every file is as it was before the plan.")
+			return nil
+		}}
 }
 
 func (c *cli) driftBaseline() *cobra.Command {

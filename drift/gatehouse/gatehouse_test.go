@@ -75,9 +75,9 @@ func in(rule, old, new string) drifttest.Mutation {
 
 func alone(m drifttest.Mutation) drifttest.Mutation { m.Self = true; return m }
 
-func TestMutations(t *testing.T) {
+func mutations() []drifttest.Mutation {
 	const exempt = "    operations:\n      - {id: listOrders, remove: [api_key, grant, rate_limit], policies: [anonymous]}\nproducts:"
-	found, all := drifttest.Mutate(t, gatehouse.Read, good(), []drifttest.Mutation{
+	return []drifttest.Mutation{
 		in("DR-AUT-01", "products:", exempt),
 		in("DR-AUT-19", "products:", exempt),
 		in("DR-AUT-09", "      - grant\n", "      - no_grant: {reason: none is needed}\n"),
@@ -96,7 +96,11 @@ func TestMutations(t *testing.T) {
 		in("DR-EXP-03", `["https://partner.example.com"]`, `["https://partner.example.com", "https://other.example.com"]`),
 		alone(in("DR-EXP-07", "https://orders.internal", "https://orders-dev.internal")),
 		{Rule: "DR-EXP-01", File: "orders.yaml", Old: "  /:\n", New: "  /{id}/raw:\n    delete:\n      operationId: raw\n      parameters: [{name: id, in: path, required: true, schema: {type: string}}]\n      responses: {\"200\": {description: x}}\n  /:\n"},
-	})
+	}
+}
+
+func TestMutations(t *testing.T) {
+	found, all := drifttest.Mutate(t, gatehouse.Read, good(), mutations())
 	t.Logf("%d of %d weakenings found", found, all)
 }
 

@@ -112,6 +112,15 @@ func (s Source) Read(now time.Time) (*drift.Environment, error) {
 		return nil, fault.New(fault.NotFound, "%s cannot be opened as a folder", s.Folder).Because(err)
 	}
 	defer closer.Close()
+	read, err := s.reader(fsys, now)
+	if err != nil {
+		return nil, err
+	}
+	return read(fsys), nil
+}
+
+// reader is what reads the source's files, however often.
+func (s Source) reader(fsys fs.FS, now time.Time) (func(fs.FS) *drift.Environment, error) {
 	kind := s.Gateway
 	if kind == "" {
 		if kind = Recognise(fsys); kind == "" {
@@ -122,9 +131,11 @@ func (s Source) Read(now time.Time) (*drift.Environment, error) {
 	if i < 0 {
 		return nil, fault.Bad("", "%q is not a gateway that can be read: %s", kind, strings.Join(names(), ", "))
 	}
-	e, _ := Gateways()[i].Read(fsys, drift.Options{Name: s.Name, Tier: s.Tier, Now: now, Values: s.Values})
-	e.Source.Path = s.Folder
-	return e, nil
+	return func(fsys fs.FS) *drift.Environment {
+		e, _ := Gateways()[i].Read(fsys, drift.Options{Name: s.Name, Tier: s.Tier, Now: now, Values: s.Values})
+		e.Source.Path = s.Folder
+		return e
+	}, nil
 }
 
 // Recognise says which gateway the files of a folder belong to, or "" when that is not clear: none is found, or several.

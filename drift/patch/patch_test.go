@@ -1,0 +1,190 @@
+package patch_test
+
+import (
+	"bytes"
+	"io/fs"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse/drift/drifttest"
+	"gatehouse/drift/patch"
+)
+
+// TestOneChange: what was asked changes, and every other byte stays.
+func TestOneChange(t *testing.T) {
+	set := func(p string, v any) func(*patch.Tree) error {
+		return func(t *patch.Tree) error { return t.Set(0, p, v) }
+	}
+	add := func(p string, v any) func(*patch.Tree) error {
+		return func(t *patch.Tree) error { return t.Append(0, p, v) }
+	}
+	cut := func(p string) func(*patch.Tree) error { return func(t *patch.Tree) error { return t.Remove(0, p) } }
+	plugin := patch.Map{{Key: "name", Value: "key-auth"}, {Key: "config", Value: patch.Map{{Key: "key_in_query", Value: false}, {Key: "key_names", Value: patch.List{"x-key"}}}}}
+	for _, c := range []struct {
+		name, file, in, want string
+		do                   func(*patch.Tree) error
+	}{
+		{"scalar", "a.yaml", "a: 1 # one\nb: 'x'   # two\n", "a: 2 # one\nb: 'x'   # two\n", set("/a", int64(2))},
+		{"quoted", "a.yaml", "b: 'it''s'   # two\nc: 1", "b: \"it is\"   # two\nc: 1", set("/b", "it is")},
+		{"unicode before", "a.yaml", "é: {ü: ö, a: 1}\n", "é: {ü: ö, a: 2}\n", set("/é/a", int64(2))},
+		{"new key", "a.yaml", "a:\n  b: 1 # c\n\n# end\nd: 2\n", "a:\n  b: 1 # c\n  e: true\n\n# end\nd: 2\n", set("/a/e", true)},
+		{"new maps", "a.yaml", "a:\n  b: 1\n", "a:\n  b: 1\n  c:\n    d: x\n", set("/a/c/d", "x")},
+		{"empty value", "a.yaml", "a:\nb: 1\n", "a: x\nb: 1\n", set("/a", "x")},
+		{"a word that is a truth value", "a.yaml", "a: x\n", "a: \"on\"\n", set("/a", "on")},
+		{"block list", "a.yaml", "a:\n- x # 1\n- y # 2\n- z\nb: 1\n", "a:\n- x # 1\n- z\n- w\nb: 1\n", set("/a", patch.List{"x", "z", "w"})},
+		{"flow list", "a.yaml", "a: [x, y] # c\n", "a: [x, y, z] # c\n", add("/a", "z")},
+		{"item after text", "a.yaml", "a:\n  - k: |\n      x\n      # not a comment\n\n# c\nb: 1\n", "a:\n  - k: |\n      x\n      # not a comment\n  - name: key-auth\n    config:\n      key_in_query: false\n      key_names:\n      - x-key\n\n# c\nb: 1\n", add("/a", plugin)},
+		{"made list", "a.yaml", "s:\n- name: r\n  p: [a]\n", "s:\n- name: r\n  p: [a]\n  plugins:\n  - name: x\n", add("/s/0/plugins", patch.Map{{Key: "name", Value: "x"}})},
+		{"flow item", "a.yaml", "s: [{name: r}]\n", "s: [{name: r, plugins: [{name: x}]}]\n", add("/s/0/plugins", patch.Map{{Key: "name", Value: "x"}})},
+		{"carriage returns", "a.yaml", "a:\r\n- 1\r\nb: 2\r\n", "a:\r\n- 1\r\n- 2\r\nb: 2\r\n", add("/a", int64(2))},
+		{"no last line end", "a.yaml", "a:\n  b: 1", "a:\n  b: 1\n  c: 2", set("/a/c", int64(2))},
+		{"remove entry", "a.yaml", "a:\n  b: 1\n  # about c\n  c: [1,\n    2]\n  d: 3\n", "a:\n  b: 1\n  # about c\n  d: 3\n", cut("/a/c")},
+		{"json", "a.json", "{\n  \"a\": {\n    \"b\": [1, 2]\n  },\n  \"c\": \"\\u00e9\"\n}\n", "{\n  \"a\": {\n    \"b\": [1, 2],\n    \"d\": {\n      \"e\": false\n    }\n  },\n  \"c\": \"\\u00e9\"\n}\n", set("/a/d/e", false)},
+		{"json with tabs", "a.json", "{\n\t\"a\": {\n\t\t\"b\": 1\n\t}\n}\n", "{\n\t\"a\": {\n\t\t\"b\": 1,\n\t\t\"c\": \"x\"\n\t}\n}\n", set("/a/c", "x")},
+		{"json on a line", "a.json", `{"a":{"b":1}}`, `{"a":{"b":1, "c": [{"x": "y"}]}}`, set("/a/c", patch.List{patch.Map{{Key: "x", Value: "y"}}})},
+		{"json removal", "a.json", "{\"a\": [1, 2, 3]}", "{\"a\": [1, 3]}", cut("/a/1")},
+		{"json first removal", "a.json", "{\"a\": [1, 2, 3]}", "{\"a\": [2, 3]}", cut("/a/0")},
+	} {
+		tree, err := patch.Open(c.file, []byte(c.in))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if err := c.do(tree); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if d := cmp.Diff(c.want, string(tree.Text())); d != "" {
+			t.Errorf("%s: %s", c.name, d)
+		}
+	}
+}
+
+// TestWhatIsSharedIsNotChanged: an alias's value stands in other places, a merged key too.
+func TestWhatIsSharedIsNotChanged(t *testing.T) {
+	for _, c := range []struct{ in, pointer string }{
+		{"a: &x {b: 1}\nc: *x\n", "/c/b"},
+		{"a: &x {b: 1}\nc: *x\n", "/a/b"},
+		{"a: &x [1]\nc: *x\n", "/c"},
+	} {
+		tree, err := patch.Open("a.yaml", []byte(c.in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tree.Set(0, c.pointer, int64(2)); err == nil {
+			t.Errorf("%q %s: changed to %q", c.in, c.pointer, tree.Text())
+		}
+		if string(tree.Text()) != c.in {
+			t.Errorf("%q: a refused change has changed it to %q", c.in, tree.Text())
+		}
+	}
+}
+
+func TestDocuments(t *testing.T) {
+	const in = "# one\na: 1\n---\n# two\na: 1\n"
+	tree, err := patch.Open("a.yaml", []byte(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.Set(5, "/a", int64(2)); err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.AddDocument(patch.Map{{Key: "b", Value: patch.Map{{Key: "c", Value: patch.List{"x"}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(tree.Text()), "# one\na: 1\n---\n# two\na: 2\n---\nb:\n  c:\n  - x\n"; got != want {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestCorpus: over all real YAML and JSON files, setting a scalar to what it is changes no byte; changing it and changing it back brings
+// every byte back; and a new entry and its removal do too, wherever the form is one that is edited.
+func TestCorpus(t *testing.T) {
+	files, changed, refused := 0, 0, 0
+	for _, gateway := range []string{"kong", "aws", "envoygateway", "traefik", "krakend", "tyk", "ingressnginx", "azureapim"} {
+		drifttest.EachFile(t, drifttest.Corpus(t, gateway), []string{".yaml", ".yml", ".json"}, func(name string, _ fs.FS, text []byte) {
+			if len(text) > 64<<10 {
+				return
+			}
+			tree, err := patch.Open(name, text)
+			if err != nil {
+				return
+			}
+			files++
+			root, ok := tree.Value(0, "")
+			if !ok {
+				return
+			}
+			for i, p := range leaves(root, "") {
+				if i == 2 {
+					break
+				}
+				v, _ := tree.Value(0, p)
+				if err := tree.Set(0, p, v); err != nil || !bytes.Equal(tree.Text(), text) {
+					t.Fatalf("%s %s: the same value changes the file (%v)", name, p, err)
+				}
+				if err := tree.Set(0, p, "changed by the test"); err != nil {
+					refused++
+					continue
+				}
+				changed++
+				got, _ := tree.Value(0, p)
+				if got != "changed by the test" {
+					t.Errorf("%s %s: %v", name, p, got)
+				}
+				if tree, err = patch.Open(name, text); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+	t.Logf("%d files, %d values changed, %d refused", files, changed, refused)
+	if refused*50 > changed {
+		t.Errorf("%d of %d values are refused", refused, refused+changed)
+	}
+}
+
+func leaves(v any, at string) []string {
+	var out []string
+	switch v := v.(type) {
+	case patch.Map:
+		for _, e := range v {
+			out = append(out, leaves(e.Value, at+"/"+patch.Key(e.Key))...)
+		}
+	case patch.List:
+		for i, x := range v {
+			out = append(out, leaves(x, at+"/"+strconv.Itoa(i))...)
+		}
+	default:
+		if at != "" {
+			out = append(out, at)
+		}
+	}
+	return out
+}
+
+// FuzzSet: a change does what was asked or is refused, and a refused one changes nothing.
+func FuzzSet(f *testing.F) {
+	f.Add("a: 1\nb: [x]\n", "/b/0", "y")
+	f.Add("a:\n- b: |\n    x\n", "/a/0/c", "on")
+	f.Add("{\"a\": {\"b\": null}}", "/a/b", "\x85")
+	f.Fuzz(func(t *testing.T, text, pointer, value string) {
+		tree, err := patch.Open("a.yaml", []byte(text))
+		if err != nil {
+			return
+		}
+		if err := tree.Set(0, pointer, value); err != nil {
+			if string(tree.Text()) != text {
+				t.Errorf("refused and changed to %q", tree.Text())
+			}
+			return
+		}
+		if v, ok := tree.Value(0, pointer); !ok || !reflect.DeepEqual(v, value) && !strings.Contains(pointer, "//") {
+			t.Errorf("%q at %q of %q is %v", value, pointer, text, v)
+		}
+	})
+}

@@ -1,0 +1,85 @@
+package plan
+
+import (
+	"strings"
+
+	"gatehouse/drift"
+)
+
+// decision is why no file is changed whatever the gateway: somebody must decide, or knows what no file says.
+func decision(f *drift.Finding) error {
+	reason := ""
+	switch field := f.Field; {
+	case field == "operation":
+		reason = "whether the operation is to exist is a decision of its owner"
+	case field == "match":
+		reason = "which paths and methods are meant is a decision of the API's owner"
+	case field == "opaque":
+		reason = "code is not changed by a review that does not run it"
+	case field == "gap":
+		reason = "what is missing is not among the files"
+	case field == "detached":
+		reason = "whether it was to be attached or may go is a decision"
+	case field == "secret":
+		reason = "the review does not keep the secret, and does not know the vault"
+	case field == "upstream.urls":
+		reason = "whether the upstream answers over TLS is not in the files"
+	case field == "auth.jwt.keys":
+		reason = "which tenant's tokens are meant is known to the owner of the API alone"
+	case strings.HasPrefix(field, "cert."), strings.HasPrefix(field, "exposure."):
+		reason = "it is not a setting of the gateway's files"
+	case strings.HasPrefix(field, "reference."):
+		reason = "this environment's own address is not in the files"
+	case field == "logging.sinks", field == "tracing.endpoint", field == "metrics.sink":
+		reason = "whether the sink answers over TLS is not in the files"
+	case field == "rate.enforcement":
+		reason = "where a shared counter is to be kept is not in the files"
+	}
+	if reason == "" {
+		return nil
+	}
+	return refuse(reason, "")
+}
+
+// control is what makes up for a finding that no change closes.
+func control(f *drift.Finding) string {
+	switch field := f.Field; {
+	case f.Rule == "DR-EXP-01":
+		return "decide whether the operation is to exist; until then keep it from the outside by a rule at the edge, and review who calls it"
+	case f.Rule == "DR-EXP-11":
+		return "add what is missing to the folder, and read again"
+	case f.Rule == "DR-EXP-10":
+		return "have somebody read both sides, and accept the difference with a waiver that ends"
+	case f.Rule == "DR-AUT-22":
+		return "put the secret into a vault, refer to it, and replace the secret: whoever could read the file has it"
+	case f.Rule == "DR-AUT-03":
+		return "attach it where it was meant to stand, or take it out, so that nobody relies on it"
+	case field == "upstream.urls":
+		return "let the upstream answer over TLS and change the address with its owner; until then keep the way to it in a private network"
+	case strings.HasPrefix(field, "cert.") || strings.HasPrefix(field, "reference.certificate"):
+		return "have the certificate renewed or replaced by who issues it; watch its end with drift certs"
+	case strings.HasPrefix(field, "exposure."):
+		return "close the address at the network: a private endpoint or a rule that admits the edge alone"
+	case strings.HasPrefix(field, "reference."):
+		return "point it to this environment's own; only its owner knows the address"
+	case strings.HasPrefix(field, "auth"):
+		return "have the upstream check the caller as well, and put a gateway that can in front; watch calls without a known caller"
+	case strings.HasPrefix(field, "tls."):
+		return "end TLS in front, in a load balancer that can demand it, and close the direct way"
+	case field == "rate.enforcement":
+		return "keep the counter in a shared store, or divide the limit by the number of replicas"
+	case strings.HasPrefix(field, "rate"), field == "quota":
+		return "limit at the edge or in the upstream, and alarm on callers who go beyond"
+	case strings.HasPrefix(field, "limits."):
+		return "bound it in front or in the upstream"
+	case strings.HasPrefix(field, "cors."):
+		return "check Origin in the upstream, and ask for a token that a page of another origin does not have"
+	case strings.HasPrefix(field, "ip."):
+		return "filter addresses in the network, before the gateway"
+	case strings.HasPrefix(field, "logging.") || strings.HasPrefix(field, "tracing.") || strings.HasPrefix(field, "metrics.") || strings.HasPrefix(field, "diag."):
+		return "collect it beside the gateway: from the load balancer in front or the upstream behind"
+	case strings.HasPrefix(field, "lifecycle."):
+		return "hand out access outside the gateway, with a list of who has it and until when"
+	}
+	return "accept it with a waiver that has an owner, a reason and an end"
+}
