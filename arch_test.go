@@ -98,6 +98,7 @@ var rooms = map[string]room{
 	"cmd/gatehouse":      {9, "drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env", "flags, signals, exit codes"},
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},
+	"http1/rawtest":      {9, "", "for tests: an upstream that keeps every byte, and messages that programs read in different ways"},
 	"bench":              {9, "credential feed id store store/sqldb", "drives real processes beside their peers; it writes feeds with a million keys"},
 	"examples/demo":      {9, "", "a visitor: it knows the public HTTP only"},
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"gatehouse/http1"
+	"gatehouse/http1/rawtest"
 )
 
 var update = flag.Bool("update", false, "write what was found as what is wanted, to be read before it is committed")
@@ -75,14 +76,14 @@ func judge(t *testing.T, p *proxy, up *recorder, raw string) string {
 	for _, sent := range up.take(p) {
 		if cut := p.failures()[failed:]; len(cut) > 0 {
 			// A body that turned out bad while it was forwarded: the upstream must not take it for complete.
-			if _, _, err := read(sent); err == nil {
+			if _, _, err := rawtest.Read(sent); err == nil {
 				t.Errorf("%q was refused (%v) and yet the upstream got %q", raw, cut, sent)
 			}
 			parts = append(parts, "cut off")
 			continue
 		}
 		for _, m := range readings(t, sent) {
-			parts = append(parts, fmt.Sprintf("%s %s %d", m.method, m.target, len(m.body)))
+			parts = append(parts, fmt.Sprintf("%s %s %d", m.Method, m.Target, len(m.Body)))
 		}
 	}
 	for _, r := range p.reasons()[before:] {

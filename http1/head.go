@@ -165,7 +165,7 @@ func (h *head) field(line []byte, f *wire.Fields) Reason {
 			return Fine
 		}
 	}
-	if c := name[0] | 0x20; (c == 'c' || c == 't' || c == 'h' || c < 'a') && doubtful(name) {
+	if c := name[0] | 0x20; (c == 'c' || len(name) > 16 || c == 't' || c == 'h' || c < 'a') && doubtful(name) {
 		return LookalikeName
 	}
 	*f = append(*f, wire.Field{Name: name, Value: value})
@@ -177,7 +177,7 @@ func doubtful(name []byte) bool {
 	switch n := len(name); {
 	case n == 4 && name[0]|0x20 == 'h', n == 10 && name[0]|0x20 == 'c':
 		return false // Host and Connection themselves were taken before, others of that length are other words
-	case n >= 13 && n <= 24, n >= 5 && n <= 7, n == 11, name[0] < 'A':
+	case n >= 13, n >= 5 && n <= 9, n == 11, name[0] < 'A':
 		return lookalike(name)
 	}
 	return false

@@ -15,6 +15,7 @@ const (
 	maxMethod    = 32       // of a method: the longest registered one has 17
 	maxFields    = 100      // fields in a head: what net/http's peers and nginx's defaults take in practice
 	maxOptions   = 4        // Connection fields in a head: one is usual
+	maxLookalike = 64       // of a name that is compared with those that frame a message: twice what such names with a prefix have
 	maxHost      = 260      // a DNS name is at most 253 bytes, and a port 6
 	maxLengthDig = 18       // digits of a Content-Length: what an int64 holds for sure
 	maxChunkDig  = 15       // digits of a chunk size, likewise

@@ -88,7 +88,7 @@ func TestTwistedFraming(t *testing.T) {
 			t.Errorf("%q: forwarded %q", line, sent)
 			return
 		}
-		if m := readings(t, sent[0]); len(m) != 1 || m[0].target != "/visible" || m[0].body != body {
+		if m := readings(t, sent[0]); len(m) != 1 || m[0].Target != "/visible" || m[0].Body != body {
 			t.Errorf("%q: forwarded %q, and not the one reading", line, sent)
 		}
 	}
@@ -121,7 +121,7 @@ func TestTwistedHost(t *testing.T) {
 			say(t, p.addr, "GET /visible HTTP/1.1\r\nHost: a.test\r\n"+line+"\r\n\r\n")
 			for _, sent := range up.take(p) {
 				m := readings(t, sent)
-				if len(m) != 1 || m[0].target != "/visible" || m[0].fields[0] != "host: a.test" {
+				if len(m) != 1 || m[0].Target != "/visible" || m[0].Fields[0] != "host: a.test" {
 					t.Errorf("%q: forwarded %q", line, sent)
 				}
 			}
@@ -155,7 +155,7 @@ func TestTwistedRequestLine(t *testing.T) {
 			for _, sent := range up.take(p) {
 				for i, m := range readings(t, sent) {
 					// With LF in the last place, the second request is there for everybody to see.
-					if m.target == "/hidden" && !(i == 1 && strings.Contains(raw, "\r\n\r\nGET /hidden")) {
+					if m.Target == "/hidden" && !(i == 1 && strings.Contains(raw, "\r\n\r\nGET /hidden")) {
 						t.Errorf("%q: forwarded %q", raw, sent)
 					}
 				}

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"gatehouse/http1/rawtest"
 )
 
 // However much comes at once after bodies of whatever size, each request is answered, in order, and only once.
@@ -29,11 +31,11 @@ func TestPipelines(t *testing.T) {
 				if n := strings.Count(answer, "HTTP/1.1 200 OK\r\n"); n != behind+1 {
 					t.Fatalf("%d bytes, chunked %t, %d requests behind: %d answers of 200, %d in all", size, chunked, behind, n, strings.Count(answer, "HTTP/1.1 "))
 				}
-				var got []reading
+				var got []rawtest.Message
 				for _, sent := range up.take(p) {
 					got = append(got, readings(t, sent)...)
 				}
-				if len(got) != behind+1 || got[0].body != body || got[behind].target != fmt.Sprintf("/%d", behind-1) {
+				if len(got) != behind+1 || got[0].Body != body || got[behind].Target != fmt.Sprintf("/%d", behind-1) {
 					t.Fatalf("%d bytes, chunked %t, %d requests behind: the upstream got %d", size, chunked, behind, len(got))
 				}
 			}
@@ -48,22 +50,22 @@ func TestRandomStreams(t *testing.T) {
 	for seed := range 150 {
 		rnd := rand.New(rand.NewPCG(uint64(seed), 3))
 		var raw strings.Builder
-		var want []reading
+		var want []rawtest.Message
 		for i := range 1 + rnd.IntN(30) {
-			m := reading{method: "POST", target: fmt.Sprintf("/%d/%d", seed, i)}
+			m := rawtest.Message{Method: "POST", Target: fmt.Sprintf("/%d/%d", seed, i)}
 			size := []int{0, 1, 10, 2000, 4096, 5000, 16384, 30_000, 70_000}[rnd.IntN(9)]
 			switch rnd.IntN(4) {
 			case 0:
-				m.method = "GET"
-				fmt.Fprintf(&raw, "GET %s HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", m.target, strings.Repeat("x", rnd.IntN(5000)))
+				m.Method = "GET"
+				fmt.Fprintf(&raw, "GET %s HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", m.Target, strings.Repeat("x", rnd.IntN(5000)))
 			case 1, 2:
-				m.body = strings.Repeat(string(rune('a'+i%26)), size)
-				fmt.Fprintf(&raw, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", m.target, size, m.body)
+				m.Body = strings.Repeat(string(rune('a'+i%26)), size)
+				fmt.Fprintf(&raw, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", m.Target, size, m.Body)
 			default:
-				fmt.Fprintf(&raw, "POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", m.target)
+				fmt.Fprintf(&raw, "POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", m.Target)
 				for range rnd.IntN(5) {
 					part := strings.Repeat(string(rune('A'+i%26)), 1+rnd.IntN(size+1))
-					m.body += part
+					m.Body += part
 					fmt.Fprintf(&raw, "%x%s\r\n%s\r\n", len(part), []string{"", ";a", ";a=b"}[rnd.IntN(3)], part)
 				}
 				raw.WriteString([]string{"0\r\n\r\n", "00\r\nDigest: x\r\n\r\n", "0;x\r\nX-Y: z\r\n\r\n"}[rnd.IntN(3)])
@@ -83,8 +85,8 @@ func TestRandomStreams(t *testing.T) {
 			c.closeWrite()
 		}()
 		for _, m := range want {
-			if status, body := c.answer(m.method); status != 200 || body != "ok" {
-				t.Fatalf("seed %d: %s was answered %d %q", seed, m.target, status, body)
+			if status, body := c.answer(m.Method); status != 200 || body != "ok" {
+				t.Fatalf("seed %d: %s was answered %d %q", seed, m.Target, status, body)
 			}
 		}
 		c.ends()
@@ -92,13 +94,13 @@ func TestRandomStreams(t *testing.T) {
 		n := 0
 		for _, sent := range up.take(p) {
 			for _, m := range readings(t, sent) {
-				got[m.method+m.target] = m.body
+				got[m.Method+m.Target] = m.Body
 				n++
 			}
 		}
 		for _, m := range want {
-			if body, there := got[m.method+m.target]; !there || body != m.body || n != len(want) {
-				t.Fatalf("seed %d: %s has %d bytes at the upstream (%t), not %d; %d requests, not %d", seed, m.target, len(body), there, len(m.body), n, len(want))
+			if body, there := got[m.Method+m.Target]; !there || body != m.Body || n != len(want) {
+				t.Fatalf("seed %d: %s has %d bytes at the upstream (%t), not %d; %d requests, not %d", seed, m.Target, len(body), there, len(m.Body), n, len(want))
 			}
 		}
 	}

@@ -3,16 +3,14 @@ package http1_test
 import (
 	"bufio"
 	"bytes"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"gatehouse/http1/rawtest"
 )
 
 // A recorder is an upstream that keeps the bytes of each connection exactly as they came. It finds the ends of requests
@@ -144,122 +142,12 @@ func say(t testing.TB, addr, raw string) string {
 	return string(b)
 }
 
-// A reading is one message as this test reads it: a second opinion, written apart from the package and as plainly as
-// can be.
-type reading struct {
-	method, target string
-	fields         []string // lower-case name: value
-	body           string
-}
-
-// read takes the first request of raw apart. It knows nothing but the strictest form.
-func read(raw string) (reading, string, error) {
-	head, rest, ok := strings.Cut(raw, "\r\n\r\n")
-	if !ok {
-		return reading{}, "", errors.New("no end of head")
-	}
-	lines := strings.Split(head, "\r\n")
-	for i := 0; i < len(head); i++ {
-		if c := head[i]; c != '\r' && c != '\n' && c != '\t' && (c < ' ' || c == 0x7f) {
-			return reading{}, "", fmt.Errorf("control byte %#x", c)
-		}
-	}
-	if strings.Contains(strings.Join(lines, ""), "\r") || strings.Contains(strings.Join(lines, ""), "\n") {
-		return reading{}, "", errors.New("bare CR or LF")
-	}
-	first := strings.Split(lines[0], " ")
-	if len(first) != 3 || first[2] != "HTTP/1.1" || !strings.HasPrefix(first[1], "/") {
-		return reading{}, "", fmt.Errorf("request line %q", lines[0])
-	}
-	m := reading{method: first[0], target: first[1]}
-	count := map[string]int{}
-	value := map[string]string{}
-	for _, l := range lines[1:] {
-		name, v, ok := strings.Cut(l, ": ")
-		name = strings.ToLower(name)
-		if !ok || name == "" || strings.Trim(v, " \t") != v || strings.ContainsAny(name, " \t\"(),/:;<=>?@[\\]{}") {
-			return reading{}, "", fmt.Errorf("field line %q", l)
-		}
-		for i := 0; i < len(name); i++ {
-			if name[i] >= 0x80 {
-				return reading{}, "", fmt.Errorf("field name %q", name)
-			}
-		}
-		switch letters := strings.Map(onlyLetters, name); {
-		case name == letters:
-		case letters == "contentlength" && name != "content-length", letters == "transferencoding" && name != "transfer-encoding", letters == "host":
-			return reading{}, "", fmt.Errorf("field name %q", name)
-		}
-		count[name]++
-		value[name] = v
-		m.fields = append(m.fields, name+": "+v)
-	}
-	switch {
-	case count["host"] != 1:
-		return reading{}, "", errors.New("not one Host")
-	case count["content-length"]+count["transfer-encoding"] > 1:
-		return reading{}, "", errors.New("framed twice")
-	case count["transfer-encoding"] == 1:
-		if value["transfer-encoding"] != "chunked" {
-			return reading{}, "", errors.New("transfer-encoding")
-		}
-		for {
-			line, after, ok := strings.Cut(rest, "\r\n")
-			n, err := strconv.ParseUint(line, 16, 31)
-			if !ok || err != nil || len(after) < int(n)+2 || after[n:n+2] != "\r\n" && n > 0 {
-				return reading{}, "", fmt.Errorf("chunk %q", rest)
-			}
-			if n == 0 {
-				_, after, ok := strings.Cut("\r\n"+after, "\r\n\r\n")
-				if !ok {
-					return reading{}, "", errors.New("no end of trailer")
-				}
-				return m, after, nil
-			}
-			m.body += after[:n]
-			rest = after[n+2:]
-		}
-	case count["content-length"] == 1:
-		n, err := strconv.Atoi(value["content-length"])
-		if err != nil || n > len(rest) || strconv.Itoa(n) != value["content-length"] {
-			return reading{}, "", fmt.Errorf("content-length %q", value["content-length"])
-		}
-		m.body, rest = rest[:n], rest[n:]
-	}
-	return m, rest, nil
-}
-
-func onlyLetters(r rune) rune {
-	if 'a' <= r && r <= 'z' {
-		return r
-	}
-	return -1
-}
-
-// readings takes all that a connection sent apart, twice: as this test reads it and as net/http does. Both must agree
-// in everything, and nothing may be left.
-func readings(t testing.TB, raw string) []reading {
+// readings is rawtest.ReadAll for what has to be readable.
+func readings(t testing.TB, raw string) []rawtest.Message {
 	t.Helper()
-	var ours []reading
-	for rest := raw; rest != ""; {
-		m, after, err := read(rest)
-		if err != nil {
-			t.Fatalf("forwarded %q, which this test cannot read: %v", rest, err)
-		}
-		ours, rest = append(ours, m), after
+	all, err := rawtest.ReadAll(raw)
+	if err != nil {
+		t.Fatalf("forwarded %v", err)
 	}
-	r := bufio.NewReader(strings.NewReader(raw))
-	for i := 0; ; i++ {
-		req, err := http.ReadRequest(r)
-		if err == io.EOF && i == len(ours) {
-			return ours
-		}
-		if err != nil || i >= len(ours) {
-			t.Fatalf("forwarded %q: net/http reads %d messages and then %v, this test %d", raw, i, err, len(ours))
-		}
-		body, err := io.ReadAll(req.Body)
-		if err != nil || req.Method != ours[i].method || req.RequestURI != ours[i].target || string(body) != ours[i].body {
-			t.Fatalf("forwarded %q: net/http reads %s %s %q (%v), this test %+v", raw, req.Method, req.RequestURI, body, err, ours[i])
-		}
-	}
+	return all
 }

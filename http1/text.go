@@ -131,12 +131,13 @@ func cut(list []byte) (element, rest []byte) {
 }
 
 // lookalike reports whether some program may take the name for one that frames or routes a message: its letters alone are
-// one of them. name is not itself one of them.
+// one of them, perhaps behind the prefix that CGI gives to fields, or it holds Transfer-Encoding's, which no name but that of
+// MIME has a use for. name is not itself one of them.
 func lookalike(name []byte) bool {
-	if len(name) > 32 {
+	if len(name) > maxLookalike {
 		return false
 	}
-	var letters [32]byte
+	var letters [maxLookalike]byte
 	n := 0
 	for _, c := range name {
 		if 'A' <= c && c <= 'Z' {
@@ -147,11 +148,11 @@ func lookalike(name []byte) bool {
 			n++
 		}
 	}
-	switch string(letters[:n]) {
+	switch string(bytes.TrimPrefix(letters[:n], []byte("http"))) {
 	case "contentlength", "transferencoding", "host", "connection":
 		return true
 	}
-	return false
+	return n > len("transferencoding") && bytes.Contains(letters[:n], []byte("transferencoding")) && string(letters[:n]) != "contenttransferencoding"
 }
 
 // number reads a decimal number that is written in one way only: no sign, no leading zero.
