@@ -1,15 +1,21 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"gatehouse/drift"
+	"gatehouse/drift/live"
 	"gatehouse/drift/review"
+	"gatehouse/secret"
 )
 
 func (c *cli) drift() *cobra.Command {
@@ -20,6 +26,10 @@ no network, nothing outside the folders, no code in them is run. Secrets are mas
 
 An environment is named NAME[@TIER][:GATEWAY]=FOLDER[,KEY=VALUE]: TIER is dev, test, stage or prod, GATEWAY one of
 `+strings.Join(gatewayNames(), ", ")+`; without it the folder is recognised.
+
+In place of a folder, a gateway that runs is named by its address, and only read: NAME:kong=https://ADMIN:8444,
+NAME:azureapim=https://management.azure.com/subscriptions/…/service/NAME, or NAME:traefik=kubernetes:CONTEXT for what lives in a
+cluster. Credentials are in GATEHOUSE_DRIFT_TOKEN, in KUBECONFIG, or those of workload identity.
 
 Exit codes of compare: 0 nothing found and everything resolved, 3 findings, 4 no findings in what was resolved, and not
 everything was.`,
@@ -43,7 +53,20 @@ func (c *cli) review(args []string, format string) review.Command {
 	_, plain := os.LookupEnv("NO_COLOR")
 	info, err := os.Stdout.Stat()
 	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0 && c.out == os.Stdout
-	return review.Command{Sources: args, Format: format, Colour: terminal && !plain, Now: time.Now(), Out: c.out, Progress: c.err}
+	return review.Command{Sources: args, Format: format, Colour: terminal && !plain, Now: time.Now(), Out: c.out, Progress: c.err, Live: c.live}
+}
+
+// live asks a running gateway, with credentials from the environment.
+func (c *cli) live(gateway, address string) (fs.FS, []drift.Problem, error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	started := time.Now()
+	return live.Fetch(ctx, live.Source{Gateway: gateway, Address: address}, live.Options{Token: secret.New(os.Getenv("GATEHOUSE_DRIFT_TOKEN")), Kubeconfig: os.Getenv("KUBECONFIG"), Environ: os.Getenv,
+		Progress: func(n int64) {
+			if time.Since(started) > time.Second {
+				fmt.Fprintf(c.err, "%s: %d requests\n", gateway, n)
+			}
+		}})
 }
 
 // coded ends the program with the exit code of a review.

@@ -30,6 +30,7 @@ type Command struct {
 	Now      time.Time
 	Out      io.Writer
 	Progress io.Writer // told what takes longer than a second; nil: nobody
+	Live     Live      // asks running gateways; nil: they are not read
 }
 
 func (c Command) sources() ([]Source, []*drift.Environment, error) {
@@ -50,13 +51,20 @@ func (c Command) sources() ([]Source, []*drift.Environment, error) {
 		if c.Progress != nil && time.Since(start) > time.Second {
 			fmt.Fprintf(c.Progress, "reading %d of %d: %s\n", i+1, len(c.Sources), src.Name)
 		}
-		e, err := src.Read(c.Now)
+		e, err := c.environment(src)
 		if err != nil {
 			return nil, nil, err
 		}
 		srcs, envs = append(srcs, src), append(envs, e)
 	}
 	return srcs, envs, nil
+}
+
+func (c Command) environment(s Source) (*drift.Environment, error) {
+	if s.Running() {
+		return s.Ask(c.Now, c.Live)
+	}
+	return s.Read(c.Now)
 }
 
 // Compare compares the environments with each other, or each with the baseline.

@@ -49,6 +49,9 @@ func Gateways() []Gateway {
 	}
 }
 
+// Live fetches what a running gateway is configured with, as files that its reader takes. What it could not get is among the problems.
+type Live func(gateway, address string) (fs.FS, []drift.Problem, error)
+
 // Source is one environment as a command names it: NAME[@TIER][:GATEWAY]=FOLDER. With KEY=VALUE pairs behind commas it gives the reader
 // values: prod@prod:azureapim=./apim,configuration=configuration.prod.yaml.
 type Source struct {
@@ -102,6 +105,35 @@ func names() []string {
 		out = append(out, g.Name)
 	}
 	return out
+}
+
+// Running reports whether the source is a running gateway and not a folder.
+func (s Source) Running() bool {
+	return strings.Contains(s.Folder, "://") || strings.HasPrefix(s.Folder, "kubernetes:")
+}
+
+// Ask reads a running gateway.
+func (s Source) Ask(now time.Time, ask Live) (*drift.Environment, error) {
+	i := slices.IndexFunc(Gateways(), func(g Gateway) bool { return g.Name == s.Gateway })
+	if i < 0 {
+		return nil, fault.Bad("", "%s: name the gateway behind the environment's name, for it is not recognised while it runs", s.Folder)
+	}
+	if ask == nil {
+		return nil, fault.Bad("", "%s: running gateways are not read here", s.Folder)
+	}
+	fsys, problems, err := ask(s.Gateway, s.Folder)
+	if err != nil {
+		return nil, err
+	}
+	e, _ := Gateways()[i].Read(fsys, drift.Options{Name: s.Name, Tier: s.Tier, Now: now, Values: s.Values})
+	for _, p := range problems {
+		if p.Partial {
+			e.Files.Failed++
+		}
+		e.Problems = append(e.Problems, p)
+	}
+	e.Source.Path = s.Folder
+	return e, nil
 }
 
 // Read reads the source's folder. An error is said when there is no folder, or when it is not clear what it holds; what cannot be read

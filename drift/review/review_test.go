@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -89,5 +90,33 @@ func TestThreeGateways(t *testing.T) {
 	}
 	if _, err := (review.Source{Name: "x", Folder: dir}).Read(drifttest.Now()); err == nil {
 		t.Error("three gateways in one folder are read as one")
+	}
+}
+
+// TestRunningGatewaysAreNamedByAddress: what is asked for is read like files, and what could not be got makes the coverage partial.
+func TestRunningGatewaysAreNamedByAddress(t *testing.T) {
+	src, err := review.ParseSource("prod@prod:kong=https://admin.example.com:8444")
+	if err != nil || !src.Running() {
+		t.Fatalf("%+v %v", src, err)
+	}
+	ask := func(gateway, address string) (fs.FS, []drift.Problem, error) {
+		if gateway != "kong" || address != "https://admin.example.com:8444" {
+			t.Errorf("asked %s at %s", gateway, address)
+		}
+		return drifttest.Files{"kong.json": `{"_format_version":"3.0","services":[{"name":"a","url":"https://a","routes":[{"paths":["/a"]}]}]}`}.FS(), []drift.Problem{{File: "plugins", Text: "may not be read", Partial: true}}, nil
+	}
+	e, err := src.Ask(drifttest.Now(), ask)
+	if err != nil || len(e.Operations) != 1 || len(e.Problems) != 1 || drift.Cover(e).Whole() {
+		t.Errorf("%+v %v", e, err)
+	}
+	if _, err := src.Ask(drifttest.Now(), nil); err == nil {
+		t.Error("a running gateway is read by nobody")
+	}
+	src.Gateway = ""
+	if _, err := src.Ask(drifttest.Now(), ask); err == nil {
+		t.Error("which gateway it is was guessed")
+	}
+	if src, _ := review.ParseSource("a=./folder"); src.Running() {
+		t.Error("a folder is taken for a running gateway")
 	}
 }
