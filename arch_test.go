@@ -97,7 +97,7 @@ var rooms = map[string]room{
 	"portal":   {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot", "pages"},
 
 	"app":                {8, "adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb", "the only room that knows all"},
-	"cmd/gatehouse":      {9, "drift drift/live drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env", "flags, signals, exit codes"},
+	"cmd/gatehouse":      {9, "drift drift/live drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi", "flags, signals, exit codes"},
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},
 	"http1/rawtest":      {9, "", "for tests: an upstream that keeps every byte, and messages that programs read in different ways"},

@@ -56,6 +56,7 @@ func New(o Options) (http.Handler, error) {
 	a.people()
 	a.tokens()
 	a.staff()
+	a.members()
 	a.organizations()
 	a.applications()
 	a.catalogue()

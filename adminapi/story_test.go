@@ -49,6 +49,21 @@ func TestStory(t *testing.T) {
 		{name: "an organization", as: "member", do: "GET /api/organizations/${memberorg}", status: 200, has: []string{`"country":"NO"`}},
 		{name: "its people", as: "member", do: "GET /api/organizations/${memberorg}/members", status: 200, has: []string{"${memberid}"}},
 
+		{name: "an invitation", as: "member", do: "POST /api/invitations", body: `{"email":"otto@fjord-bank.example","roles":["developer"]}`, status: 201, has: []string{`"standing":"open"`}, keep: "inv=id"},
+		{name: "invitations", as: "operator", do: "GET /api/invitations?organization=${memberorg}", status: 200, has: []string{"${inv}"}},
+		{name: "withdrawn", as: "member", do: "POST /api/invitations/${inv}/withdraw", status: 200, has: []string{`"standing":"withdrawn"`}},
+		{name: "another one", as: "member", do: "POST /api/invitations", body: `{"email":"dora@fjord-bank.example","roles":["developer"]}`, status: 201},
+	} {
+		w.play(s)
+	}
+	w.letter("dora@fjord-bank.example", "/invitation", "invited")
+	for _, s := range []scenario{
+		{name: "what it is for", do: "POST /api/invitations/seen", body: `{"token":"${invited}"}`, status: 200, has: []string{`"to":"Fjord Bank"`}},
+		{name: "accepted", do: "POST /api/invitations/accepted", body: `{"token":"${invited}","name":"Dora","password":"` + password + `"}`, status: 201, has: []string{`"roles":["developer"]`}, keep: "doraid=id"},
+		{name: "now a viewer", as: "member", do: "PATCH /api/members/${doraid}", body: `{"roles":["viewer"]}`, status: 200, has: []string{`"roles":["viewer"]`}},
+		{name: "she signs in", do: "POST /api/sessions", body: `{"email":"dora@fjord-bank.example","password":"` + password + `"}`, status: 201, keep: "dora=token"},
+		{name: "and leaves", as: "dora", do: "POST /api/me/leave", body: `{}`, status: 204},
+
 		{name: "an application", as: "member", do: "POST /api/applications", body: `{"name":"Kasse 検査","purpose":"Verify buyers"}`,
 			header: http.Header{"Idempotency-Key": {"form-1"}}, status: 201, keep: "app=id"},
 		{name: "the same form", as: "member", do: "POST /api/applications", body: `{"name":"Kasse 検査","purpose":"Verify buyers"}`,

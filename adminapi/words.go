@@ -50,6 +50,15 @@ func words() map[string]word {
 		"Application.owner":  {text: "The member who answers for it", example: "per" + id},
 		"Application.state":  {text: "A closed application never comes back", example: "active", enum: one("active", "closed")},
 
+		"Invitation.accepted":  {text: "When it was accepted; not there before"},
+		"Invitation.by":        {text: "Who invites", example: "per" + id},
+		"Invitation.email":     {text: "Where the link was sent", example: "dora@fjord-bank.example"},
+		"Invitation.person":    {text: "Who they became; not there before", example: "per" + id},
+		"Invitation.standing":  {text: "How it stands now", example: "open", enum: one("open", "accepted", "withdrawn", "expired")},
+		"Invitation.withdrawn": {text: "When it was withdrawn; not there before"},
+		"Invited.email":        {text: "Whom it is for", example: "dora@fjord-bank.example"},
+		"Invited.to":           {text: "The organization; not there for the platform's staff", example: "Fjord Bank"},
+
 		"AuditEntry.action":     {text: "Noun and verb", example: "grant.suspend"},
 		"AuditEntry.actor":      {text: "Who did it: class and identifier, never a name", example: "staff:per" + id},
 		"AuditEntry.after":      {text: "The object after the change, without personal values"},

@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ const (
 	forgotPage  = "/password/forgot"
 	devicePage  = "/device"
 	tokensPage  = "/tokens"
+	invitedPage = "/invitation"
 )
 
 // link is the address of a page with a one-time token.
@@ -116,6 +118,76 @@ func (c *Control) decisionLetter(w *write, p identity.Person, r grant.Request, a
 	}
 	parts = append(parts, "See it here:", c.URL+"/requests/"+string(r.ID))
 	return w.letter(p.Email, fmt.Sprintf("Your access request was %s", r.State), lines(parts...))
+}
+
+// invitedTo names who invites. An organization that nobody has verified is not named: its name is whatever somebody typed.
+func invitedTo(i identity.Invitation, o organization.Organization) string {
+	switch {
+	case i.Organization == "":
+		return "the people who run this platform"
+	case o.State == organization.Verified:
+		return "the organization " + o.Name
+	}
+	return "their organization"
+}
+
+func (c *Control) invitationLetter(w *write, i identity.Invitation, o organization.Organization, token secret.Value) error {
+	return w.letter(i.Email, "You are invited", lines(
+		"Somebody has invited you to join "+invitedTo(i, o)+" on this platform. Open this page to see what for, and to choose a password:",
+		c.link(invitedPage, token),
+		"The link can be used once, until "+when(i.Expires)+". If you expected no invitation, do nothing."))
+}
+
+// knownInvitationLetter tells somebody who is registered already: whoever invites them is not told that.
+func (c *Control) knownInvitationLetter(w *write, i identity.Invitation, o organization.Organization) error {
+	return w.letter(i.Email, "You are invited, and registered already", lines(
+		"Somebody has invited you to join "+invitedTo(i, o)+" on this platform. This e-mail address belongs to somebody who is registered already, so nothing was changed.",
+		"To join, give them another e-mail address of yours, or leave the organization that you are in first:",
+		c.URL+"/account"))
+}
+
+// acceptedLetter tells the inviter.
+func (c *Control) acceptedLetter(w *write, p identity.Person, i Invited) error {
+	if i.By == "" {
+		return nil
+	}
+	by, err := w.tx.Person(w.ctx, i.By)
+	if err != nil {
+		return err
+	}
+	page := "/organization"
+	if i.Organization == "" {
+		page = "/people"
+	}
+	return w.letter(by.Email, "Your invitation was accepted", lines(
+		p.Name+" ("+p.Email+") has accepted your invitation, with the roles "+rolesText(p.Roles)+".", "See who is there:", c.URL+page))
+}
+
+// memberLetter tells a member what was changed about them.
+func (c *Control) memberLetter(w *write, old, p identity.Person) error {
+	switch {
+	case p.State == identity.Disabled && old.State != p.State:
+		return w.letter(p.Email, "Your membership has ended", lines(
+			"You can no longer sign in for your organization since "+when(w.now)+". What you answered for was handed over, and your machine tokens have ended.",
+			"If this is a mistake, ask an owner of the organization."))
+	case old.State == p.State && slices.Equal(old.Roles, p.Roles):
+		return nil
+	}
+	return w.letter(p.Email, "Your roles were changed", lines(
+		"Your roles in your organization are now: "+rolesText(p.Roles)+".", "See what you can do:", c.URL+"/account"))
+}
+
+func handOverLetter(w *write, p identity.Person, applications int) error {
+	return w.letter(p.Email, "You answer for more applications", lines(
+		fmt.Sprintf("Somebody has left your organization, and you were named as their successor. You now answer for their applications: %d.", applications)))
+}
+
+func rolesText(roles []identity.Role) string {
+	var out []string
+	for _, r := range roles {
+		out = append(out, string(r))
+	}
+	return strings.Join(out, ", ")
 }
 
 // lines makes a letter of paragraphs.

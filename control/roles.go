@@ -67,6 +67,15 @@ var rights = map[string]who{
 	"AddStaff":     admin | host,
 	"ChangeStaff":  admin,
 	"RecoverAdmin": host,
+	"ChangeMember": owner | keepers,
+	"Leave":        members | inPerson,
+
+	// Invitations.
+	"Invite":             builders | keepers | host, // and no role above one's own
+	"Invitations":        readers,
+	"WithdrawInvitation": builders | keepers | host,
+	"SeeInvitation":      anybody,
+	"AcceptInvitation":   anybody,
 
 	// Organizations.
 	"Organizations":       staff | host,

@@ -26,11 +26,11 @@ import (
 var update = flag.Bool("update", false, "write testdata/roles.txt")
 
 // ids names one object of each kind, none of which need exist.
-type ids struct{ org, person, app, request, grant, credential, machine, session id.ID }
+type ids struct{ org, person, app, request, grant, credential, machine, session, invitation id.ID }
 
 var nowhere = ids{"org_00000000000000000000000000", "per_00000000000000000000000000", "app_00000000000000000000000000",
 	"req_00000000000000000000000000", "gr_00000000000000000000000000", "crd_00000000000000000000000000",
-	"mt_00000000000000000000000000", "ses_00000000000000000000000000"}
+	"mt_00000000000000000000000000", "ses_00000000000000000000000000", "inv_00000000000000000000000000"}
 
 // calls has a call of every method that takes an actor.
 func calls(w *world, o ids) map[string]func(identity.Actor) error {
@@ -66,6 +66,23 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 		"AddStaff":     func(a identity.Actor) error { _, err := c.AddStaff(ctx, a, "", "", nil); return err },
 		"ChangeStaff":  func(a identity.Actor) error { _, err := c.ChangeStaff(ctx, a, o.person, 0, nil, ""); return err },
 		"RecoverAdmin": func(a identity.Actor) error { _, err := c.RecoverAdmin(ctx, a, "", ""); return err },
+		"ChangeMember": func(a identity.Actor) error {
+			_, err := c.ChangeMember(ctx, a, o.person, 0, []identity.Role{identity.Viewer}, identity.Active, "")
+			return err
+		},
+		"Leave": func(a identity.Actor) error { return c.Leave(ctx, a, "") },
+
+		"Invite": func(a identity.Actor) error {
+			_, err := c.Invite(ctx, a, control.NewInvitation{Organization: o.org, Email: "new@example.org", Roles: []identity.Role{identity.Viewer}})
+			return err
+		},
+		"Invitations":        func(a identity.Actor) error { _, err := c.Invitations(ctx, a, o.org, page); return err },
+		"WithdrawInvitation": func(a identity.Actor) error { _, err := c.WithdrawInvitation(ctx, a, o.invitation); return err },
+		"SeeInvitation":      func(a identity.Actor) error { _, err := c.SeeInvitation(ctx, a, secret.New("x")); return err },
+		"AcceptInvitation": func(a identity.Actor) error {
+			_, err := c.AcceptInvitation(ctx, a, secret.New("x"), "", secret.New("x"))
+			return err
+		},
 
 		"Organizations":       func(a identity.Actor) error { _, err := c.Organizations(ctx, a, "", "", page); return err },
 		"Organization":        func(a identity.Actor) error { _, err := c.Organization(ctx, a, o.org); return err },
@@ -301,7 +318,8 @@ func mapsKeys[V any](m map[string]V) func(func(string) bool) {
 var byOrganization = []string{"Person", "Members", "Organization", "UpdateApplication", "CloseApplication", "Application", "Applications",
 	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "Grant", "Grants", "EndGrant", "IssueKey", "RevokeCredential",
 	"RotateKey", "ChangeCredential", "ActivateCredential", "SuspendCredential", "ResumeCredential", "Uses", "Dormant",
-	"Credential", "Credentials", "Reach", "InForce", "Audit", "RevokeMachineToken", "EndSession"}
+	"Credential", "Credentials", "Reach", "InForce", "Audit", "RevokeMachineToken", "EndSession",
+	"ChangeMember", "Invite", "Invitations", "WithdrawInvitation"}
 
 // TestAnotherOrganizationsObjectsAreNotThere calls every method with another organization's objects, which exist, and
 // with objects that do not: both are not found, word for word the same.
@@ -316,7 +334,8 @@ func TestAnotherOrganizationsObjectsAreNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs := ids{a.Organization, a.Person, app.ID, r.ID, g.ID, cr.ID, m.ID, a.Session}
+	inv := must(w.Invite(w.ctx, a, control.NewInvitation{Email: "ingo@example.org", Roles: []identity.Role{identity.Viewer}}))(t)
+	theirs := ids{a.Organization, a.Person, app.ID, r.ID, g.ID, cr.ID, m.ID, a.Session, inv.ID}
 	all, none := calls(w, theirs), calls(w, nowhere)
 	for _, who := range []identity.Actor{b, machine(b)} {
 		for _, method := range byOrganization {

@@ -28,6 +28,7 @@ const (
 	Machine      Kind = "mt" // a machine token for the admin API
 	Session      Kind = "ses"
 	Gateway      Kind = "gw"
+	Invitation   Kind = "inv"
 )
 
 // alphabet is Crockford's base 32 in lower case: it sorts as its values do and has no i, l, o, u.

@@ -113,6 +113,8 @@ type Device struct {
 
 // Store keeps people and what they sign in with.
 type Store interface {
+	Invitations
+
 	// Person returns the person, or fault.NotFound.
 	Person(ctx context.Context, i id.ID) (Person, error)
 	// PersonByEmail finds by e-mail address, compared without case, or returns fault.NotFound.

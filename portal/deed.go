@@ -92,6 +92,8 @@ func (v *visit) deed() (deed, error) {
 		return v.withdrawDeed()
 	case "tokens":
 		return v.tokenDeed()
+	case "invitations":
+		return v.invitationDeed()
 	}
 	return deed{}, fault.New(fault.NotFound, "there is no such page")
 }

@@ -49,6 +49,9 @@ type organizationPage struct {
 	Partner      organization.Organization
 	VerifiedBy   string
 	Members      []identity.Person
+	Invitations  []invitationRow
+	Manages      bool // the viewer may change members
+	Invite       string
 	Applications []application.Application
 	Grants       []grantRow
 	InForce      []forceView
@@ -79,7 +82,14 @@ func (v *visit) organizationPage(i id.ID) error {
 		return err
 	}
 	p := &organizationPage{Partner: o, Members: people.Items, Own: v.actor.Class == identity.Member}
-	p.Title = o.Name
+	p.Title, p.Invite = o.Name, "/organizations/"+string(i)+"/invite"
+	if p.Own {
+		p.Invite = "/organization/invite"
+	}
+	p.Manages = v.actor.Class == identity.Member && p.May(identity.Owner) || v.actor.Class == identity.Staff && v.actor.Has(identity.Admin, identity.Operator)
+	if p.Invitations, err = v.invitations(i); err != nil {
+		return err
+	}
 	if p.Own {
 		p.Audit = "/audit"
 		return v.ok(p)

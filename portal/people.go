@@ -12,8 +12,9 @@ import (
 // peoplePage lists the people of the platform.
 type peoplePage struct {
 	frame
-	People []identity.Person
-	Pager  pager
+	People      []identity.Person
+	Pager       pager
+	Invitations []invitationRow
 }
 
 func (*peoplePage) template() string { return "people" }
@@ -24,6 +25,9 @@ func listPeople(v *visit) error {
 		return err
 	}
 	p := &peoplePage{People: list.Items, Pager: v.pager(list.Next)}
+	if p.Invitations, err = v.invitations(""); err != nil {
+		return err
+	}
 	p.Title, p.Lead = "People", "Who runs the platform, and what each may do."
 	return v.ok(p)
 }

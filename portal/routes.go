@@ -75,7 +75,17 @@ func routes() []route {
 		{get, "/leaked", anybody, askLeak},
 		{post, "/leaked", anybody, reportLeak},
 
+		{get, "/invitation", anybody, askAcceptance},
+		{post, "/invitation", anybody, acceptInvitation},
 		{get, "/organization", members, showOwnOrganization},
+		{get, "/organization/invite", members, askInvitation},
+		{post, "/organization/invite", members, invite},
+		{get, "/organizations/{id}/invite", staff, askInvitation},
+		{post, "/organizations/{id}/invite", staff, invite},
+		{get, "/invitations/{id}/withdraw", signedIn, askDeed},
+		{post, "/invitations/{id}/withdraw", signedIn, doDeed},
+		{get, "/members/{id}", signedIn, askMemberChange},
+		{post, "/members/{id}", signedIn, changeMember},
 		{get, "/organizations", staff, listOrganizations},
 		{get, "/organizations/{id}", signedIn, showOrganization},
 		{get, "/organizations/{id}/{deed}", staff, askDeed},
@@ -92,6 +102,8 @@ func routes() []route {
 
 		{get, "/people", staff, listPeople},
 		{get, "/people/new", staff, askPerson},
+		{get, "/people/invite", staff, askInvitation},
+		{post, "/people/invite", staff, invite},
 		{get, "/people/letters", staff, listUndelivered},
 		{post, "/people", staff, addPerson},
 		{get, "/people/{id}", staff, askPersonChange},
@@ -107,6 +119,8 @@ func routes() []route {
 		{post, "/device", signedIn, decideDevice},
 		{get, "/account", signedIn, showAccount},
 		{post, "/account/password", signedIn, changePassword},
+		{get, "/account/leave", members, askLeave},
+		{post, "/account/leave", members, leave},
 		{post, "/account/sessions/{id}/end", signedIn, endSession},
 	}
 }

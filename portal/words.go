@@ -17,7 +17,7 @@ type badge struct{ Text, Tone string }
 // standing colours the word for a state. Colour never says anything that the word does not.
 func standing(word string) badge {
 	switch word {
-	case "active", "verified", "approved", "live", "in force":
+	case "active", "verified", "approved", "accepted", "live", "in force":
 		return badge{word, "good"}
 	case "open", "registered", "upcoming", "retiring", "pending", "unconfirmed", "waiting":
 		return badge{word, "wait"}
@@ -63,6 +63,11 @@ var notices = map[string]string{
 	"org-verified":      "The organization is verified.",
 	"org-suspended":     "The organization is suspended. Nothing of it passes a gateway.",
 	"org-resumed":       "The organization is active again.",
+	"invited":           "The invitation is on its way.",
+	"invite-withdrawn":  "The invitation is withdrawn: its link opens nothing any more.",
+	"accepted":          "Welcome. Sign in with the password that you have just chosen.",
+	"member-saved":      "Roles and state of the member are saved.",
+	"left":              "You have left the organization. Your sessions have ended.",
 	"staff-added":       "The person is added. A sign-in link is on its way to them.",
 	"staff-saved":       "Roles and state are saved.",
 	"token-revoked":     "The machine token is revoked.",
@@ -78,6 +83,9 @@ var deeds = map[string]string{
 	"device.allow": "let a command line sign in", "device.deny": "denied a command line", "device.use": "signed a command line in",
 	"environment.add": "added the environment",
 	"grant.create":    "made the grant", "grant.end": "ended the grant", "grant.resume": "resumed the grant", "grant.suspend": "suspended the grant",
+	"invitation.accept": "accepted the invitation", "invitation.send": "invited somebody", "invitation.withdraw": "withdrew the invitation",
+	"application.hand-over": "handed over the application", "person.accept-invitation": "joined by an invitation",
+	"person.change-member": "changed roles or state of a member", "person.leave": "left the organization", "person.succeed": "made the successor an owner",
 	"letter.give-up": "gave up on a letter", "link.send": "sent a link",
 	"machine.create": "made the machine token", "machine.revoke": "revoked the machine token",
 	"organization.register": "registered the organization", "organization.resume": "resumed the organization",

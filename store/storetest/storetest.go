@@ -22,6 +22,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Transactions", transactions()},
 		{"People", people()},
 		{"Links", links()},
+		{"Invitations", invitations()},
 		{"Machines", machines()},
 		{"Devices", devices()},
 		{"Sessions", sessions()},

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/adminapi"
+	"gatehouse/identity"
+)
+
+// members is what owners do about their people.
+func (c *cli) members() *cobra.Command {
+	var n struct {
+		Roles     []string `json:"roles,omitempty"`
+		State     string   `json:"state,omitempty"`
+		Successor string   `json:"successor,omitempty"`
+	}
+	change := &cobra.Command{Use: "change PERSON", Short: "Change a member's roles, or end their membership", Args: exactly("PERSON"),
+		Example: `  gatehouse member change per_… --role viewer
+  gatehouse member change per_… --state disabled --successor per_…`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return ask(cmd.Context(), c, http.MethodPatch, "/api/members/"+url.PathEscape(args[0]), n, personPairs)
+		}}
+	change.Flags().StringSliceVar(&n.Roles, "role", nil, "owner, developer or viewer; may be given several times; all roles from now on")
+	change.Flags().StringVar(&n.State, "state", "", "active or disabled")
+	change.Flags().StringVar(&n.Successor, "successor", "", "who takes over the applications that they answer for")
+	list := &cobra.Command{Use: "list ORGANIZATION", Short: "List an organization's members", Args: exactly("ORGANIZATION"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			items, _, err := all[identity.Person](cmd.Context(), c, "/api/organizations/"+url.PathEscape(args[0])+"/members", url.Values{}, 0)
+			if err != nil {
+				return err
+			}
+			return c.print(map[string]any{"items": items}, func(p *printer) {
+				rows := make([][]string, 0, len(items))
+				for _, m := range items {
+					rows = append(rows, []string{string(m.ID), m.Name, m.Email, words(m.Roles), string(m.State)})
+				}
+				p.table([]string{"PERSON", "NAME", "E-MAIL", "ROLES", "STATE"}, rows)
+			})
+		}}
+	return group("member", "People of a partner: list, change, end", "", list, change)
+}
+
+func invitationPairs(i adminapi.Invitation, _ time.Time) []string {
+	return []string{"invitation", string(i.ID), "e-mail", i.Email, "roles", words(i.Roles), "organization", string(i.Organization),
+		"state", i.Standing, "expires", when(i.Expires)}
+}
+
+func (c *cli) invitations() *cobra.Command {
+	const path = "/api/invitations"
+	var n struct {
+		Organization string   `json:"organization,omitempty"`
+		Email        string   `json:"email"`
+		Roles        []string `json:"roles"`
+	}
+	send := &cobra.Command{Use: "send EMAIL", Short: "Invite somebody; they are sent a link that works once", Args: exactly("EMAIL"),
+		Example: `  gatehouse invitation send dora@fjord-bank.example --role developer
+  gatehouse invitation send asta@platform.example --role approver@api:payments`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if n.Email = args[0]; len(n.Roles) == 0 {
+				return usage("say what they may do with --role")
+			}
+			return ask(cmd.Context(), c, http.MethodPost, path, n, invitationPairs)
+		}}
+	send.Flags().StringSliceVar(&n.Roles, "role", nil, "may be given several times; none above your own")
+	send.Flags().StringVar(&n.Organization, "organization", "", "for the platform: which partner; left out, your own, or the staff")
+	withdraw := &cobra.Command{Use: "withdraw ID", Short: "Make the link of an invitation useless", Args: exactly("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return ask(cmd.Context(), c, http.MethodPost, fmt.Sprintf("%s/%s/withdraw", path, url.PathEscape(args[0])), nil, invitationPairs)
+		}}
+	return group("invitation", "Invitations: send, list, withdraw", "", send, withdraw,
+		listing(c, "list", "List invitations", "", path, []string{"organization"}, []string{"INVITATION", "E-MAIL", "ROLES", "STATE", "EXPIRES"},
+			func(i adminapi.Invitation, _ time.Time) []string {
+				return []string{string(i.ID), i.Email, words(i.Roles), i.Standing, when(i.Expires)}
+			}))
+}
