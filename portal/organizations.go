@@ -86,7 +86,7 @@ func (v *visit) organizationPage(i id.ID) error {
 	if p.Own {
 		p.Invite = "/organization/invite"
 	}
-	p.Manages = v.actor.Class == identity.Member && p.May(identity.Owner) || v.actor.Class == identity.Staff && v.actor.Has(identity.Admin, identity.Operator)
+	p.Manages = v.actor.Class == identity.Member && v.actor.Has(identity.Owner) || v.actor.Class == identity.Staff && v.actor.Has(identity.Admin, identity.Operator)
 	if p.Invitations, err = v.invitations(i); err != nil {
 		return err
 	}
