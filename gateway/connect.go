@@ -45,11 +45,23 @@ func (s *verified) of(t snapshot.Target) *tls.Config {
 func (m *member) connect(ctx context.Context) (net.Conn, error) {
 	var failed error
 	for _, a := range m.address {
-		c, err := new(net.Dialer).DialContext(ctx, "tcp", a)
-		if err == nil {
-			return c, nil
+		host, port, err := net.SplitHostPort(a)
+		if err != nil {
+			return nil, err
 		}
-		failed = errors.Join(failed, err)
+		to := []string{host}
+		if net.ParseIP(host) == nil { // a name that has not been looked up yet
+			if to, _, err = m.names.lookUp(ctx, host); err != nil {
+				return nil, err
+			}
+		}
+		for _, host := range to {
+			c, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, port))
+			if err == nil {
+				return c, nil
+			}
+			failed = errors.Join(failed, err)
+		}
 	}
 	return nil, failed
 }

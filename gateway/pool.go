@@ -46,6 +46,7 @@ type member struct {
 	*balance.Member
 	target  snapshot.Target
 	address []string // the one that is dialled, and perhaps another family's for when it is not there
+	names   *names
 	asker   asker
 	retired atomic.Bool
 }
@@ -91,7 +92,7 @@ func (p *pool) arrange() {
 				next.members = append(next.members, old[k])
 				continue
 			}
-			m := &member{Member: balance.NewMember(t.Scheme+"://"+a[0], t.Weight), target: t, address: a}
+			m := &member{Member: balance.NewMember(t.Scheme+"://"+a[0], t.Weight), target: t, address: a, names: &p.g.names}
 			m.asker = p.g.newAsker(p.u, m, p.secure)
 			next.members = append(next.members, m)
 		}

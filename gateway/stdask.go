@@ -23,14 +23,15 @@ type stdAsker struct {
 }
 
 func newStdAsker(u *snapshot.Upstream, m *member, secure *verified) *stdAsker {
+	dial := m.dialer(secure)
+	connect := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, u.Connect)
+		defer cancel()
+		return dial(ctx)
+	}
 	t := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, u.Connect)
-			defer cancel()
-			return m.connect(ctx)
-		},
-		TLSHandshakeTimeout:    u.Connect,
-		TLSClientConfig:        secure.of(m.target).Clone(),
+		DialContext:            connect,
+		DialTLSContext:         connect,
 		ResponseHeaderTimeout:  u.Read,
 		MaxResponseHeaderBytes: 64 << 10, // twice what a request may have
 		MaxIdleConnsPerHost:    256,
@@ -91,13 +92,14 @@ func explainStd(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return errClientGone
 	}
-	var op *net.OpError
-	dialing := errors.As(err, &op) && op.Op == "dial"
+	var dial *dialError
+	dialing := errors.As(err, &dial)
 	var slow net.Error
-	if !dialing && errors.As(err, &slow) && slow.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+	late := errors.As(err, &slow) && slow.Timeout() || errors.Is(err, context.DeadlineExceeded)
+	if !dialing && late {
 		return fault.Of(fault.SlowUpstream, "upstream-timeout", "the service behind this gateway did not answer in time").Because(err)
 	}
-	if dialing && op.Timeout() {
+	if dialing && late {
 		return fault.Of(fault.SlowUpstream, codeUnreachable, "the service behind this gateway cannot be reached in time").Because(err)
 	}
 	if dialing {
