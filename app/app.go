@@ -12,10 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/config"
-	"gatehouse/control"
 	"gatehouse/event"
 	"gatehouse/fault"
 	"gatehouse/gateway"
@@ -24,7 +24,6 @@ import (
 	"gatehouse/manifest"
 	"gatehouse/secret"
 	"gatehouse/snapshot"
-	"gatehouse/store"
 )
 
 // Deadlines of a start and of a stop.
@@ -41,6 +40,10 @@ type Serve struct {
 	Events  io.Writer // where events go when the configuration says stdout
 	// Ready is called once everything serves.
 	Ready func(Started)
+	// Inherited is what the process was started with; nil: nothing.
+	Inherited *Inherited
+	// Succeed asks for everything to be handed to a successor; nil: nobody does.
+	Succeed <-chan os.Signal
 }
 
 // Started says where a process that is ready is reached.
@@ -52,6 +55,7 @@ type Started struct {
 	SignIn     string            `json:"sign_in,omitempty"` // one-time link, in development
 	Mail       string            `json:"mail,omitempty"`    // where letters are shown, in development
 	Events     string            `json:"events,omitempty"`  // the file with the events, if it is one
+	Process    int               `json:"process"`           // its number: a successor has another one
 	Took       time.Duration     `json:"-"`
 }
 
@@ -59,14 +63,16 @@ type Started struct {
 type serving struct {
 	Serve
 	keys     *keys
-	store    store.Store
-	control  *control.Control
+	sockets  *sockets
+	plane    atomic.Pointer[plane] // nil while it is handed over
+	source   source
 	box      *mail.Box
 	gateways []*served
 	events   *event.Lines
 	sinks    []io.Closer
 
 	eventFile string // where events go, if it is a file
+	handed    bool   // a successor serves now
 
 	failed chan error
 	wait   sync.WaitGroup
@@ -93,7 +99,12 @@ func (s *serving) View(environment string) *snapshot.View {
 // Run serves until ctx ends, then drains. An error says what is wrong and what to do.
 func (o Serve) Run(ctx context.Context) (err error) {
 	began := time.Now()
-	s := &serving{Serve: o, failed: make(chan error, 16)}
+	s := &serving{Serve: o, failed: make(chan error, 16), sockets: &sockets{}}
+	defer s.sockets.close()
+	if o.Inherited == nil {
+		s.Inherited = &Inherited{}
+	}
+	s.sockets.came = s.Inherited.came
 	if o.Config.Dev {
 		if err := onlyLoopback(ctx, o.Config); err != nil {
 			return err
@@ -111,20 +122,20 @@ func (o Serve) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	controlAt, err := listen(ctx, o.Log, o.Config.Control, "the portal", "control", "h2", "http/1.1")
+	controlAt, err := s.sockets.tls(ctx, o.Log, "control", o.Config.Control, "the portal", "control", "h2", "http/1.1")
 	if err != nil {
 		return err
 	}
 	defer controlAt.Close()
-	operationsAt, err := listen(ctx, o.Log, o.Config.Operations, "the operations listener", "operations")
+	operationsAt, err := s.sockets.tls(ctx, o.Log, "operations", o.Config.Operations, "the operations listener", "operations")
 	if err != nil {
 		return err
 	}
 	defer operationsAt.Close()
-	if s.store, err = OpenStore(ctx, o.Config, o.Log); err != nil {
+	awaited, err := s.predecessor()
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.store.Close()) }()
 	if o.Config.Example {
 		value, err := s.exampleSecret()
 		if err != nil {
@@ -136,7 +147,7 @@ func (o Serve) Run(ctx context.Context) (err error) {
 		}
 		defer upstream.stop()
 	}
-	return s.run(ctx, began, bundle, names, controlAt, operationsAt)
+	return s.run(ctx, began, bundle, names, awaited, controlAt, operationsAt)
 }
 
 // declared reads the manifest that the configuration names: its files and its environments.
@@ -185,7 +196,7 @@ func (s *serving) exampleSecret() (secret.Value, error) {
 }
 
 // run joins the rooms and serves.
-func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bundle, names []string, controlAt, operationsAt net.Listener) (err error) {
+func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bundle, names, awaited []string, controlAt, operationsAt net.Listener) (err error) {
 	portalURL := address(s.Config.Control, controlAt)
 	sender, err := s.sender()
 	if err != nil {
@@ -203,16 +214,15 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 		}
 	}()
 	urls := map[string]string{}
-	s.control = control.New(control.Options{
-		Store: s.store, Mail: sender, Kinds: Kinds(), Views: s, Keys: s.keys, Now: time.Now, Log: s.Log,
-		URL: portalURL, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
-		CheckBackup: s.checkBackup,
-	})
-	system := identity.Actor{Class: identity.System}
-	if err := s.control.EnsureEnvironments(ctx, system, names); err != nil {
+	if err := s.openPlane(ctx, sender, portalURL, urls); err != nil {
 		return err
 	}
-	all, err := s.control.Environments(ctx, system)
+	defer func() { err = errors.Join(err, s.closePlane()) }()
+	system := identity.Actor{Class: identity.System}
+	if err := s.plane.Load().EnsureEnvironments(ctx, system, names); err != nil {
+		return err
+	}
+	all, err := s.plane.Load().Environments(ctx, system)
 	if err != nil {
 		return err
 	}
@@ -230,7 +240,10 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 		}
 		urls[e.Name] = s.gateways[n].url
 	}
-	pages, err := s.pages()
+	for _, unused := range s.sockets.settle() {
+		s.Log.Warn("a socket that the process was started with is not used", "socket", unused)
+	}
+	pages, err := s.pages(s.plane.Load().Control)
 	if err != nil {
 		return err
 	}
@@ -242,7 +255,7 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 		stopBelow()
 		s.wait.Wait()
 	}()
-	s.start(below, "the control plane", s.control.Run)
+	s.runPlane(below)
 	for _, g := range s.gateways {
 		s.start(below, "the gateway of "+g.environment, g.Follow)
 		s.watch(below, "the gateway of "+g.environment, g.listener)
@@ -251,45 +264,98 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 	if err := s.publish(ctx, bundle); err != nil {
 		return err
 	}
+	if err := s.caughtUp(ctx, awaited); err != nil {
+		return err
+	}
 	var serving sync.WaitGroup
-	serve := func(what string, fn func(context.Context) error) {
-		serving.Add(1)
-		s.start(above, what, func(ctx context.Context) error { defer serving.Done(); return fn(ctx) })
-	}
 	for _, g := range s.gateways {
-		serve("the gateway of "+g.environment, func(ctx context.Context) error { return g.Serve(ctx, g.listener) })
+		s.startIn(&serving, above, "the gateway of "+g.environment, func(ctx context.Context) error { return g.Serve(ctx, g.listener) })
 	}
-	serve("the portal", func(ctx context.Context) error { return serveHTTP(ctx, controlAt, pages, s.Log) })
 	s.start(below, "the operations listener", func(ctx context.Context) error {
 		return serveHTTP(ctx, operationsAt, s.operations(), s.Log)
 	})
+	if err := s.taken(); err != nil {
+		return err
+	}
+	s.openPages(below, controlAt, pages)
 	started, err := s.started(ctx, portalURL, operationsAt)
 	if err != nil {
 		return err
 	}
-	if err := writeHost(s.Config.Data, address(config.Listener{Certificate: s.Config.Control.Certificate, Folder: s.Config.Control.Folder}, controlAt), s.control.HostToken()); err != nil {
+	hostURL := address(config.Listener{Certificate: s.Config.Control.Certificate, Folder: s.Config.Control.Folder}, controlAt)
+	if err := writeHost(s.Config.Data, hostURL, s.plane.Load().HostToken()); err != nil {
 		return err
 	}
-	defer os.Remove(hostFile(s.Config.Data))
+	defer func() {
+		if !s.handed { // else it is the successor's
+			os.Remove(hostFile(s.Config.Data))
+		}
+	}()
 	started.Took = time.Since(began)
 	if s.Ready != nil {
 		s.Ready(started)
 	}
-	select {
-	case err = <-s.failed:
-	case <-ctx.Done():
-		s.Log.Info("stopping: running requests may end", "at_most", drainTime.String())
+	notify(s.Log)
+	stop := func() <-chan struct{} {
+		stopAbove()
+		stopped := make(chan struct{})
+		go func() { serving.Wait(); close(stopped) }()
+		return stopped
+	}
+	reopen := func() error { // what a successor was to take
+		again, err := s.sockets.tls(ctx, s.Log, "control", s.Config.Control, "the portal", "control", "h2", "http/1.1")
+		if err != nil {
+			return err
+		}
+		if err := s.openPlane(ctx, sender, portalURL, urls); err != nil {
+			return err
+		}
+		pages, err := s.pages(s.plane.Load().Control)
+		if err != nil {
+			return err
+		}
+		s.runPlane(below)
+		s.watch(below, "the portal", again)
+		s.openPages(below, again, pages)
+		return writeHost(s.Config.Data, hostURL, s.plane.Load().HostToken())
+	}
+	for running := true; running; {
+		running = false
+		select {
+		case err = <-s.failed:
+		case <-ctx.Done():
+			s.Log.Info("stopping: running requests may end", "at_most", drainTime.String())
+		case <-s.Succeed:
+			failed, broken := s.handOver(ctx, stop, reopen)
+			switch {
+			case broken:
+				err = failed
+			case failed != nil:
+				s.Log.Error("nothing was handed over: this process goes on", "error", failed)
+				running = true
+			default:
+				s.Log.Info("handed over: running requests may end", "at_most", drainTime.String())
+			}
+		}
 	}
 	stopAbove()
+	if p := s.plane.Load(); p != nil {
+		p.stopPages() // they drain beside the gateways
+		p.pages.Wait()
+	}
 	serving.Wait()
 	return err
 }
 
 // start runs one part of the process. A part that ends before it was told to ends the process.
 func (s *serving) start(ctx context.Context, what string, fn func(context.Context) error) {
-	s.wait.Add(1)
+	s.startIn(&s.wait, ctx, what, fn)
+}
+
+func (s *serving) startIn(wait *sync.WaitGroup, ctx context.Context, what string, fn func(context.Context) error) {
+	wait.Add(1)
 	go func() {
-		defer s.wait.Done()
+		defer wait.Done()
 		err := fn(ctx)
 		if ctx.Err() == nil {
 			if err == nil {
@@ -312,12 +378,12 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	if s.Config.Codec != string(gateway.HTTP1) {
 		protocols = protocols[1:]
 	}
-	l, err := listen(ctx, s.Log, at, "the gateway of "+environment, "gateway", protocols...)
+	l, err := s.sockets.tls(ctx, s.Log, "gateway-"+environment, at, "the gateway of "+environment, "gateway", protocols...)
 	if err != nil {
 		return err
 	}
 	g, err := gateway.New(gateway.Options{
-		Environment: environment, Name: "local-" + environment, Source: s.control.Source(), Kinds: Kinds(),
+		Environment: environment, Name: "local-" + environment, Source: &s.source, Kinds: Kinds(),
 		Key:     s.keys.feed.Public().(ed25519.PublicKey),
 		Secrets: func(name string) (secret.Value, bool) { v, ok := s.Config.Secrets[name]; return v, ok },
 		Events:  s.events, Now: time.Now, Log: s.Log, Codec: gateway.Codec(s.Config.Codec), H2C: s.Config.H2C,
@@ -337,7 +403,7 @@ func (s *serving) publish(ctx context.Context, bundle manifest.Bundle) error {
 	}
 	p, _ := manifest.Parse(bundle)
 	for _, e := range p.Environments {
-		if _, err := s.control.Publish(ctx, identity.Actor{Class: identity.System}, e.Name, bundle, "at start, in development"); err != nil {
+		if _, err := s.plane.Load().Publish(ctx, identity.Actor{Class: identity.System}, e.Name, bundle, "at start, in development"); err != nil {
 			return fmt.Errorf("publish to %s: %w", e.Name, err)
 		}
 	}
@@ -346,7 +412,7 @@ func (s *serving) publish(ctx context.Context, bundle manifest.Bundle) error {
 
 // started waits until every gateway that has something to serve serves it.
 func (s *serving) started(ctx context.Context, portalURL string, operationsAt net.Listener) (Started, error) {
-	st := Started{Portal: portalURL, Gateways: map[string]string{}, Operations: address(s.Config.Operations, operationsAt), Events: s.eventFile}
+	st := Started{Portal: portalURL, Gateways: map[string]string{}, Operations: address(s.Config.Operations, operationsAt), Events: s.eventFile, Process: os.Getpid()}
 	deadline := time.NewTimer(startTime)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -366,7 +432,7 @@ func (s *serving) started(ctx context.Context, portalURL string, operationsAt ne
 		}
 	}
 	if s.Config.Dev {
-		link, err := s.control.RecoverAdmin(ctx, identity.Actor{Class: identity.Host}, "admin@localhost.example", "Development administrator")
+		link, err := s.plane.Load().RecoverAdmin(ctx, identity.Actor{Class: identity.Host}, "admin@localhost.example", "Development administrator")
 		if err != nil {
 			return st, fmt.Errorf("the sign-in link: %w", err)
 		}

@@ -132,7 +132,7 @@ func TestAPortInUseIsNamedWithTheMend(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.Close()
-	_, err = listen(context.Background(), slog.New(slog.DiscardHandler), config.Listener{Listen: n.Addr().String()}, "the portal", "control")
+	_, err = (&sockets{}).tls(context.Background(), slog.New(slog.DiscardHandler), "control", config.Listener{Listen: n.Addr().String()}, "the portal", "control")
 	if err == nil || !strings.Contains(err.Error(), n.Addr().String()) || !strings.Contains(err.Error(), "--control") || !strings.Contains(err.Error(), "GATEHOUSE_CONTROL_LISTEN") {
 		t.Errorf("the error is %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"gatehouse/adminapi"
+	"gatehouse/control"
 	"gatehouse/portal"
 )
 
@@ -31,13 +32,13 @@ const (
 )
 
 // pages is everything that control's listener serves.
-func (s *serving) pages() (http.Handler, error) {
-	api, err := adminapi.New(adminapi.Options{Control: s.control, Log: s.Log, Now: time.Now, Version: s.Version})
+func (s *serving) pages(p *control.Control) (http.Handler, error) {
+	api, err := adminapi.New(adminapi.Options{Control: p, Log: s.Log, Now: time.Now, Version: s.Version})
 	if err != nil {
 		return nil, err
 	}
 	people, err := portal.New(portal.Options{
-		Control: s.control, Box: s.box, Dev: s.Config.Dev, Secure: strings.HasPrefix(s.control.URL, "https:"),
+		Control: p, Box: s.box, Dev: s.Config.Dev, Secure: strings.HasPrefix(p.URL, "https:"),
 		Version: s.Version, Now: time.Now, Log: s.Log,
 	})
 	if err != nil {
@@ -47,7 +48,7 @@ func (s *serving) pages() (http.Handler, error) {
 	mux.Handle("/api/", api)
 	mux.Handle("/", people)
 	if s.Config.Dev {
-		return s.guarded(onlyHere(s.control.URL, mux)), nil
+		return s.guarded(onlyHere(p.URL, mux)), nil
 	}
 	return s.guarded(mux), nil
 }
@@ -136,7 +137,9 @@ func (s *serving) operations() http.Handler {
 				trouble = append(trouble, fmt.Sprintf("gateway of %s: %v", g.environment, err))
 			}
 		}
-		if err := s.control.Failing(); err != nil {
+		if p := s.plane.Load(); p == nil {
+			trouble = append(trouble, "the control plane is being handed over")
+		} else if err := p.Failing(); err != nil {
 			trouble = append(trouble, fmt.Sprintf("changes do not reach the gateways: %v", err))
 		}
 		if trouble != nil {

@@ -38,11 +38,10 @@ func nth(l config.Listener, n int) (config.Listener, error) {
 	return l, nil
 }
 
-// listen opens a listener; over TLS it offers the protocols (RFC 7301 names). what is it for, and setting is what moves
-// it: both are for the error.
-func listen(ctx context.Context, log *slog.Logger, l config.Listener, what, setting string, protocols ...string) (net.Listener, error) {
-	var lc net.ListenConfig
-	n, err := lc.Listen(ctx, "tcp", l.Listen)
+// tls opens the listener of that role; over TLS it offers the protocols (RFC 7301 names). what is it for, and setting is
+// what moves it: both are for the error.
+func (s *sockets) tls(ctx context.Context, log *slog.Logger, role string, l config.Listener, what, setting string, protocols ...string) (net.Listener, error) {
+	n, err := s.listen(ctx, role, l.Listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("%s cannot listen on %s: another program does. End that one, or choose another address with --%s (%s)",

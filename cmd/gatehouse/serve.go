@@ -29,7 +29,8 @@ func (c *cli) serve() *cobra.Command {
 	}
 	cmd := &cobra.Command{Use: "serve", Short: "Run everything in one process: gateways, portal, admin API", Args: noArgs,
 		Long: `Runs the control plane, the portal with the admin API, and one gateway for each environment, until it is interrupted;
-then running requests may end. A second interrupt ends it at once.
+then running requests may end. A second interrupt ends it at once. SIGHUP starts the program anew, as it lies there then,
+and hands it the listening sockets: an upgrade or a changed start-up configuration without a call that is lost.
 
 Flags win over environment variables, those over the file of --config, that over the defaults. The settings, by their
 name in the file and their variable:
@@ -38,13 +39,17 @@ name in the file and their variable:
 		Example: `  gatehouse serve --dev --example --manifest examples/eid/manifest
   gatehouse serve --config /etc/gatehouse.yaml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			inherited, err := app.Inherit()
+			if err != nil {
+				return err
+			}
 			conf, err := config.Load(first(file, c.environ("GATEHOUSE_CONFIG")), overrides(cmd, map[string]string{
 				"manifest": manifest, "control": control, "gateway": gateway, "operations": operations,
 				"dev": fmt.Sprint(dev), "example": fmt.Sprint(example), "data": c.data}))
 			if err != nil {
 				return explained(err)
 			}
-			return c.run(conf)
+			return c.run(conf, inherited)
 		}}
 	f := cmd.Flags()
 	f.StringVar(&file, "config", "", "start-up configuration, a YAML file")
@@ -83,7 +88,7 @@ func explained(err error) error {
 }
 
 // run serves until an interrupt, and ends at once at a second one.
-func (c *cli) run(conf config.Config) error {
+func (c *cli) run(conf config.Config, inherited *app.Inherited) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
@@ -99,7 +104,10 @@ func (c *cli) run(conf config.Config) error {
 	if c.format == "json" {
 		events = io.Discard // standard output is one JSON object then
 	}
-	s := app.Serve{Config: conf, Version: version, Log: slog.New(handler), Events: events, Ready: c.ready}
+	succeed := make(chan os.Signal, 1)
+	signal.Notify(succeed, syscall.SIGHUP)
+	defer signal.Stop(succeed)
+	s := app.Serve{Config: conf, Version: version, Log: slog.New(handler), Events: events, Ready: c.ready, Inherited: inherited, Succeed: succeed}
 	err := s.Run(ctx)
 	var refused *app.Refused
 	if errors.As(err, &refused) {

@@ -1,0 +1,228 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"gatehouse/control"
+	"gatehouse/fault"
+	"gatehouse/feed"
+	"gatehouse/mail"
+	"gatehouse/store"
+)
+
+// plane is the control plane and its database, while this process has them.
+type plane struct {
+	*control.Control
+	store store.Store
+	stop  context.CancelFunc
+	wait  sync.WaitGroup
+
+	stopPages context.CancelFunc
+	pages     sync.WaitGroup
+}
+
+// openPlane opens the database and makes a control plane, which has not begun to run.
+func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string, urls map[string]string) error {
+	db, err := OpenStore(ctx, s.Config, s.Log)
+	if err != nil {
+		return err
+	}
+	p := &plane{store: db, stop: func() {}, stopPages: func() {}}
+	p.Control = control.New(control.Options{
+		Store: db, Mail: sender, Kinds: Kinds(), Views: s, Keys: s.keys, Now: time.Now, Log: s.Log,
+		URL: url, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
+		CheckBackup: s.checkBackup,
+	})
+	s.plane.Store(p)
+	s.source.set(p.Source())
+	return nil
+}
+
+// runPlane lets the control plane run.
+func (s *serving) runPlane(ctx context.Context) {
+	p := s.plane.Load()
+	ctx, p.stop = context.WithCancel(ctx)
+	s.startIn(&p.wait, ctx, "the control plane", p.Run)
+}
+
+// openPages serves the portal and the admin API on the listener.
+func (s *serving) openPages(ctx context.Context, l net.Listener, pages http.Handler) {
+	p := s.plane.Load()
+	ctx, p.stopPages = context.WithCancel(ctx)
+	s.startIn(&p.pages, ctx, "the portal", func(ctx context.Context) error { return serveHTTP(ctx, l, pages, s.Log) })
+}
+
+// closePlane ends the control plane: its pages first, then what runs in it, then its database. Gateways go on from what
+// they know.
+func (s *serving) closePlane() error {
+	p := s.plane.Load()
+	if p == nil {
+		return nil
+	}
+	p.stopPages()
+	p.pages.Wait()
+	p.stop()
+	p.wait.Wait()
+	s.source.set(nil)
+	s.plane.Store(nil)
+	return p.store.Close()
+}
+
+// source is the feed as gateways see it, whichever control plane there is: none while it is handed over.
+type source struct {
+	mu sync.RWMutex // held while one is asked, so that its database is not closed under it
+	at feed.Source  // nil: none
+}
+
+func (s *source) set(at feed.Source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = at
+}
+
+var errNoPlane = fault.New(fault.Unavailable, "the control plane is being handed over")
+
+// Tail is feed.Source's.
+func (s *source) Tail(ctx context.Context, environment string, after feed.Position, limit int) ([]feed.Entry, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.at == nil {
+		return nil, errNoPlane
+	}
+	return s.at.Tail(ctx, environment, after, limit)
+}
+
+// Changed is feed.Source's. Without a control plane nothing changes, and gateways ask again after a while.
+func (s *source) Changed(environment string, seq int64) <-chan struct{} {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.at == nil {
+		return nil
+	}
+	return s.at.Changed(environment, seq)
+}
+
+// Acknowledge is feed.Source's.
+func (s *source) Acknowledge(ctx context.Context, r feed.Receipt) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.at == nil {
+		return errNoPlane
+	}
+	return s.at.Acknowledge(ctx, r)
+}
+
+// handOver gives everything to a successor: our own program, as it lies there now. When it returns nil, our gateways have
+// stopped taking requests and the successor serves. Otherwise nothing has changed, unless broken says that we cannot go on
+// either.
+func (s *serving) handOver(ctx context.Context, stopGateways func() <-chan struct{}, reopen func() error) (err error, broken bool) {
+	if s.Config.Example {
+		return errors.New("the example upstream cannot be handed over: without --example it works"), false
+	}
+	next, err := s.sockets.succeed()
+	if err != nil {
+		return err, false
+	}
+	s.Log.Info("a successor was started", "process", next.pid)
+	defer context.AfterFunc(ctx, func() { _ = next.f.SetReadDeadline(time.Unix(1, 0)) })() // we are to stop
+	if _, err := next.hear("prepared", prepareTime); err != nil {
+		next.end()
+		return fmt.Errorf("the successor is not ready to take over: %w", err), false
+	}
+	words := []string{"yours"}
+	for _, g := range s.gateways {
+		if g.Ready() == nil {
+			words = append(words, g.environment)
+		}
+	}
+	s.sockets.keeping.Store(true)
+	if err = s.closePlane(); err == nil {
+		if err = next.say(words...); err == nil {
+			_, err = next.hear("ready", takeTime)
+		}
+	}
+	if err != nil {
+		next.end()
+		err = fmt.Errorf("the successor did not take over: %w", err)
+		if again := reopen(); again != nil {
+			return errors.Join(err, fmt.Errorf("and the control plane cannot go on here: %w", again)), true
+		}
+		s.sockets.keeping.Store(false)
+		return err, false
+	}
+	select {
+	case <-stopGateways():
+	case <-time.After(quietTime):
+	}
+	s.handed = true
+	if err := next.say("quiet"); err != nil {
+		s.Log.Warn("the successor does not listen any more", "error", err)
+	}
+	_ = next.f.Close()
+	return nil, false
+}
+
+// predecessor tells a process that hands over to this one that the configuration is good, and waits until it has let the
+// database go. It returns the environments whose gateways serve something there. Without one it returns at once.
+func (s *serving) predecessor() ([]string, error) {
+	if s.Inherited.with == nil {
+		return nil, nil
+	}
+	if err := s.Inherited.with.say("prepared"); err != nil {
+		return nil, fmt.Errorf("the process that was to hand over is gone: %w", err)
+	}
+	awaited, err := s.Inherited.with.hear("yours", takeTime)
+	if err != nil {
+		return nil, fmt.Errorf("the process that was to hand over did not: %w", err)
+	}
+	return awaited, nil
+}
+
+// caughtUp waits until the gateways of these environments serve: from then on they do what the predecessor's do.
+func (s *serving) caughtUp(ctx context.Context, awaited []string) error {
+	if s.Inherited.with == nil {
+		return nil
+	}
+	deadline := time.Now().Add(startTime)
+	for _, g := range s.gateways {
+		for slices.Contains(awaited, g.environment) && g.Ready() != nil {
+			select {
+			case <-time.After(2 * time.Millisecond):
+			case err := <-s.failed:
+				return err
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("the gateway of %s does not serve what its predecessor serves after %s: %w", g.environment, startTime, g.Ready())
+			}
+		}
+	}
+	return nil
+}
+
+// taken tells the predecessor that our gateways serve, and waits until its own take no more requests: only then may
+// anything change. A predecessor that is gone takes none either.
+func (s *serving) taken() error {
+	t := s.Inherited.with
+	if t == nil {
+		return nil
+	}
+	defer t.f.Close()
+	if err := t.say("ready"); err != nil {
+		s.Log.Warn("the process that handed over is gone", "error", err)
+		return nil
+	}
+	if _, err := t.hear("quiet", takeTime); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("the process that handed over does not end: %w", err)
+	}
+	return nil
+}
