@@ -5,7 +5,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build run demo test check fast fuzz bench microbench screenshots tools clean docs
+.PHONY: help build run demo test check fast fuzz bench microbench lossless screenshots tools clean docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ microbench: ## Go's own benchmarks, and http1 and its peers in process
 
 screenshots: build ## the portal's pages as pictures, into screenshots/
 	$(GO) test -count=1 ./portal/browsertest
+
+lossless: ## no request lost over 100 publishes and 10 upgrades under load, on the real binary
+	GATEHOUSE_LOSSLESS=100,10 $(GO) test -count=1 -v -run NothingIsLost -timeout 15m ./cmd/gatehouse
 
 docs: ## what is generated: the manifest reference
 	$(GO) run ./manifest/reference > docs/manifest.md

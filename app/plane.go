@@ -14,6 +14,7 @@ import (
 	"gatehouse/control"
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/identity"
 	"gatehouse/mail"
 	"gatehouse/store"
 )
@@ -186,12 +187,27 @@ func (s *serving) predecessor() ([]string, error) {
 	return awaited, nil
 }
 
-// caughtUp waits until the gateways of these environments serve: from then on they do what the predecessor's do.
+// settleTime is how long a start without a predecessor waits for a gateway: one that cannot serve its revision answers
+// 503, and says why, rather than nothing.
+const settleTime = 5 * time.Second
+
+// caughtUp waits until the gateways of these environments serve, before they take connections: from then on they do what
+// the predecessor's do. Without a predecessor it is those that have a revision.
 func (s *serving) caughtUp(ctx context.Context, awaited []string) error {
-	if s.Inherited.with == nil {
-		return nil
+	patience, taking := startTime, s.Inherited.with != nil
+	if !taking {
+		patience = settleTime
+		all, err := s.plane.Load().Environments(ctx, identity.Actor{Class: identity.System})
+		if err != nil {
+			return err
+		}
+		for _, e := range all {
+			if e.Revision > 0 {
+				awaited = append(awaited, e.Name)
+			}
+		}
 	}
-	deadline := time.Now().Add(startTime)
+	deadline := time.Now().Add(patience)
 	for _, g := range s.gateways {
 		for slices.Contains(awaited, g.environment) && g.Ready() != nil {
 			select {
@@ -199,10 +215,14 @@ func (s *serving) caughtUp(ctx context.Context, awaited []string) error {
 			case err := <-s.failed:
 				return err
 			case <-ctx.Done():
-				return ctx.Err()
+				return nil
 			}
-			if time.Now().After(deadline) {
-				return fmt.Errorf("the gateway of %s does not serve what its predecessor serves after %s: %w", g.environment, startTime, g.Ready())
+			switch late := time.Now().After(deadline); {
+			case late && taking:
+				return fmt.Errorf("the gateway of %s does not serve what its predecessor serves after %s: %w", g.environment, patience, g.Ready())
+			case late:
+				s.Log.Warn("the gateway takes calls although it serves nothing yet", "environment", g.environment, "error", g.Ready())
+				awaited = nil
 			}
 		}
 	}

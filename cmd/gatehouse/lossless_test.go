@@ -74,6 +74,15 @@ func (r *running) declare(upstream string, revision int) {
 // start runs the binary and waits until it is ready.
 func (r *running) start(flags ...string) {
 	r.t.Helper()
+	r.run(exec.Command(filepath.Join(binary, "gatehouse"), r.args(flags)...))
+}
+
+func (r *running) args(flags []string) []string {
+	return append([]string{"serve", "-o", "json", "--data", filepath.Join(r.dir, "data")}, flags...)
+}
+
+func (r *running) run(cmd *exec.Cmd) {
+	r.t.Helper()
 	log, err := os.OpenFile(r.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		r.t.Fatal(err)
@@ -83,7 +92,6 @@ func (r *running) start(flags ...string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(binary, "gatehouse"), append([]string{"serve", "-o", "json", "--data", filepath.Join(r.dir, "data")}, flags...)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.dir, r.env, out, log
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
@@ -279,17 +287,15 @@ func TestNothingIsLost(t *testing.T) {
 			}
 		})
 	}
-	revision := 0
-	for u := range upgrades + 1 {
-		for range publishes / (upgrades + 1) {
-			revision++
-			r.declare(up.URL, revision)
-			if err := r.cli("publish", filepath.Join(r.dir, "manifest"), "--env", "live"); err != nil {
-				t.Error(err)
-			}
+	done := 0
+	for revision := range publishes {
+		r.declare(up.URL, revision+1)
+		if err := r.cli("publish", filepath.Join(r.dir, "manifest"), "--env", "live"); err != nil {
+			t.Error(err)
 		}
-		if u < upgrades {
+		for done < upgrades*(revision+1)/publishes {
 			r.upgrade()
+			done++
 		}
 	}
 	before := asked.Load()
@@ -305,7 +311,7 @@ func TestNothingIsLost(t *testing.T) {
 	if asked.Load() < before+50 {
 		t.Error("in the end nothing is served")
 	}
-	t.Logf("%d requests, %d publishes, %d upgrades", asked.Load(), revision, upgrades)
+	t.Logf("%d requests, %d publishes, %d upgrades", asked.Load(), publishes, done)
 }
 
 // A successor that does not come up changes nothing: the process goes on, with its control plane.
@@ -369,5 +375,47 @@ func TestAFailedUpgradeChangesNothing(t *testing.T) {
 	r.upgrade()
 	if err := r.cli("publish", filepath.Join(r.dir, "manifest"), "--env", "live"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A socket that the service manager holds is taken, by its address: whoever connects before there is a process waits. It is
+// handed on as well.
+func TestSocketActivation(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("X-Asked-By"), " 0") }))
+	defer up.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := newRunning(t)
+	for i, v := range r.env {
+		if strings.HasPrefix(v, "GATEHOUSE_GATEWAY_LISTEN=") {
+			r.env[i] = "GATEHOUSE_GATEWAY_LISTEN=" + l.Addr().String()
+		}
+	}
+	r.declare(up.URL, 0)
+	var asked atomic.Int64
+	early := make(chan error, 1)
+	stop := make(chan struct{})
+	v := visitor{addr: l.Addr().String(), method: "GET", asked: &asked}
+	go func() { early <- v.visit(stop) }()
+	args := r.args([]string{"--dev", "--manifest", filepath.Join(r.dir, "manifest")})
+	cmd := exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=gatehouse.socket exec "$0" "$@"`, filepath.Join(binary, "gatehouse")}, args...)...)
+	cmd.ExtraFiles = []*os.File{f}
+	r.run(cmd)
+	r.upgrade()
+	before := asked.Load()
+	for deadline := time.Now().Add(20 * time.Second); asked.Load() < before+20 && len(early) == 0 && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	close(stop)
+	if err := <-early; err != nil || asked.Load() < before+20 {
+		t.Errorf("%d requests were answered, then %v", asked.Load(), err)
 	}
 }
