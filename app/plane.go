@@ -121,6 +121,16 @@ func (s *source) Acknowledge(ctx context.Context, r feed.Receipt) error {
 	return s.at.Acknowledge(ctx, r)
 }
 
+// Report is feed.Source's.
+func (s *source) Report(ctx context.Context, u feed.Usage) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.at == nil {
+		return errNoPlane
+	}
+	return s.at.Report(ctx, u)
+}
+
 // handOver gives everything to a successor: our own program, as it lies there now. When it returns nil, our gateways have
 // stopped taking requests and the successor serves. Otherwise nothing has changed, unless broken says that we cannot go on
 // either.
