@@ -17,7 +17,7 @@ import (
 )
 
 // Formats are the forms in which a comparison is written.
-func Formats() []string { return []string{"text", "json", "sarif", "markdown"} }
+func Formats() []string { return []string{"text", "json", "sarif", "markdown", "html"} }
 
 // Command is one call of the review from a command line. Its methods write to Out and return the exit code; an error is one of use or of
 // reading (a fault), and its code is the caller's matter.
@@ -99,6 +99,8 @@ func (c Command) Compare() (exit int, err error) {
 		err = report.SARIF(c.Out, r, roots)
 	case "markdown":
 		err = report.Markdown(c.Out, r)
+	case "html":
+		err = report.HTML(c.Out, r, c.Now)
 	default:
 		err = report.Text(c.Out, r, c.Colour)
 	}
