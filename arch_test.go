@@ -52,7 +52,7 @@ var rooms = map[string]room{
 	"drift/source":       {2, "drift", "files of teams, read with bounds and with their places"},
 	"drift/drifttest":    {2, "drift drift/plan", "what the tests of all readers share"},
 	"drift/patch":        {2, "fault", "single values of files changed, every other byte kept"},
-	"drift/plan":         {2, "drift drift/patch fault", "changes that close findings, proven"},
+	"drift/plan":         {2, "drift drift/azureapim drift/patch fault", "changes that close findings, proven"},
 	"drift/report":       {2, "drift drift/plan", "results and plans as text, JSON, SARIF and Markdown"},
 	"drift/baseline":     {2, "drift drift/source fault", "a named ruleset kept as a file, and its waivers"},
 	"drift/aws":          {2, "drift drift/source", "a reader: API Gateway"},

@@ -260,3 +260,11 @@ func (r *reader) doc(name string, b []byte) *document {
 	r.how[d.how]++
 	return d
 }
+
+// Expression finds the end of a policy expression that opens at the byte: @(…) or @{…}.
+func Expression(b []byte, at int) (end int, ok bool) {
+	if at+1 >= len(b) || b[at] != '@' || b[at+1] != '(' && b[at+1] != '{' {
+		return 0, false
+	}
+	return balanced(b, at+1)
+}

@@ -36,6 +36,8 @@ func editor(gateway string) Editor {
 	switch gateway {
 	case "kong":
 		return editKong
+	case "azureapim":
+		return editAPIM
 	case "gatehouse":
 		return editGatehouse
 	}
@@ -66,6 +68,7 @@ type Site struct {
 
 	base    *Overlay
 	trees   map[string]*patch.Tree
+	docs    map[string]*patch.XML
 	texts   map[string][]byte
 	deletes int
 	did     []string
@@ -73,12 +76,17 @@ type Site struct {
 }
 
 func newSite(e *drift.Environment, base *Overlay, narrow bool) *Site {
-	return &Site{Env: e, Narrow: narrow, base: base, trees: map[string]*patch.Tree{}, texts: map[string][]byte{}}
+	return &Site{Env: e, Narrow: narrow, base: base, trees: map[string]*patch.Tree{}, docs: map[string]*patch.XML{}, texts: map[string][]byte{}}
 }
 
 func (s *Site) edit(edit Editor, groups []Group) error {
 	for _, g := range groups {
 		if err := edit(s, g); err != nil {
+			return err
+		}
+	}
+	for _, x := range s.docs {
+		if _, err := x.Text(); err != nil {
 			return err
 		}
 	}
@@ -132,6 +140,15 @@ func (s *Site) Take() { s.deletes++ }
 // changed are the files that differ from what they were, with their new texts.
 func (s *Site) changed() map[string][]byte {
 	out := map[string][]byte{}
+	for name, x := range s.docs {
+		text, err := x.Text()
+		if err != nil {
+			continue // checked by edit
+		}
+		if old, err := s.base.Text(name); err != nil || string(old) != string(text) {
+			out[name] = text
+		}
+	}
 	for name, t := range s.trees {
 		if old, err := s.base.Text(name); err == nil && string(old) != string(t.Text()) {
 			out[name] = t.Text()
