@@ -55,7 +55,7 @@ func (p *planner) prove(f *drift.Finding, at int, s *Site, about About) (*Step, 
 	t.Env = after
 	res := p.compare()
 	step := &Step{About: about, Does: strings.Join(s.did, "; "), Effects: effects, Closes: []string{}, Deletes: s.deletes}
-	now := placesOf(res)
+	now := spotsOf(res)
 	for i := range old.Findings {
 		if g := &old.Findings[i]; g.Waiver == nil && !now.has(g) {
 			step.Closes = append(step.Closes, g.ID)
@@ -72,11 +72,11 @@ func (p *planner) prove(f *drift.Finding, at int, s *Site, about About) (*Step, 
 	return step, nil
 }
 
-// places are the findings of a result that nobody has waived, by what they say of which operations, whatever their values.
-type places map[string]map[drift.Key]bool
+// spots are the findings of a result that nobody has waived, by what they say of which operations, whatever their values.
+type spots map[string]map[drift.Key]bool
 
-func placesOf(r *drift.Result) places {
-	out := places{}
+func spotsOf(r *drift.Result) spots {
+	out := spots{}
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		if f.Waiver != nil {
@@ -104,14 +104,14 @@ func placeOf(f *drift.Finding) string {
 	return k
 }
 
-func (p places) has(f *drift.Finding) bool {
+func (p spots) has(f *drift.Finding) bool {
 	keys, ok := p[placeOf(f)]
 	return ok && (len(f.Operations) == 0 || slices.ContainsFunc(f.Operations, func(k drift.Key) bool { return keys[k] }))
 }
 
 // shown checks that the finding is gone, and that nothing worse than it has come.
 func (p *planner) shown(f *drift.Finding, old, res *drift.Result, name string, step *Step) error {
-	was, about := placesOf(old), placesOf(&drift.Result{Findings: []drift.Finding{*f}})
+	was, about := spotsOf(old), spotsOf(&drift.Result{Findings: []drift.Finding{*f}})
 	for i := range res.Findings {
 		g := &res.Findings[i]
 		if g.Waiver != nil {

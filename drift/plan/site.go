@@ -40,6 +40,8 @@ func editor(gateway string) Editor {
 		return editAPIM
 	case "gatehouse":
 		return editGatehouse
+	case "aws", "envoygateway", "gatewayapi", "ingressnginx", "krakend", "traefik", "tyk":
+		return editPlace
 	}
 	return nil
 }
