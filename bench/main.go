@@ -26,6 +26,7 @@ type options struct {
 	rounds    int
 	spell     time.Duration // of one round of one target
 	page      string        // where the table is written; "": nowhere
+	soak      bool          // hold idle and slow connections against the gateway instead
 	hold      bool          // start the targets and wait, for profilers
 }
 
@@ -38,6 +39,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds of every target; their median counts")
 	flag.DurationVar(&o.spell, "spell", 2*time.Second, "how long one target is asked in one round")
 	flag.StringVar(&o.page, "page", "", "the page whose table is replaced by this run's")
+	flag.BoolVar(&o.soak, "soak", false, "hold 10,000 idle connections and 9,000 slow heads against the gateway, and tell what it came to")
 	flag.BoolVar(&o.hold, "hold", false, "measure nothing: start the targets, print how each is asked, and wait for an interrupt")
 	flag.Parse()
 	if only != "" {
@@ -64,6 +66,9 @@ func run(ctx context.Context, o options, out, log io.Writer) (err error) {
 	defer func() { err = errors.Join(err, l.close(), os.RemoveAll(dir)) }()
 	if err := l.begin(ctx); err != nil {
 		return err
+	}
+	if o.soak {
+		return soak(ctx, l, out)
 	}
 	var all []result
 	for _, g := range groups() {
