@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 
@@ -67,10 +68,11 @@ func (m *member) connect(ctx context.Context) (net.Conn, error) {
 }
 
 // dialer connects to the member, over TLS where its target says so.
-func (m *member) dialer(secure *verified) func(context.Context) (net.Conn, error) {
+func (m *member) dialer(secure *verified, protocols ...string) func(context.Context) (net.Conn, error) {
 	var config *tls.Config
 	if m.target.Scheme == "https" {
 		config = secure.of(m.target)
+		config.NextProtos = protocols
 	}
 	return func(ctx context.Context) (net.Conn, error) {
 		c, err := m.connect(ctx)
@@ -84,6 +86,10 @@ func (m *member) dialer(secure *verified) func(context.Context) (net.Conn, error
 		if err := t.HandshakeContext(ctx); err != nil {
 			_ = c.Close()
 			return nil, &dialError{err}
+		}
+		if got := t.ConnectionState().NegotiatedProtocol; len(protocols) > 0 && got != protocols[0] {
+			_ = c.Close()
+			return nil, &dialError{fmt.Errorf("the target does not speak %s: it chose %q", protocols[0], got)}
 		}
 		return t, nil
 	}

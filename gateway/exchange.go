@@ -15,6 +15,7 @@ import (
 	"gatehouse/event"
 	"gatehouse/fault"
 	"gatehouse/id"
+	"gatehouse/manifest"
 	"gatehouse/policy"
 	"gatehouse/problem"
 	"gatehouse/ratelimit"
@@ -46,6 +47,9 @@ func (g *Gateway) newAsker(u *snapshot.Upstream, m *member, secure *verified) as
 	if g.o.Codec == Std {
 		return newStdAsker(u, m, secure)
 	}
+	if u.Protocol != manifest.HTTP1 {
+		return newH2Asker(u, m, secure)
+	}
 	return newH1Asker(u, m, secure, &g.buffers)
 }
 
@@ -73,6 +77,8 @@ type carrier struct {
 	answer answer        // the upstream's
 	buf    []byte        // where problems are written
 	asking asking        // who asks
+
+	trailers wire.View // the names of the request's trailer, as they were announced
 
 	upgrade bool // the caller asks for another protocol
 	h1      *h1Call

@@ -28,6 +28,7 @@ var (
 	nameForwardedFor   = wire.View("X-Forwarded-For")
 	nameForwardedHost  = wire.View("X-Forwarded-Host")
 	nameForwardedProto = wire.View("X-Forwarded-Proto")
+	nameTrailer        = wire.View("Trailer")
 	nameVia            = wire.View("Via")
 	via                = wire.View("1.1 gatehouse")
 	via2               = wire.View("2 gatehouse")

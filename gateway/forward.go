@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/balance"
@@ -100,6 +101,8 @@ type bounded struct {
 	left int64
 	err  error // why it failed; io.EOF is no failure
 	over bool
+
+	cut atomic.Bool // what a Read ends with from now on says nothing about the body
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -119,10 +122,16 @@ func (b *bounded) Read(p []byte) (int, error) {
 		n, err = int(b.left), bodyTooLarge(b.most, b.rule)
 	}
 	b.left -= int64(n)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && !b.cut.Load() {
 		b.err = err
 	}
 	return n, err
+}
+
+// stop is end for an asker that has no more use for the body.
+func (b *bounded) stop() {
+	b.cut.Store(true)
+	b.end()
 }
 
 // failed is why the body could not be read, or nil. Unless the caller is known to be gone, it does not wait for a Read
@@ -175,7 +184,7 @@ func (a *answer) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := a.r.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && err != errClientGone {
 		a.broke = true
 		err = fmt.Errorf("%w: %w", errUpstreamBroke, err)
 	}

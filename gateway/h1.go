@@ -161,7 +161,7 @@ func (h *h1Call) send(x *policy.Exchange) (int64, error) {
 	if err == nil {
 		return n, nil
 	}
-	if errors.Is(err, http1.ErrClientGone) {
+	if errors.Is(err, http1.ErrClientGone) || errors.Is(err, errClientGone) {
 		return n, errClientGone
 	}
 	if h.body.err != nil && !errors.Is(err, errUpstreamBroke) {

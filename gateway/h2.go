@@ -29,7 +29,7 @@ func (g *Gateway) newH2() *h2.Server {
 func (g *Gateway) exchangeH2(e *h2.Exchange, r http1.Reason) {
 	c := g.take(e.Context())
 	defer g.give(c)
-	s := &h2Sender{e: e}
+	s := &h2Sender{c: c, e: e}
 	bad := s.fill(&c.x, g.o.Limits)
 	if r != http1.Fine {
 		bad = malformedFor(r)
@@ -40,6 +40,7 @@ func (g *Gateway) exchangeH2(e *h2.Exchange, r http1.Reason) {
 
 // h2Sender is one request of h2's server.
 type h2Sender struct {
+	c    *carrier
 	e    *h2.Exchange
 	body h2Body // of the request
 }
@@ -51,6 +52,7 @@ func (s *h2Sender) fill(x *policy.Exchange, most Limits) error {
 	fields := append(q.Fields[:0], m.Fields...)
 	q.Head, q.Length = m.Head, m.Length
 	q.Fields = fields
+	s.c.trailers, _ = m.Fields.Get("Trailer")
 	if m.Body != nil {
 		s.body = h2Body{m.Body, s.e, x}
 		q.Body = &s.body
@@ -111,7 +113,7 @@ func (s *h2Sender) send(x *policy.Exchange) (int64, error) {
 	switch {
 	case err == nil:
 		return n, nil
-	case errors.Is(err, h2.ErrPeerGone):
+	case errors.Is(err, h2.ErrPeerGone), errors.Is(err, errClientGone):
 		return n, errClientGone
 	case !s.e.Started():
 		return n, fmt.Errorf("%w: %w", errUnsent, err)

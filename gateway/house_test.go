@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -148,17 +149,30 @@ func broken() policy.Kind {
 // overH2 stands for HTTP1 whose clients choose HTTP/2: over TLS in the handshake, otherwise by how they begin.
 const overH2 = gateway.Codec("h2")
 
+// These have upstreams that speak HTTP/2 too.
+const (
+	toH2C     = gateway.Codec("http1 to h2c")
+	overToH2C = gateway.Codec("h2 to h2c")
+)
+
+// inH2 reports whether clients speak HTTP/2, and outH2 whether upstreams do.
+func inH2(c gateway.Codec) bool  { return c == overH2 || c == overToH2C }
+func outH2(c gateway.Codec) bool { return c == toH2C || c == overToH2C }
+
 // both runs a test on each codec.
 func both(t *testing.T, test func(*testing.T, gateway.Codec)) {
-	for _, codec := range []gateway.Codec{gateway.HTTP1, gateway.Std, overH2} {
+	for _, codec := range []gateway.Codec{gateway.HTTP1, gateway.Std, overH2, toH2C, overToH2C} {
 		t.Run("codec="+string(codec), func(t *testing.T) { test(t, codec) })
 	}
 }
 
 // own is what the gateway is told for one.
 func own(codec gateway.Codec) (_ gateway.Codec, h2c bool) {
-	if codec == overH2 {
+	switch {
+	case inH2(codec):
 		return gateway.HTTP1, true
+	case outH2(codec):
+		return gateway.HTTP1, false
 	}
 	return codec, false
 }
@@ -174,6 +188,17 @@ type setup struct {
 	bundle   manifest.Bundle // instead of files(…)
 }
 
+// server is a real upstream.
+func server(h http.Handler, codec gateway.Codec) *httptest.Server {
+	s := httptest.NewUnstartedServer(h)
+	if outH2(codec) {
+		s.Config.Protocols = new(http.Protocols)
+		s.Config.Protocols.SetUnencryptedHTTP2(true)
+	}
+	s.Start()
+	return s
+}
+
 func start(t *testing.T, s setup) *house {
 	t.Helper()
 	if s.upstream == nil {
@@ -182,10 +207,10 @@ func start(t *testing.T, s setup) *house {
 	if s.secrets == nil {
 		s.secrets = map[string]string{"eid-gateway": "let me in"}
 	}
-	h := &house{t: t, codec: s.codec, line: newLine(t), events: &kept{more: make(chan struct{})}, clock: &clock{}, upstream: httptest.NewServer(s.upstream)}
+	h := &house{t: t, codec: s.codec, line: newLine(t), events: &kept{more: make(chan struct{})}, clock: &clock{}, upstream: server(s.upstream, s.codec)}
 	t.Cleanup(h.upstream.Close)
 	transport := &http.Transport{}
-	if s.codec == overH2 {
+	if inH2(s.codec) {
 		transport.Protocols = new(http.Protocols)
 		transport.Protocols.SetHTTP2(true)
 		transport.Protocols.SetUnencryptedHTTP2(true)
@@ -281,6 +306,11 @@ func (h *house) wait(what string, ok func() bool) {
 
 // revise publishes a bundle as the next revision.
 func (h *house) revise(b manifest.Bundle) int64 {
+	if outH2(h.codec) {
+		b = maps.Clone(b)
+		own := fmt.Sprintf("    targets: [%q]\n", h.upstream.URL) // other servers of a test speak HTTP/1.1
+		b["gatehouse.yaml"] = []byte(strings.ReplaceAll(string(b["gatehouse.yaml"]), own, "    protocol: h2c\n"+own))
+	}
 	h.revision++
 	return h.line.publish(h.t, feed.KindRevision, "live", feed.Revision{Number: h.revision, Digest: b.Digest(), Bundle: b.Encode()})
 }
@@ -355,7 +385,7 @@ func (h *house) do(c call) answer {
 		h.t.Fatal(err)
 	}
 	for name, values := range c.header {
-		if h.codec == overH2 && (name == "Connection" || name == "X-Hop") {
+		if inH2(h.codec) && (name == "Connection" || name == "X-Hop") {
 			continue // HTTP/2 has no fields of the connection; that they are refused is a test of its own
 		}
 		r.Header[name] = values

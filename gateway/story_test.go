@@ -29,7 +29,7 @@ func testStoryCall(t *testing.T, codec gateway.Codec) {
 	a.want(t, 200, "")
 	e := a.echoed(t)
 	via := "1.1 gatehouse"
-	if codec == overH2 {
+	if inH2(codec) {
 		via = "2 gatehouse"
 	}
 	if e.URI != "/v1/things/a-b?x=1&y=%20" {

@@ -245,7 +245,11 @@ func testPassiveHealth(t *testing.T, codec gateway.Codec) {
 			bad++
 		}
 	}
-	if bad != 3 {
+	most := 3
+	if inH2(codec) { // the next call may come before the last one's exchange is over
+		most = 4
+	}
+	if bad < 3 || bad > most {
 		t.Errorf("%d of 20 calls met the bad target", bad)
 	}
 	xs[0].will(good)

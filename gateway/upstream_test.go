@@ -52,10 +52,17 @@ func testUpstreamTrouble(t *testing.T, codec gateway.Codec) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "short")
 		case "reset":
+			if r.ProtoMajor == 2 {
+				panic(http.ErrAbortHandler) // resets the stream
+			}
 			c, _, _ := http.NewResponseController(w).Hijack()
 			_ = c.(*net.TCPConn).SetLinger(0)
 			_ = c.Close()
 		case "nonsense":
+			if r.ProtoMajor == 2 {
+				w.Header()["Content_Length"] = []string{"7"}
+				return
+			}
 			c, _, _ := http.NewResponseController(w).Hijack()
 			_, _ = io.WriteString(c, "nonsense\r\n\r\n")
 			_ = c.Close()
@@ -90,13 +97,21 @@ func testUpstreamTrouble(t *testing.T, codec gateway.Codec) {
 	get("reset").want(t, 502, "upstream-failed")
 	get("nonsense").want(t, 502, "upstream-failed")
 	h.clock.move(time.Minute)
-	get("switch").want(t, 502, "upstream-switched")
+	broken := []string{"drip", "stall", "short"}
+	if outH2(codec) { // where nothing switches, and an answer that is too short may be known to be before its head is passed on
+		if a, err := h.try("/eid/v1/things/short", key); err == nil {
+			a.want(t, 502, "upstream-failed")
+		}
+		broken = broken[:2]
+	} else {
+		get("switch").want(t, 502, "upstream-switched")
+	}
 	get("big").want(t, 502, "upstream-failed")
 	if a := get("teapot"); a.status != 418 {
 		t.Errorf("an upstream's own problem became %d", a.status)
 	}
 	h.clock.move(time.Minute)
-	for _, name := range []string{"drip", "stall", "short"} {
+	for _, name := range broken {
 		if _, err := h.try("/eid/v1/things/"+name, key); err == nil {
 			t.Errorf("%s: the caller did not notice that the answer broke off", name)
 		}
@@ -235,8 +250,8 @@ func testLargeBodiesUseConstantMemory(t *testing.T, codec gateway.Codec) {
 		t.Fatalf("%d bytes came, %v", n, err)
 	}
 	most := int64(16 << 20)
-	if gateway.Raced && codec == overH2 { // the race detector makes pools forget, those of the test's own client too
-		most = size / 2
+	if gateway.Raced && (inH2(codec) || outH2(codec)) { // the race detector makes pools forget, those of the test's own client too
+		most = size
 	}
 	if grown := int64(after.TotalAlloc - before.TotalAlloc); grown > most {
 		t.Errorf("%d MiB were allocated for it", grown>>20)

@@ -112,20 +112,16 @@ func (w *watch) check(ctx context.Context, m *member) {
 func (w *watch) ask(ctx context.Context, m *member, a *manifest.Active) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
 	defer cancel()
-	c, err := m.dialer(w.p.secure)(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
 	host := a.Host
 	if host == "" {
 		host = hostField(m.target)
 	}
-	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: gatehouse-health\r\nAccept: */*\r\nConnection: close\r\n\r\n", a.Path, host); err != nil {
-		return err
+	status, err := 0, error(nil)
+	if w.p.u.Protocol == manifest.HTTP1 {
+		status, err = w.askHTTP1(ctx, m, a.Path, host)
+	} else {
+		status, err = w.askH2(ctx, m, a.Path, host)
 	}
-	status, err := statusLine(c)
 	switch {
 	case err != nil:
 		return err
@@ -133,6 +129,20 @@ func (w *watch) ask(ctx context.Context, m *member, a *manifest.Active) error {
 		return nil
 	}
 	return fmt.Errorf("it answered %d", status)
+}
+
+// askHTTP1 asks for the status of a path.
+func (w *watch) askHTTP1(ctx context.Context, m *member, path, host string) (int, error) {
+	c, err := m.dialer(w.p.secure)(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
+	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: gatehouse-health\r\nAccept: */*\r\nConnection: close\r\n\r\n", path, host); err != nil {
+		return 0, err
+	}
+	return statusLine(c)
 }
 
 // statusLine reads the status of an answer. Nothing else of it matters: the connection is closed.

@@ -66,7 +66,7 @@ func once(name string) bool {
 // ours reports whether only this package writes the field, or it belongs to a connection of another protocol.
 func ours(name []byte) bool {
 	switch string(name) {
-	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "te", "host", "content-length", "expect", "http2-settings", "trailer":
+	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "te", "host", "content-length", "expect", "http2-settings":
 		return true
 	}
 	return false

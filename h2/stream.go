@@ -2,6 +2,7 @@ package h2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -38,6 +39,11 @@ type stream struct {
 
 	x      *Exchange // of a server
 	served bool      // it was handed to a handler
+
+	call    *Call       // of an upstream
+	interim int         // answers
+	gone    func() bool // nobody waits for the answer any more; nil: that is told otherwise
+	left    bool        // gone said so
 }
 
 func newStream(c *conn, id uint32) *stream {
@@ -106,6 +112,9 @@ func (s *stream) read(p []byte, silence time.Duration, until time.Time) (int, er
 		if !s.await(s.reads, limit) && s.body.empty() && s.readErr == nil && !s.whole {
 			return 0, fmt.Errorf("%w: no content", ErrSlow)
 		}
+		if s.left {
+			return 0, errGone
+		}
 	}
 }
 
@@ -120,13 +129,37 @@ func timer(d time.Duration, until time.Time) *time.Timer {
 func (s *stream) await(changed <-chan struct{}, limit *time.Timer) bool {
 	s.c.mu.Unlock()
 	defer s.c.mu.Lock()
-	select {
-	case <-changed:
-		return true
-	case <-limit.C:
-		return false
+	if s.gone == nil {
+		select {
+		case <-changed:
+			return true
+		case <-limit.C:
+			return false
+		}
+	}
+	glance := time.NewTicker(glanceEvery)
+	defer glance.Stop()
+	for {
+		select {
+		case <-changed:
+			return true
+		case <-limit.C:
+			s.left = s.gone()
+			return s.left
+		case <-glance.C:
+			if s.gone() {
+				s.left = true
+				return true
+			}
+		}
 	}
 }
+
+// errGone is what waiting for an upstream ends with when nobody waits for its answer.
+var errGone = errors.New("h2: nobody waits for the answer")
+
+// glanceEvery is how often whoever waits for an upstream looks whether the client is still there.
+const glanceEvery = time.Second
 
 // ready reports whether a read waits for nobody.
 func (s *stream) ready() bool {

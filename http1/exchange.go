@@ -31,6 +31,7 @@ type Exchange struct {
 	expects bool  // the client waits for 100 Continue
 	parsed  bool  // the head is complete
 	sending *Call // an upstream that still takes the body from another goroutine
+	lent    bool  // another goroutine reads the body
 	sent    int64
 	content int64
 	tellGo  func() error
@@ -304,7 +305,7 @@ func ready(content io.Reader) bool {
 
 // unreadTooMuch reports whether more is left of the request's body than is worth reading for the connection's sake.
 func (e *Exchange) unreadTooMuch() bool {
-	return e.sending == nil && !e.body.over && e.body.ends == byLength && e.body.left > maxDrain
+	return e.sending == nil && !e.lent && !e.body.over && e.body.ends == byLength && e.body.left > maxDrain
 }
 
 // drain reads what is left of the request's body, and reports whether the next request's beginning is known then.

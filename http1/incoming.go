@@ -13,7 +13,7 @@ func (e *Exchange) restart() {
 	e.body.none(&e.src)
 	e.Upgrade, e.state, e.refused = nil, unanswered, Fine
 	e.closing, e.expects, e.parsed = false, false, false
-	e.sending, e.sent, e.content = nil, 0, 0
+	e.sending, e.lent, e.sent, e.content = nil, false, 0, 0
 	e.taken, e.whole = nil, false
 }
 

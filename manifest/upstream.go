@@ -6,6 +6,7 @@ type Upstream struct {
 	Targets      []string                    `json:"targets"`      // http:// or https:// addresses without a path; of a name with several addresses, each is a target of its own
 	Weights      map[string]int              `json:"weights"`      // the share of some targets beside the others', from 1 to 100, by their address; default 1
 	Environments map[string]UpstreamOverride `json:"environments"` // other targets in some environments
+	Protocol     string                      `json:"protocol"`     // http/1.1, h2 (HTTP/2 over TLS, for https targets) or h2c (HTTP/2 without it, for http targets); gRPC needs one of the last two; default http/1.1
 	Timeouts     Timeouts                    `json:"timeouts"`     // deadlines of a call
 	Present      []Present                   `json:"present"`      // fields that prove to the upstream that the gateway asks
 	Balance      Balance                     `json:"balance"`      // which target is asked; default: each in its turn

@@ -31,6 +31,7 @@ func (c *check) upstreams() {
 			}
 			c.targets(below, u.Environments[name].Targets, u.Environments[name].Weights)
 		}
+		c.protocol(at+"/protocol", u)
 		c.timeouts(at+"/timeouts", &u.Timeouts)
 		c.present(at+"/present", u.Present)
 		c.balance(at+"/balance", &u.Balance)
@@ -61,6 +62,37 @@ func (c *check) targets(at string, targets []string, weights map[string]int) {
 			c.bad(below, "there is no target %q%s", clip(t), meant(t, targets))
 		}
 		c.count(below, weights[t], 1, maxWeight)
+	}
+}
+
+// Protocols of upstreams.
+const (
+	HTTP1 = "http/1.1"
+	H2    = "h2"
+	H2C   = "h2c"
+)
+
+// protocol checks that an upstream's targets can be asked in its protocol.
+func (c *check) protocol(at string, u *Upstream) {
+	scheme := ""
+	switch u.Protocol {
+	case "", HTTP1:
+	case H2:
+		scheme = "https://"
+	case H2C:
+		scheme = "http://"
+	default:
+		c.bad(at, "must be %s, %s or %s, not %q", HTTP1, H2, H2C, clip(u.Protocol))
+	}
+	all := slices.Clone(u.Targets)
+	for _, name := range slices.Sorted(maps.Keys(u.Environments)) {
+		all = append(all, u.Environments[name].Targets...)
+	}
+	for _, t := range all {
+		if !strings.HasPrefix(t, scheme) {
+			c.bad(at, "%s is spoken with %s targets only, and there is %s", u.Protocol, strings.TrimSuffix(scheme, "://"), clip(t))
+			return
+		}
 	}
 }
 

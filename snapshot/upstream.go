@@ -25,6 +25,7 @@ type Upstream struct {
 	Targets              []Target
 	Connect, Read, Total time.Duration
 	Present              []Present // fields that prove to it that the gateway asks
+	Protocol             string    // manifest.HTTP1, H2 or H2C
 
 	Rule         string // how a target is chosen, as the manifest names it
 	Key          Key    // for manifest.ByHash
@@ -98,7 +99,7 @@ type upstream struct {
 func (c *compiler) readUpstreams() {
 	for i, m := range c.p.Upstreams {
 		at := fmt.Sprintf("/upstreams/%d", i)
-		u := &Upstream{Name: m.Name, Connect: span(m.Timeouts.Connect, 2*time.Second),
+		u := &Upstream{Name: m.Name, Protocol: cmp.Or(m.Protocol, manifest.HTTP1), Connect: span(m.Timeouts.Connect, 2*time.Second),
 			Read: span(m.Timeouts.Read, 10*time.Second), Total: span(m.Timeouts.Total, 30*time.Second),
 			Health: m.Health, Retries: m.Retries, Breaker: m.Breaker, Concurrency: m.Concurrency,
 			Fresh: span(m.DNS.Least, 5*time.Second), Stale: span(m.DNS.Most, 5*time.Minute)}
