@@ -35,12 +35,13 @@ func (c *check) apis() {
 			}
 		}
 		for k, h := range a.Hosts {
-			if err := checkHost(h); err != nil {
+			if err := checkHost(strings.TrimPrefix(h, "*.")); err != nil {
 				c.bad(fmt.Sprintf("%s/hosts/%d", at, k), "%s", err)
 			} else if slices.Contains(a.Hosts[:k], h) {
 				c.bad(fmt.Sprintf("%s/hosts/%d", at, k), "%s stands twice", h)
 			}
 		}
+		c.conditions(at+"/headers", a.Headers)
 		switch {
 		case a.Upstream == "":
 			c.bad(at, "the API needs an upstream")
@@ -132,7 +133,7 @@ func (c *check) routes() {
 			}
 			route := op.Method + " " + a.FullPath(bare(op.Path))
 			for _, k := range first[route] {
-				if k != i && sameHosts(a.Hosts, c.APIs[k].Hosts) {
+				if k != i && sameHosts(a.Hosts, c.APIs[k].Hosts) && Ambiguous(a.Headers, c.APIs[k].Headers) {
 					if others[k]++; others[k] == 1 {
 						example[k] = op.Method + " " + a.FullPath(op.Path)
 					}
@@ -145,9 +146,51 @@ func (c *check) routes() {
 			if others[k] > 1 {
 				more = fmt.Sprintf(", and so are %d others", others[k]-1)
 			}
+			if len(a.Headers) > 0 {
+				more += ": a request could have the headers of both, so give one of them the other's as well"
+			}
 			c.bad(pointer("apis", i, "path"), "%s is an operation of the API %s, too%s", example[k], c.APIs[k].Name, more)
 		}
 	}
+}
+
+// maxConditions is how many header fields an API may ask for.
+const maxConditions = 8
+
+// conditions checks the header fields that an API is for.
+func (c *check) conditions(at string, headers map[string]string) {
+	if len(headers) > maxConditions {
+		c.bad(at, "has more than %d header fields", maxConditions)
+	}
+	first := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		below, value := at+"/"+escape(name), headers[name]
+		if err := checkHeader(name); err != nil {
+			c.bad(below, "%s", err)
+		} else if other := first[strings.ToLower(name)]; other != "" {
+			c.bad(below, "%s and %s are the same field", other, name)
+		}
+		first[strings.ToLower(name)] = name
+		if value == "" || value != strings.TrimSpace(value) || strings.IndexFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
+			c.bad(below, "%q is not a value to compare with: use ASCII, without blanks around it", clip(value))
+		}
+	}
+}
+
+// Ambiguous reports whether a request could have the header fields of both, and neither asks for more than the other:
+// then nobody could say which of two routes is meant.
+func Ambiguous(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for name, value := range a {
+		for other, v := range b {
+			if strings.EqualFold(name, other) && v != value {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // bare is a path template without the names of its parameters.

@@ -30,15 +30,16 @@ type Environment struct {
 
 // API is one API, described by its OpenAPI document.
 type API struct {
-	Name         string      `json:"name"`          // by which products name it, and events and metrics show it
-	Title        string      `json:"title"`         // default: the document's
-	OpenAPI      string      `json:"openapi"`       // the document (3.0 to 3.2, YAML or JSON), relative to the manifest's folder
-	Path         string      `json:"path"`          // where the gateway exposes it, such as /eid/v1
-	UpstreamPath string      `json:"upstream_path"` // what stands before the document's paths at the upstream; default: nothing
-	Hosts        []string    `json:"hosts"`         // only for these host names; default: all
-	Upstream     string      `json:"upstream"`      // name of the upstream behind it
-	Policies     []Policy    `json:"policies"`      // of every operation
-	Operations   []Operation `json:"operations"`    // what differs for some operations
+	Name         string            `json:"name"`          // by which products name it, and events and metrics show it
+	Title        string            `json:"title"`         // default: the document's
+	OpenAPI      string            `json:"openapi"`       // the document (3.0 to 3.2, YAML or JSON), relative to the manifest's folder
+	Path         string            `json:"path"`          // where the gateway exposes it, such as /eid/v1
+	UpstreamPath string            `json:"upstream_path"` // what stands before the document's paths at the upstream; default: nothing
+	Hosts        []string          `json:"hosts"`         // only for these host names; "*.example.com" is every name below example.com; default: all
+	Headers      map[string]string `json:"headers"`       // only for requests with these header fields, each once and with exactly this value; default: all
+	Upstream     string            `json:"upstream"`      // name of the upstream behind it
+	Policies     []Policy          `json:"policies"`      // of every operation
+	Operations   []Operation       `json:"operations"`    // what differs for some operations
 }
 
 // Operation says what differs for one operation of an API.

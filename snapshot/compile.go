@@ -195,6 +195,7 @@ func (c *compiler) route(i int, a *manifest.API, op *manifest.DocOperation, u up
 		},
 		Upstream: u.Upstream, Closed: u.closed, Retry: u.Retries != nil && (safe(op.Method) || a.Operation(op.ID).Idempotent), prefix: strings.TrimSuffix(a.UpstreamPath, "/"),
 	}
+	r.require(a.Headers)
 	if a.Path != "/" {
 		r.cut = len(normal(a.Path))
 	}
@@ -204,7 +205,11 @@ func (c *compiler) route(i int, a *manifest.API, op *manifest.DocOperation, u up
 	case err != nil:
 		c.report(c.p.At(at, "operation %s: %v", op.ID, err))
 	case other != nil:
-		c.report(c.p.At(at, "%s %s of API %s is also %s of API %s", r.Method, r.Path, r.API, other.Operation, other.API))
+		text := fmt.Sprintf("%s %s of API %s is also %s of API %s", r.Method, r.Path, r.API, other.Operation, other.API)
+		if len(r.conditions) > 0 {
+			text += ": a request could have the headers of both"
+		}
+		c.report(c.p.At(at, "%s", text))
 	}
 	c.out.All = append(c.out.All, r)
 	return r

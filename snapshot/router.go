@@ -7,16 +7,19 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/manifest"
 	"gatehouse/wire"
 )
 
-// A router finds routes by host, path and method, in this order of precedence, which is that of the Kubernetes Gateway
-// API and of OpenAPI:
+// A router finds routes by host, path, method and header fields, in this order of precedence, which is that of the
+// Kubernetes Gateway API and of OpenAPI (docs/routing.md):
 //
 //   - a host by name goes before a wildcard, a longer wildcard before a shorter one, those before routes for any host;
 //   - in a path, from its left, a literal segment goes before one with a pattern, that before a bare parameter;
-//   - the path decides before the method: where the narrowest path lacks the method the answer is 405, so that a wider
-//     route never answers for a narrow one that is not offered.
+//   - of routes at one path and method, the one that asks for more header fields goes first;
+//   - the path decides before the method and the fields: where the narrowest path lacks the method the answer is 405, and
+//     where none of its routes has the fields it is 404, so that a wider route never answers for a narrow one that is not
+//     offered.
 type router struct {
 	hosts     map[string]*node
 	wildcards []wildcard // longest first
@@ -163,36 +166,8 @@ func fits(parts []string, segment wire.View) bool {
 	return len(rest) > len(last) && bytes.HasSuffix(rest, []byte(last))
 }
 
-// pick chooses by the method.
-func (n *node) pick(h *wire.Head) Match {
-	if r := n.method(h.Method); r != nil {
-		return Match{Route: r}
-	}
-	if string(h.Method) == "OPTIONS" {
-		_, page := h.Fields.Get("Origin")
-		if asked, ok := h.Fields.Get("Access-Control-Request-Method"); ok && page {
-			if r := n.method(asked); r != nil && r.Preflight != nil {
-				return Match{Route: r, Preflight: true}
-			}
-		}
-	}
-	return Match{Allow: n.allow}
-}
-
-func (n *node) method(m wire.View) *Route {
-	for _, r := range n.methods {
-		if r.Method == string(m) {
-			return r
-		}
-	}
-	if string(m) == "HEAD" {
-		return n.method(wire.View("GET"))
-	}
-	return nil
-}
-
 // add puts a route at its hosts and path; a nil route makes only the path known, so that no wider one answers for it. It
-// returns the route that stands there already with the same method.
+// returns the route that stands there already with the same method and could be meant as well.
 func (t *router) add(hosts []string, path string, r *Route) (*Route, error) {
 	segments, err := parseTemplate(path)
 	if err != nil {
@@ -247,12 +222,14 @@ func (n *node) add(segments [][]string, r *Route) *Route {
 		return nil
 	}
 	for _, other := range n.methods {
-		if other.Method == r.Method {
+		if other.Method == r.Method && manifest.Ambiguous(other.headers, r.headers) {
 			return other
 		}
 	}
 	n.methods = append(n.methods, r)
-	slices.SortFunc(n.methods, func(a, b *Route) int { return strings.Compare(a.Method, b.Method) })
+	slices.SortStableFunc(n.methods, func(a, b *Route) int {
+		return cmp.Or(strings.Compare(a.Method, b.Method), len(b.conditions)-len(a.conditions))
+	})
 	var allow []string
 	for _, m := range n.methods {
 		if allow = append(allow, m.Method); m.Method == "GET" {

@@ -43,7 +43,9 @@ type Route struct {
 	Closed    error // a route that could not be built answers 503; it is never left out
 	Retry     bool  // its requests may be sent to the upstream again
 
-	authenticate string // the kinds that decide who may call
+	headers      map[string]string // as the API declares them
+	conditions   []condition       // the same, to be looked at
+	authenticate string            // the kinds that decide who may call
 	authorize    string
 	cut          int    // bytes of the path that stand for the API at the gateway
 	prefix       string // what stands there at the upstream
