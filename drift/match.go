@@ -100,10 +100,24 @@ func wider(o, than *Operation) string {
 	return ""
 }
 
+// before orders operations of one key whatever the order of the files: the narrower first, then the weaker door.
+func before(a, b *Operation) bool {
+	if narrower(a, b) != narrower(b, a) {
+		return narrower(a, b)
+	}
+	if x, y := a.General().Auth.Ways, b.General().Auth.Ways; x.Value.Open() != y.Value.Open() {
+		return x.Value.Open()
+	}
+	name := func(o *Operation) string {
+		return strings.Join(o.Match.Hosts, " ") + "\x00" + strings.Join(o.Match.Headers, " ") + "\x00" + o.API + "\x00" + o.Name
+	}
+	return name(a) < name(b)
+}
+
 // joinOperations makes one of two operations of one key, which differ by host, header or listener: the policies of the second are
 // further classes of the first, so that none is overlooked.
 func joinOperations(a, b *Operation) *Operation {
-	if narrower(b, a) {
+	if before(b, a) {
 		a, b = b, a
 	}
 	out := *a

@@ -55,9 +55,17 @@ func authRules() []Rule {
 func selfCut(p *probe, q *Policy) {
 	for _, c := range q.Cuts {
 		if c.Auth {
-			p.at("auth.ways", c.What+" of "+c.Lost.String()+" does not run", c.Origin, "a narrower scope stands in the place of a wider one, which does not run here")
+			p.at("auth.ways", c.What+" of "+place(c.Lost)+" does not run", c.Origin, "a narrower scope stands in the place of a wider one, which does not run here")
 		}
 	}
+}
+
+// place names where something stands by its scope, which stays when lines move.
+func place(o Origin) string {
+	if o.Scope != "" {
+		return o.Scope
+	}
+	return o.File
 }
 
 func envDetached(p *probe) {

@@ -203,12 +203,14 @@ func envCovers(p *probe) {
 		}
 		covered, known := false, true
 		for _, ref := range x.Certs {
-			i := slices.IndexFunc(p.env.Certificates, func(c Certificate) bool { return c.Ref == ref })
-			if i < 0 || len(p.env.Certificates[i].Hosts) == 0 {
-				known = false
-				continue
+			named := false
+			for _, c := range p.env.Certificates {
+				if c.Ref == ref && len(c.Hosts) > 0 {
+					named = true
+					covered = covered || slices.ContainsFunc(c.Hosts, func(h string) bool { return covers(h, x.Host) })
+				}
 			}
-			covered = covered || slices.ContainsFunc(p.env.Certificates[i].Hosts, func(h string) bool { return covers(h, x.Host) })
+			known = known && named
 		}
 		if known && !covered {
 			p.at("cert.hosts", fmt.Sprintf("%s with %v", x.Host, x.Certs), x.Origin, "no name in the certificate matches the host")
