@@ -50,7 +50,7 @@ var rooms = map[string]room{
 
 	"drift":              {2, "fault", "what gateways enforce, on one model, compared"},
 	"drift/source":       {2, "drift", "files of teams, read with bounds and with their places"},
-	"drift/drifttest":    {2, "drift drift/plan", "what the tests of all readers share"},
+	"drift/drifttest":    {2, "drift drift/plan drift/source", "what the tests of all readers share"},
 	"drift/patch":        {2, "fault", "single values of files changed, every other byte kept"},
 	"drift/plan":         {2, "drift drift/azureapim drift/patch fault", "changes that close findings, proven"},
 	"drift/report":       {2, "drift drift/plan", "results and plans as text, JSON, SARIF and Markdown"},
