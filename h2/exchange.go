@@ -145,12 +145,16 @@ func (e *Exchange) Respond(m *wire.Message) error {
 	buf := buffers.Get().(*[frameSize]byte)
 	defer buffers.Put(buf)
 	n, err := 0, error(nil)
-	if content != nil && ready(content) { // together with the head
-		if n, err = content.Read(part(buf[:], length)); err != nil && err != io.EOF && n == 0 {
-			return err
-		}
-		e.content += int64(n)
+	space := part(buf[:], length)
+	for content != nil && n < len(space) && err == nil && ready(content) { // together with the head
+		var k int
+		k, err = content.Read(space[n:])
+		n += k
 	}
+	if err != nil && err != io.EOF && n == 0 {
+		return err
+	}
+	e.content = int64(n)
 	if err == io.EOF && length > int64(n) {
 		return ErrLength
 	}
