@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -51,6 +52,7 @@ type Upstream struct {
 	once     sync.Once
 	patience Patience
 	running  sync.WaitGroup
+	streams  atomic.Uint32 // at a time on a connection, as the upstream said last; 0: it has not spoken yet
 
 	mu      sync.Mutex
 	conns   []*clientConn
@@ -128,6 +130,9 @@ func (u *Upstream) dial(d *dialing) {
 	p := u.patience
 	c.conn = newConn(nc, c, Limits{Head: p.Head, Body: p.Body, Write: p.Write, Idle: p.Idle})
 	c.mu.Lock()
+	if n := u.streams.Load(); n > 0 {
+		c.settings.streams = n
+	}
 	c.out = append(c.out, http2.ClientPreface...)
 	c.hello(http2.Setting{ID: http2.SettingEnablePush, Val: 0})
 	c.kick()
@@ -259,7 +264,12 @@ func (c *clientConn) bad(s *stream) error {
 	return onStream(s.id, http2.ErrCodeProtocol)
 }
 
-func (c *clientConn) ready(*conn) {}
+// ready remembers what the upstream allows, for the next connection: until it speaks there, nobody knows.
+func (c *clientConn) ready(*conn) {
+	if c.greeted {
+		c.u.streams.Store(max(c.settings.streams, 1))
+	}
+}
 
 func (c *clientConn) gone(*conn, *stream) { c.earn(costReset) }
 
