@@ -51,6 +51,7 @@ var rooms = map[string]room{
 	"drift":              {2, "fault", "what gateways enforce, on one model, compared"},
 	"drift/source":       {2, "drift", "files of teams, read with bounds and with their places"},
 	"drift/drifttest":    {2, "drift drift/plan drift/source", "what the tests of all readers share"},
+	"drift/handshake":    {2, "drift fault", "what addresses present, by a handshake and nothing beyond"},
 	"drift/patch":        {2, "fault", "single values of files changed, every other byte kept"},
 	"drift/plan":         {2, "drift drift/azureapim drift/patch fault", "changes that close findings, proven"},
 	"drift/report":       {2, "drift drift/plan", "results and plans as text, JSON, SARIF and Markdown"},
@@ -68,7 +69,7 @@ var rooms = map[string]room{
 	"drift/gatehouse":    {2, "drift drift/source manifest", "a reader: our own manifest"},
 	"drift/envoygateway": {2, "drift drift/gatewayapi drift/k8s drift/source", "a reader: the Gateway API and its extensions"},
 
-	"drift/review": {3, "drift drift/apigee drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/ingressnginx drift/kong drift/krakend drift/plan drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
+	"drift/review": {3, "drift drift/apigee drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/handshake drift/ingressnginx drift/kong drift/krakend drift/plan drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
 
 	"store":           {3, "application audit credential env feed grant id identity mail organization session", "gathers the nouns' stores"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},
@@ -97,7 +98,7 @@ var rooms = map[string]room{
 	"portal":   {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot", "pages"},
 
 	"app":                {8, "adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb", "the only room that knows all"},
-	"cmd/gatehouse":      {9, "drift drift/live drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi", "flags, signals, exit codes"},
+	"cmd/gatehouse":      {9, "drift drift/handshake drift/live drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi", "flags, signals, exit codes"},
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},
 	"http1/rawtest":      {9, "", "for tests: an upstream that keeps every byte, and messages that programs read in different ways"},

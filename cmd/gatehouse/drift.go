@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/drift"
+	"gatehouse/drift/handshake"
 	"gatehouse/drift/live"
 	"gatehouse/drift/review"
 	"gatehouse/secret"
@@ -170,6 +171,21 @@ func (c *cli) driftBaseline() *cobra.Command {
 }
 
 func (c *cli) driftCerts() *cobra.Command {
-	return &cobra.Command{Use: "certs ENV...", Short: "List the certificates of environments, and what expires where", Args: someEnvironments(1),
-		RunE: func(_ *cobra.Command, args []string) error { return coded(c.review(args, "").Certificates()) }}
+	var addresses []string
+	cmd := &cobra.Command{Use: "certs ENV...", Short: "List the certificates of environments, and what expires where",
+		Long: `Lists the certificates that the configuration of environments names, in the order of their ends, and how each environment insists on TLS
+and on client certificates. For each --address a TLS handshake is made, to see what is presented: nothing beyond the handshake is
+sent.
+
+Exit codes: 0 all is well, 3 a certificate has ended, ends within 30 days or would be refused, 4 the end of one is not known.`,
+		Example: "  gatehouse drift certs prod:azureapim=apim --address prod=api.example.com:443",
+		RunE: func(_ *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			defer stop()
+			return coded(c.review(args, "").Certificates(addresses, func(env, address string) handshake.Seen {
+				return handshake.Look(ctx, env, address, handshake.Settings{Now: time.Now()})
+			}))
+		}}
+	cmd.Flags().StringSliceVar(&addresses, "address", nil, "HOST:PORT or ENVIRONMENT=HOST:PORT to make a handshake with; may be given several times")
+	return cmd
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"gatehouse/drift"
@@ -178,51 +177,4 @@ func (c Command) Adopt(name string) (exit int, err error) {
 	}
 	_, err = c.Out.Write(text)
 	return 0, err
-}
-
-// Certificates writes the inventory of all environments in the order of their ends.
-func (c Command) Certificates() (exit int, err error) {
-	_, envs, err := c.sources()
-	if err != nil {
-		return 0, err
-	}
-	type entry struct {
-		Environment string `json:"environment"`
-		drift.Certificate
-	}
-	list := []entry{}
-	for _, e := range envs {
-		for _, x := range e.Certificates {
-			list = append(list, entry{e.Name, x})
-		}
-	}
-	slices.SortStableFunc(list, func(a, b entry) int {
-		if a.Ends.Known() != b.Ends.Known() {
-			if a.Ends.Known() {
-				return -1
-			}
-			return 1
-		}
-		return a.Ends.Value.Compare(b.Ends.Value)
-	})
-	for _, x := range list {
-		if x.Ends.Known() && x.Ends.Value.Before(c.Now.AddDate(0, 0, 30)) {
-			exit = 3
-		}
-	}
-	if c.Format == "json" {
-		e := json.NewEncoder(c.Out)
-		e.SetIndent("", "  ")
-		return exit, e.Encode(list)
-	}
-	w := tabwriter.NewWriter(c.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "ends\tenvironment\tcertificate\tuse\thosts\tkey\tsha256")
-	for _, x := range list {
-		ends := "not known"
-		if x.Ends.Known() {
-			ends = x.Ends.Value.Format(time.DateOnly)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.16s\n", ends, x.Environment, report.Plain(x.Ref), x.Use, report.Plain(strings.Join(x.Hosts, " ")), x.KeyAlg.Or("not known"), x.SHA256)
-	}
-	return exit, w.Flush()
 }

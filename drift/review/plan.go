@@ -56,6 +56,10 @@ func (c Command) Plan(o Planning) (exit int, err error) {
 	folders := map[string]string{}
 	var targets []plan.Target
 	for i, s := range srcs {
+		if s.Running() { // compared, and not changed: its configuration is kept elsewhere
+			targets = append(targets, plan.Target{Env: envs[i]})
+			continue
+		}
 		fsys, closer, err := source.OpenDir(s.Folder)
 		if err != nil {
 			return 0, fault.New(fault.NotFound, "%s cannot be opened as a folder", s.Folder).Because(err)
