@@ -35,8 +35,9 @@ type Lines struct {
 	failed atomic.Pointer[error]
 }
 
-// batch is how many bytes are written at once before the time is up.
-const batch = 64 << 10
+// batch is how many bytes are written at once before the time is up: each write to a file may wake the runtime's monitor
+// for some milliseconds, so there should be few.
+const batch = 512 << 10
 
 // NewLines returns a Lines that writes to w until Close.
 func NewLines(w io.Writer, o LinesOptions) *Lines {

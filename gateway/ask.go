@@ -50,7 +50,7 @@ func (p *pool) leave(c *carrier, o balance.Outcome) {
 	if p.breaker == nil {
 		return
 	}
-	if s := p.breaker.Done(c.probe, o, time.Now()); s != "" {
+	if s := p.breaker.Done(c.probe, o, c.now()); s != "" {
 		p.g.o.Log.Warn("breaker", "environment", p.g.o.Environment, "upstream", p.u.Name, "state", string(s))
 	}
 }
@@ -95,7 +95,7 @@ func (g *Gateway) ask(c *carrier, p *pool, began time.Time) (err error) {
 		m.Begin()
 		err = m.asker.ask(c, try, total-now.Sub(began))
 		asked := now
-		now = time.Now()
+		now = c.now()
 		c.asked = now.Sub(asked)
 		if p.gate != nil && (err == nil || errors.Is(err, fault.SlowUpstream)) {
 			p.gate.Took(c.asked, now)
@@ -131,7 +131,7 @@ func (g *Gateway) ask(c *carrier, p *pool, began time.Time) (err error) {
 			if !pause(c.ctx, c.tries, total-now.Sub(began)) {
 				return errClientGone
 			}
-			now = time.Now()
+			now = c.now()
 		}
 	}
 }

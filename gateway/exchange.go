@@ -58,7 +58,14 @@ var errClientGone = errors.New("the caller went away")
 
 // carrier is the memory of one exchange, used again for the next.
 type carrier struct {
-	x     policy.Exchange
+	x   policy.Exchange
+	buf []byte // where problems are written
+	h1  *h1Call
+	progress
+}
+
+// progress is how far one exchange is: what the next one begins without.
+type progress struct {
 	ctx   context.Context // ends when the caller is gone
 	event event.Exchange
 
@@ -75,13 +82,11 @@ type carrier struct {
 	rule   string        // that refused or answered
 	body   *bounded      // the request's, while it is forwarded; nil when there is none
 	answer answer        // the upstream's
-	buf    []byte        // where problems are written
 	asking asking        // who asks
 
 	trailers wire.View // the names of the request's trailer, as they were announced
 
 	upgrade bool // the caller asks for another protocol
-	h1      *h1Call
 }
 
 const scratch = 4 << 10 // for what is written in an exchange: IDs, paths, limits
@@ -110,15 +115,23 @@ func (g *Gateway) give(c *carrier) {
 func (c *carrier) reset() {
 	c.x.Reset()
 	c.h1.reset()
-	*c = carrier{x: c.x, buf: c.buf[:0], h1: c.h1}
+	c.buf, c.progress = c.buf[:0], progress{}
 }
+
+// now is the time, by the clock that the exchange is timed with: half of what time.Now costs.
+func (c *carrier) now() time.Time { return c.began.Add(time.Since(c.began)) }
 
 // exchange takes one request through its route and sends the answer. bad is what the codec found wrong with the message,
 // or nil. It reports whether the caller got a whole answer.
 func (g *Gateway) exchange(c *carrier, w sender, bad error) bool {
 	x := &c.x
-	c.began = time.Now()
-	x.Now = g.o.Now()
+	if c.began.IsZero() {
+		c.began = time.Now()
+	}
+	x.Now = c.began
+	if g.clocked {
+		x.Now = g.o.Now()
+	}
 	x.ID, c.path = newID(x), x.Request.Path
 	now := g.current.Load()
 	c.view = now.view

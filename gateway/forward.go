@@ -36,7 +36,7 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 	g.outbound(c, u)
 	x.Request.Path = x.KeepScratch(c.route.UpstreamPath(x.Scratch(), x.Request.Path))
 
-	now := time.Now()
+	now := c.now()
 	if err := p.admit(c, now); err != nil {
 		c.rule = ruleUpstream
 		return err
@@ -219,7 +219,7 @@ func (a *answer) Close() error {
 		o = balance.Neither
 	case a.broke, c.x.Refusal == nil && slices.Contains(p.failing, c.x.Response.Status):
 		o = balance.Failed
-		p.failed(c.among, c.member, time.Now())
+		p.failed(c.among, c.member, c.now())
 	default:
 		c.member.Succeeded()
 	}

@@ -54,6 +54,7 @@ const (
 // Gateway is one data-plane process for one environment.
 type Gateway struct {
 	o        Options
+	clocked  bool // Options.Now was given: it is another clock than the one that exchanges are timed with
 	follower *feed.Follower
 	access   *snapshot.Access
 	current  atomic.Pointer[current]
@@ -92,7 +93,8 @@ func New(o Options) (*Gateway, error) {
 	default:
 		return nil, fault.New(fault.Internal, "there is no codec %q", o.Codec)
 	}
-	if o.Now == nil {
+	clocked := o.Now != nil
+	if !clocked {
 		o.Now = time.Now
 	}
 	if o.Log == nil {
@@ -102,7 +104,7 @@ func New(o Options) (*Gateway, error) {
 		o.Events = event.Nowhere{}
 	}
 	o.Limits = o.Limits.withDefaults()
-	g := &Gateway{o: o, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{},
+	g := &Gateway{o: o, clocked: clocked, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{},
 		uses: newUses(), names: names{o.DNS}, secure: &tls.Config{MinVersion: tls.VersionTLS12}}
 	g.current.Store(&current{view: &snapshot.View{Routes: &snapshot.Routes{Environment: o.Environment}, Access: g.access}})
 	g.carriers.New = func() any { return newCarrier() }

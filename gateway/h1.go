@@ -73,7 +73,9 @@ func (f *h1Front) exchange(e *http1.Exchange, r http1.Reason) {
 	c := f.g.take(f.ctx)
 	c.h1.e = e
 	bad := c.h1.fill(&c.x, f.g.o.Limits)
-	if r != http1.Fine {
+	if r == http1.Fine {
+		c.began = e.Now
+	} else {
 		bad = malformedFor(r)
 		if r != http1.SlowBody {
 			c.x.Request.Path = nil // perhaps it is what is wrong

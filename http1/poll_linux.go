@@ -13,18 +13,21 @@ const polled = true
 // errNothing is what reading ends with when there is nothing to read yet.
 const errNothing = syscall.EAGAIN
 
-// readNow reads from a non-blocking descriptor. A call that never blocks need not tell the scheduler that it may.
-func readNow(fd uintptr, p []byte) (int, error) { return rawNow(syscall.SYS_READ, fd, p) }
+// readNow reads from a non-blocking socket. A call that never blocks need not tell the scheduler that it may, and one that
+// is made for sockets passes fewer layers than one for any file.
+func readNow(fd uintptr, p []byte) (int, error) { return rawNow(syscall.SYS_RECVFROM, fd, p, 0) }
 
 // writeNow writes to one.
-func writeNow(fd uintptr, p []byte) (int, error) { return rawNow(syscall.SYS_WRITE, fd, p) }
+func writeNow(fd uintptr, p []byte) (int, error) {
+	return rawNow(syscall.SYS_SENDTO, fd, p, syscall.MSG_NOSIGNAL)
+}
 
-func rawNow(call, fd uintptr, p []byte) (int, error) {
+func rawNow(call, fd uintptr, p []byte, flags uintptr) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
 	for {
-		n, _, errno := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		n, _, errno := syscall.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
 		switch errno {
 		case 0:
 			return int(n), nil

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"gatehouse/wire"
@@ -61,8 +62,16 @@ func appendFields(b []byte, fields wire.Fields, f framing) ([]byte, bool) {
 			return b, false
 		}
 		dated = dated || len(name) == 4 && fold(name, "date")
-		b = append(append(b, name...), ": "...)
-		b = append(append(b, value...), "\r\n"...)
+		at := len(b)
+		end := at + len(name) + len(value) + 4
+		if end > cap(b) {
+			b = slices.Grow(b, end-at)
+		}
+		b = b[:end]
+		at += copy(b[at:], name)
+		b[at], b[at+1] = ':', ' '
+		at += 2 + copy(b[at+2:], value)
+		b[at], b[at+1] = '\r', '\n'
 	}
 	if !dated {
 		b = append(b, f.date...)

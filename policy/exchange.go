@@ -35,9 +35,11 @@ type Exchange struct {
 
 // Reset makes x ready for the next exchange and keeps its memory.
 func (x *Exchange) Reset() {
-	*x = Exchange{Limits: x.Limits[:0], scratch: x.scratch[:0],
-		Request:  wire.Message{Head: wire.Head{Fields: x.Request.Fields[:0]}, Trailer: x.Request.Trailer[:0]},
-		Response: wire.Message{Head: wire.Head{Fields: x.Response.Fields[:0]}, Trailer: x.Response.Trailer[:0]}}
+	limits, scratch, q, r := x.Limits[:0], x.scratch[:0], &x.Request, &x.Response
+	asked, trailed, answered, ended := q.Fields[:0], q.Trailer[:0], r.Fields[:0], r.Trailer[:0]
+	*x = Exchange{}
+	x.Limits, x.scratch = limits, scratch
+	q.Fields, q.Trailer, r.Fields, r.Trailer = asked, trailed, answered, ended
 }
 
 // Answer replies to the caller without asking the upstream. The body is sent as it is; nil sends none.
