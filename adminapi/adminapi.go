@@ -61,6 +61,8 @@ func New(o Options) (http.Handler, error) {
 	a.applications()
 	a.catalogue()
 	a.requests()
+	a.questions()
+	a.absences()
 	a.grants()
 	a.credentials()
 	a.gateways()

@@ -26,6 +26,7 @@ func (a *api) grantOf(g grant.Grant) Grant {
 
 // grants adds the rights.
 func (a *api) grants() {
+	a.narrowing()
 	c := a.Control
 	const path = "/api/grants"
 	add(a, operation{id: "grants", method: http.MethodGet, path: path, tag: tagGrants,
@@ -61,6 +62,31 @@ func (a *api) grants() {
 		doc: "For an operator, approver or admin."}, c.ResumeGrant)
 	turned(operation{id: "endGrant", path: path + "/{id}/end", summary: "End a grant for good",
 		doc: "For an operator, approver or admin, or an owner or developer of the organization."}, c.EndGrant)
+}
+
+// Narrowing is what a grant is made smaller to.
+type Narrowing struct {
+	Scopes []string  `json:"scopes,omitempty" doc:"The scopes that stay; all of them, when left out" example:"verifications:read"`
+	Until  time.Time `json:"until,omitempty" required:"false" doc:"An earlier end; the one it has, when left out" example:"2027-01-31T00:00:00Z"`
+	Reason string    `json:"reason" doc:"Why. It stands in the audit, and whoever is affected sees it." example:"the integration only reads"`
+}
+
+// narrowing adds how a grant is made smaller.
+func (a *api) narrowing() {
+	add(a, operation{id: "narrowGrant", method: http.MethodPost, path: "/api/grants/{id}/narrow", tag: tagGrants,
+		summary: "Make a grant smaller",
+		doc:     "Fewer scopes, or an earlier end: at once, and asking nobody. For whoever may end it.",
+	}, func(ctx context.Context, in *struct {
+		Change
+		Body Narrowing
+	}) (*Versioned[Grant], error) {
+		version, err := in.version()
+		if err != nil {
+			return nil, err
+		}
+		g, err := a.Control.NarrowGrant(ctx, in.actor(), in.object(), version, in.Body.Scopes, in.Body.Until, in.Body.Reason)
+		return versioned(a.grantOf(g), g.Version, err)
+	})
 }
 
 // Reach is what an application can call at one instant.

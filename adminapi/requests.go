@@ -28,19 +28,22 @@ func requestOf(r grant.Request) Request {
 
 // NewRequest is what is asked for.
 type NewRequest struct {
-	Application id.ID    `json:"application" doc:"Which application" example:"app_01kas0v2m8c4y6n0q3r5t7w9xz"`
-	Environment string   `json:"environment" doc:"Where" example:"live"`
-	Product     string   `json:"product" doc:"What" example:"verification"`
-	Plan        string   `json:"plan" doc:"On which terms" example:"standard"`
+	Application id.ID    `json:"application,omitempty" doc:"Which application; left out when of names a grant" example:"app_01kas0v2m8c4y6n0q3r5t7w9xz"`
+	Environment string   `json:"environment,omitempty" doc:"Where; left out when of names a grant" example:"live"`
+	Product     string   `json:"product,omitempty" doc:"What; left out when of names a grant" example:"verification"`
+	Plan        string   `json:"plan,omitempty" doc:"On which terms; that of the grant, when of names one and this is left out" example:"standard"`
 	Scopes      []string `json:"scopes,omitempty" doc:"Which of the product's scopes; all of them, when left out" example:"verifications:read"`
-	Purpose     string   `json:"purpose" doc:"What for: approvers decide on it, and it becomes part of the grant" example:"Verify new customers when they open an account"`
+	Purpose     string   `json:"purpose,omitempty" doc:"What for: approvers decide on it, and it becomes part of the grant. Needed, unless of names a grant whose purpose stays" example:"Verify new customers when they open an account"`
 	Duration    string   `json:"duration,omitempty" doc:"For how long, such as 90d or 720h; the longest of the plan, when left out" example:"90d"`
+	Of          id.ID    `json:"of,omitempty" doc:"The grant to renew, when no more than it holds is asked for, or else to grow" example:"gr_01kas0v2m8c4y6n0q3r5t7w9xz"`
+	Emergency   bool     `json:"emergency,omitempty" doc:"Short and at once, where the plan knows it: two people approve, and everybody concerned is told" example:"false"`
 }
 
 // NewDecision is an approver's answer.
 type NewDecision struct {
 	Approve bool      `json:"approve" doc:"true approves this stage, false refuses the request" example:"true"`
 	Scopes  []string  `json:"scopes,omitempty" doc:"Fewer scopes than were asked for; all that are still allowed, when left out" example:"verifications:read"`
+	Plan    string    `json:"plan,omitempty" doc:"A plan of the product that allows less; the one asked for, when left out" example:"standard"`
 	Until   time.Time `json:"until,omitempty" required:"false" doc:"An earlier end; the latest that is allowed, when left out" example:"2027-01-31T00:00:00Z"`
 	Reason  string    `json:"reason,omitempty" doc:"A word to the partner; needed to refuse" example:"the evidence scope needs a data protection review first"`
 }
@@ -86,7 +89,7 @@ type Select struct {
 	Organization string `query:"organization" doc:"Only of this organization" example:"org_01kas0v2m8c4y6n0q3r5t7w9xz"`
 	Application  string `query:"application" doc:"Only of this application" example:"app_01kas0v2m8c4y6n0q3r5t7w9xz"`
 	Environment  string `query:"environment" doc:"Only in this environment" example:"live"`
-	State        string `query:"state" doc:"Only in this state. Requests: open, approved, refused, withdrawn. Grants, as they stand now: upcoming, active, suspended, expired, ended." example:"open"`
+	State        string `query:"state" doc:"Only in this state. Requests: open, approved, refused, withdrawn, lapsed. Grants, as they stand now: upcoming, active, suspended, expired, ended." example:"open"`
 }
 
 func (s Select) filter() grant.Filter {
@@ -100,7 +103,8 @@ func (a *api) requests() {
 	add(a, operation{id: "requestAccess", method: http.MethodPost, path: path, tag: tagRequests, status: http.StatusCreated,
 		summary: "Ask for access",
 		doc: `For an owner or developer. The organization must be verified. A plan that approves by itself answers with an approved request
-and its grant. A grant is never made larger: ask again for more.`,
+and its grant. With of it is about a grant that stands: to renew it, or to grow it; the grant keeps its identifier, and
+credentials that are bound to it go on. Shrinking asks nobody: see narrowGrant.`,
 	}, func(ctx context.Context, in *struct {
 		Caller
 		Once
@@ -112,7 +116,8 @@ and its grant. A grant is never made larger: ask again for more.`,
 			return nil, err
 		}
 		r, err := c.RequestAccess(ctx, in.actor(), control.AccessRequest{Application: n.Application, Environment: n.Environment, Product: n.Product,
-			Plan: n.Plan, Scopes: n.Scopes, Purpose: n.Purpose, Duration: d, Once: in.Key})
+			Plan: n.Plan, Scopes: n.Scopes, Purpose: n.Purpose, Duration: d, Once: in.Key,
+			Of: n.Of, Emergency: n.Emergency})
 		return made(path, r.ID, requestOf(r), r.Version, err)
 	})
 	add(a, operation{id: "requests", method: http.MethodGet, path: path, tag: tagRequests,
@@ -154,7 +159,7 @@ last stage is through, the grant stands in the same transaction. Send If-Match, 
 			return nil, err
 		}
 		d := in.Body
-		r, err := c.Decide(ctx, in.actor(), in.object(), version, control.Answer{Approve: d.Approve, Scopes: d.Scopes, Until: d.Until, Reason: d.Reason})
+		r, err := c.Decide(ctx, in.actor(), in.object(), version, control.Answer{Approve: d.Approve, Scopes: d.Scopes, Plan: d.Plan, Until: d.Until, Reason: d.Reason})
 		return versioned(requestOf(r), r.Version, err)
 	})
 	add(a, operation{id: "withdrawRequest", method: http.MethodPost, path: path + "/{id}/withdraw", tag: tagRequests,

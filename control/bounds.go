@@ -13,7 +13,7 @@ import (
 // bounded is the methods for which a role that is bound to a place counts. Each of them asks within, once it knows the
 // place. Looking is for all staff, wherever their roles are bound.
 var bounded = map[string]bool{
-	"Decide": true, "SuspendGrant": true, "ResumeGrant": true, "EndGrant": true,
+	"Decide": true, "AskQuestion": true, "NarrowGrant": true, "SuspendGrant": true, "ResumeGrant": true, "EndGrant": true,
 	"VerifyOrganization": true, "SuspendOrganization": true, "ResumeOrganization": true,
 	"RevokeCredential": true,
 }

@@ -95,7 +95,8 @@ func New(o Options) *Control {
 // sweepEvery is how often what is over is removed: sessions, links and device codes are refused by their times anyway.
 const sweepEvery = 10 * time.Minute
 
-// Run numbers and seals what is committed, sends letters, and sweeps what is over, until ctx ends. It returns when
+// Run numbers and seals what is committed, sends letters, sweeps what is over, and does what
+// happens by itself, until ctx ends. It returns when
 // everything it started has ended.
 func (c *Control) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -103,6 +104,7 @@ func (c *Control) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.sendLetters(ctx) })
 	wg.Go(func() { c.sweep(ctx) })
+	wg.Go(func() { c.tend(ctx) })
 	err := c.sequence(ctx)
 	cancel()
 	wg.Wait()

@@ -60,3 +60,6 @@ func (c *Control) ForgetEntry(ctx context.Context) error {
 
 // Bounded is the methods for which a role bound to a place counts.
 func Bounded() []string { return slices.Sorted(maps.Keys(bounded)) }
+
+// Tend does everything that is due by itself.
+func (c *Control) Tend(ctx context.Context) error { return c.tendAll(ctx) }

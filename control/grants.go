@@ -80,6 +80,14 @@ func (c *Control) EndGrant(ctx context.Context, a identity.Actor, i id.ID, versi
 	})
 }
 
+// NarrowGrant makes a grant smaller: fewer scopes, an earlier end. It asks nobody. nil scopes and a zero end stay as they
+// are. Whoever may end the grant may narrow it.
+func (c *Control) NarrowGrant(ctx context.Context, a identity.Actor, i id.ID, version int64, scopes []string, until time.Time, reason string) (grant.Grant, error) {
+	return c.turnGrant(ctx, a, "NarrowGrant", "grant.narrow", i, version, reason, func(_ *write, g grant.Grant, _ string, now time.Time) (grant.Grant, error) {
+		return g.Narrow(scopes, until.Truncate(time.Microsecond), now)
+	})
+}
+
 // turnGrant brings a grant into another state.
 func (c *Control) turnGrant(ctx context.Context, a identity.Actor, method, action string, i id.ID, version int64, reason string,
 	turn func(*write, grant.Grant, string, time.Time) (grant.Grant, error)) (grant.Grant, error) {
@@ -110,10 +118,35 @@ func (c *Control) turnGrant(ctx context.Context, a identity.Actor, method, actio
 		if g, err = turn(w, old, reason, w.now); err != nil {
 			return err
 		}
-		g, err = w.putGrant(action, reason, old, g)
-		return err
+		if g, err = w.putGrant(action, reason, old, g); err != nil || g.State != grant.Ended {
+			return err
+		}
+		return w.lapseOf(g, reason)
 	})
 	return g, err
+}
+
+// lapseOf ends the open requests about a grant that has ended: nothing can come of them any more.
+func (w *write) lapseOf(g grant.Grant, reason string) error {
+	open, err := all(requestID, func(after id.ID, n int) ([]grant.Request, error) {
+		return w.tx.Requests(w.ctx, grant.Filter{Application: g.Application, State: string(grant.Open)}, after, n)
+	})
+	if err != nil {
+		return err
+	}
+	for _, old := range open {
+		if old.Of != g.ID {
+			continue
+		}
+		r, err := old.Lapse()
+		if err != nil {
+			return err
+		}
+		if _, err := w.putRequest("request.lapse", reason, old, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // grantsFor returns the named grants, each once, which must be the application's, standing, and in the environment.

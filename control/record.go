@@ -115,6 +115,17 @@ func (w *write) putRequest(action, reason string, old, r grant.Request) (grant.R
 		before(old.Version, auditedRequest{old, old.Duration.String()}), state(auditedRequest{r, r.Duration.String()}))
 }
 
+// putAbsence tells no gateway: who decides opens nothing.
+func (w *write) putAbsence(action string, old, a grant.Absence) (grant.Absence, error) {
+	a.Version = old.Version
+	a, err := w.tx.PutAbsence(w.ctx, a)
+	if err != nil {
+		return a, err
+	}
+	w.changes++
+	return a, w.audit(change{action: action, object: a.ID}, before(old.Version, old), state(a))
+}
+
 // auditedPerson is a person without name, address and password.
 type auditedPerson struct {
 	ID           id.ID           `json:"id"`

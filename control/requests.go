@@ -28,6 +28,11 @@ type AccessRequest struct {
 	Purpose     string
 	Duration    time.Duration // at most the plan's longest; 0: that
 	Once        string
+
+	// Of is the grant to renew or to grow: application, environment and product are its own, and so are plan, scopes and
+	// purpose where they are left out. Asking for no more than it holds, but longer, is a renewal, else growth.
+	Of        id.ID
+	Emergency bool // short, at once, decided by two: as the plan's approval says
 }
 
 // shortestGrant is the shortest time that can be asked for.
@@ -42,7 +47,13 @@ func (c *Control) RequestAccess(ctx context.Context, a identity.Actor, q AccessR
 		return r, err
 	}
 	var f form
-	q.Purpose, q.Once = f.text("/purpose", q.Purpose, longestPurpose), f.once(q.Once)
+	q.Once = f.once(q.Once)
+	if q.Of == "" || q.Purpose != "" {
+		q.Purpose = f.text("/purpose", q.Purpose, longestPurpose)
+	}
+	if q.Of != "" && q.Emergency {
+		f.bad("/emergency", "emergency access is a grant of its own: leave out which grant it is of")
+	}
 	if q.Duration < 0 || q.Duration > 0 && q.Duration < shortestGrant {
 		f.bad("/duration", "must be at least %s", manifest.Duration(shortestGrant))
 	}
@@ -60,11 +71,17 @@ func (c *Control) RequestAccess(ctx context.Context, a identity.Actor, q AccessR
 			r, err = w.request(made)
 			return err
 		}
+		var of grant.Grant
+		if q.Of != "" {
+			if of, err = w.asked(&q); err != nil {
+				return err
+			}
+		}
 		app, o, err := w.mayAsk(q.Application)
 		if err != nil {
 			return err
 		}
-		of, err := c.newest(ctx, w.tx, q.Environment)
+		offers, err := c.newest(ctx, w.tx, q.Environment)
 		if errors.Is(err, fault.NotFound) {
 			f.bad("/environment", "there is no environment %q", clip(q.Environment))
 			return f.err()
@@ -72,27 +89,38 @@ func (c *Control) RequestAccess(ctx context.Context, a identity.Actor, q AccessR
 		if err != nil {
 			return err
 		}
-		plan, err := of.ask(&f, &q)
+		plan, err := offers.ask(&f, &q)
 		if err != nil {
 			return err
 		}
 		if err := w.noneOpen(app, q); err != nil {
 			return err
 		}
-		r = grant.Request{ID: w.fresh(id.Request), Organization: o.ID, Application: app.ID, Environment: q.Environment,
-			Product: q.Product, Plan: q.Plan, Scopes: q.Scopes, Purpose: q.Purpose, Duration: q.Duration,
-			By: a.Person, Created: w.now, State: grant.Open, Stages: stagesOf(plan), Decisions: []grant.Decision{}}
-		if r, err = w.putRequest("request.create", "", grant.Request{}, r); err != nil {
+		sort, err := sortOf(q, of, w.now)
+		if err != nil {
 			return err
 		}
-		if plan.Approval.Automatic {
+		r = grant.Request{ID: w.fresh(id.Request), Organization: o.ID, Application: app.ID, Environment: q.Environment,
+			Product: q.Product, Plan: q.Plan, Scopes: q.Scopes, Purpose: q.Purpose, Duration: q.Duration,
+			By: a.Person, Created: w.now, State: grant.Open, Stages: stagesOf(plan, sort), Decisions: []grant.Decision{},
+			Sort: sort, Of: q.Of, Since: w.now}
+		action := "request.create"
+		if sort == grant.Emergency {
+			action = "request.emergency"
+		}
+		if r, err = w.putRequest(action, "", grant.Request{}, r); err != nil {
+			return err
+		}
+		if len(r.Stages) == 0 {
 			old := r
 			if r, err = r.Automatic(w.now); err != nil {
 				return err
 			}
-			if r, err = c.grantIt(w, of, old, r, app, "request.approve"); err != nil {
+			if r, err = c.grantIt(w, offers, old, r, app, "request.approve"); err != nil {
 				return err
 			}
+		} else if err := c.tellDeciders(w, r, app, o); err != nil {
+			return err
 		}
 		return w.made(method, q.Once, r.ID)
 	})
@@ -123,6 +151,13 @@ func (o offer) ask(f *form, q *AccessRequest) (*manifest.Plan, error) {
 	}
 	if plan != nil {
 		longest := time.Duration(plan.Longest)
+		if u := plan.Approval.Emergency; q.Emergency {
+			if u == nil {
+				f.bad("/emergency", "the plan %s knows no emergency access", plan.Name)
+				return plan, f.err()
+			}
+			longest = min(longest, time.Duration(u.Longest))
+		}
 		if q.Duration == 0 {
 			q.Duration = longest
 		}
@@ -154,6 +189,46 @@ func (f *form) scopes(scopes []string, p *manifest.Product) []string {
 	return scopes
 }
 
+// asked fills in what a request about a grant leaves out, and returns the grant.
+func (w *write) asked(q *AccessRequest) (grant.Grant, error) {
+	g, err := w.grant(q.Of)
+	if err != nil {
+		return g, err
+	}
+	if s := g.Standing(w.now); s == "ended" || s == "expired" {
+		return g, fault.Of(fault.Conflict, "grant-over", "grant %s is %s: it cannot be renewed or grown any more, ask for a new one", g.ID, s)
+	}
+	if g.Emergency {
+		return g, fault.Of(fault.Conflict, "grant-emergency", "grant %s is emergency access, which ends when it ends: ask for a grant in the usual way", g.ID)
+	}
+	q.Application, q.Environment, q.Product = g.Application, g.Environment, g.Product
+	if q.Plan == "" {
+		q.Plan = g.Plan
+	}
+	if len(q.Scopes) == 0 {
+		q.Scopes = g.Scopes
+	}
+	if q.Purpose == "" {
+		q.Purpose = g.Purpose
+	}
+	return g, nil
+}
+
+// sortOf says what is asked for.
+func sortOf(q AccessRequest, of grant.Grant, now time.Time) (grant.Sort, error) {
+	switch {
+	case q.Emergency:
+		return grant.Emergency, nil
+	case q.Of == "":
+		return grant.Fresh, nil
+	case q.Plan != of.Plan || !of.Covers(q.Scopes):
+		return grant.Growth, nil
+	case !now.Add(q.Duration).After(of.Until):
+		return "", fault.Bad("/duration", "would end before the grant does, on %s: nothing would be renewed", of.Until.Format(time.RFC3339))
+	}
+	return grant.Renewal, nil
+}
+
 // noneOpen checks that the application does not wait for an answer to the same question.
 func (w *write) noneOpen(app application.Application, q AccessRequest) error {
 	open, err := all(requestID, func(after id.ID, n int) ([]grant.Request, error) {
@@ -170,21 +245,42 @@ func (w *write) noneOpen(app application.Application, q AccessRequest) error {
 	return nil
 }
 
-// stagesOf copies the plan's approval route into a request. A plan that says nothing is decided by one approver.
-func stagesOf(l *manifest.Plan) []grant.Stage {
+// stagesOf copies the plan's approval route for that sort of request. A plan that says nothing is decided by one approver.
+func stagesOf(l *manifest.Plan, sort grant.Sort) []grant.Stage {
 	out := []grant.Stage{}
-	for _, s := range l.Approval.Stages {
-		out = append(out, grant.Stage{Name: s.Name, Role: s.Role, Count: max(s.Count, 1)})
+	if u := l.Approval.Emergency; sort == grant.Emergency {
+		return append(out, grant.Stage{Name: "emergency", Role: u.Role, Count: max(u.Count, 2), Within: seconds(u.Within)})
 	}
-	if len(out) == 0 && !l.Approval.Automatic {
+	stages, automatic := l.Approval.Stages, l.Approval.Automatic
+	if r := l.Approval.Renewal; sort == grant.Renewal && r != nil {
+		stages, automatic = r.Stages, r.Automatic
+	}
+	for _, s := range stages {
+		out = append(out, grant.Stage{Name: s.Name, Role: s.Role, Count: max(s.Count, 1), Within: seconds(s.Within), StandIn: s.StandIn})
+	}
+	if len(out) == 0 && !automatic {
 		out = append(out, grant.Stage{Name: string(identity.Approver), Role: string(identity.Approver), Count: 1})
 	}
 	return out
 }
 
+func seconds(d manifest.Duration) int64 { return int64(time.Duration(d) / time.Second) }
+
 // grantIt stores an approved request with the grant that it becomes.
 func (c *Control) grantIt(w *write, of offer, old, r grant.Request, app application.Application, action string) (grant.Request, error) {
-	g, err := r.Granted(w.fresh(id.Grant), w.now)
+	var was grant.Grant
+	var g grant.Grant
+	var err error
+	told := "grant.create"
+	if r.Of == "" {
+		g, err = r.Granted(w.fresh(id.Grant), w.now)
+	} else if was, err = w.grant(r.Of); err == nil {
+		g, err = r.Amended(was, w.now)
+		told = "grant.renew"
+		if r.Sort == grant.Growth {
+			told = "grant.grow"
+		}
+	}
 	if err != nil {
 		return r, err
 	}
@@ -195,8 +291,16 @@ func (c *Control) grantIt(w *write, of offer, old, r grant.Request, app applicat
 	if r, err = w.putRequest(action, r.Decisions[len(r.Decisions)-1].Reason, old, r); err != nil {
 		return r, err
 	}
-	if _, err = w.putGrant("grant.create", r.Purpose, grant.Grant{}, g); err != nil {
+	if g.Emergency {
+		told = "grant.emergency"
+	}
+	if _, err = w.putGrant(told, r.Purpose, was, g); err != nil {
 		return r, err
+	}
+	if g.Emergency {
+		if err := c.tellEmergency(w, r, g, app); err != nil {
+			return r, err
+		}
 	}
 	return r, c.tellDecision(w, r, app)
 }
@@ -223,8 +327,11 @@ func (w *write) coversNothingTwice(of offer, g grant.Grant, app application.Appl
 		return err
 	}
 	for _, h := range have {
+		if h.ID == g.ID {
+			continue // it is made anew
+		}
 		if h.Product == g.Product {
-			return fault.Of(fault.Conflict, "grant-standing", "the application has grant %s for this product in this environment already, until %s: end it first", h.ID, h.Until.Format(time.RFC3339))
+			return fault.Of(fault.Conflict, "grant-standing", "the application has grant %s for this product in this environment already, until %s: renew or grow it, or end it first", h.ID, h.Until.Format(time.RFC3339))
 		}
 		if op, twice := of.overlap(h, g); twice && unbound != "" {
 			return fault.Of(fault.Conflict, "covered-twice", "grant %s covers %s as well, and credential %s is not bound to named grants: bind or revoke it first", h.ID, op, unbound)
@@ -298,9 +405,9 @@ func (c *Control) Request(ctx context.Context, a identity.Actor, i id.ID) (grant
 func (c *Control) Requests(ctx context.Context, a identity.Actor, f grant.Filter, p Page) (List[grant.Request], error) {
 	var out List[grant.Request]
 	err := c.view(ctx, a, "Requests", func(r read) error {
-		states := []string{"", string(grant.Open), string(grant.Approved), string(grant.Refused), string(grant.Withdrawn)}
+		states := []string{"", string(grant.Open), string(grant.Approved), string(grant.Refused), string(grant.Withdrawn), string(grant.Lapsed)}
 		if !slices.Contains(states, f.State) {
-			return fault.Bad("/state", "must be one of open, approved, refused, withdrawn")
+			return fault.Bad("/state", "must be one of open, approved, refused, withdrawn, lapsed")
 		}
 		f, err := r.filter(f)
 		if err != nil {

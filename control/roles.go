@@ -103,7 +103,14 @@ var rights = map[string]who{
 	"Requests":        readers,
 	"Facts":           staff | host,
 	"Decide":          holders, // and the role that the stage asks for
+	"AskQuestion":     holders, // as to decide
+	"AnswerQuestion":  builders | keepers,
+	"SetAbsence":      holders | inPerson,
+	"CallOffAbsence":  holders | inPerson,
+	"Absences":        staff | host,
+	"tend":            system,
 	"Grant":           readers,
+	"NarrowGrant":     holders | builders,
 	"Grants":          readers,
 	"SuspendGrant":    holders,
 	"ResumeGrant":     holders,

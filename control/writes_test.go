@@ -27,6 +27,7 @@ var writers = map[string]string{
 	"PutRequest": "record.go", "PutPerson": "record.go", "PutMachine": "record.go", "AddLink": "record.go",
 	"AddSession": "record.go", "SetDevice": "record.go", "AddEnvironment": "record.go", "AddRevision": "record.go",
 	"EndSession": "record.go", "EndSessionsOf": "record.go", "RaiseEpoch": "record.go", "ErasePersonal": "record.go",
+	"PutAbsence": "record.go", "ClaimRequests": "tend.go",
 	"UseLink":     "register.go", // with an entry by whoever uses it: update refuses a change without one
 	"AddDevice":   "device.go",   // nobody has said anything yet
 	"AppendAudit": "write.go", "AppendChange": "write.go", "AddLetter": "write.go", "Once": "write.go",
@@ -57,7 +58,7 @@ func elsewhere(name string, src any) ([]string, error) {
 		if file, is := writers[sel.Sel.Name]; is && onTx && file != name {
 			out = append(out, fmt.Sprintf("%s calls %s, which belongs to %s", fset.Position(call.Pos()), sel.Sel.Name, file))
 		}
-		if sel.Sel.Name == "Update" && name != "write.go" && name != "control.go" && name != "signin.go" && name != "outbox.go" && name != "sequencer.go" && name != "source.go" {
+		if sel.Sel.Name == "Update" && name != "write.go" && name != "control.go" && name != "signin.go" && name != "outbox.go" && name != "sequencer.go" && name != "source.go" && name != "tend.go" {
 			out = append(out, fmt.Sprintf("%s calls Update: use update, which checks the caller", fset.Position(call.Pos())))
 		}
 		return true

@@ -40,6 +40,9 @@ type Grant struct {
 	Reason       string    `json:"reason,omitempty"` // why it was suspended, resumed or ended
 	Ended        time.Time `json:"ended,omitzero"`
 	Version      int64     `json:"version"`
+	Emergency    bool      `json:"emergency,omitempty"` // short, approved by two, told to many
+	Reviewed     time.Time `json:"reviewed,omitzero"`   // when somebody last confirmed in a review that it is still needed
+	ReviewedBy   id.ID     `json:"reviewed_by,omitempty"`
 }
 
 // Live reports whether the grant lets anything through at that time.
@@ -125,4 +128,16 @@ type Store interface {
 	PutRequest(ctx context.Context, r Request) (Request, error)
 	// Requests lists by ID, ascending, after the given one.
 	Requests(ctx context.Context, f Filter, after id.ID, limit int) ([]Request, error)
+	// ClaimRequests takes up to limit open requests to which something is due by itself, for a lease, in which nobody else
+	// gets them. A request that is stored anew is due when it says.
+	ClaimRequests(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]Request, error)
+
+	// Absence returns one, or fault.NotFound.
+	Absence(ctx context.Context, i id.ID) (Absence, error)
+	// PutAbsence inserts when a.Version is 0, else replaces the row of that version, and returns a with its new version.
+	// Another version is fault.Stale.
+	PutAbsence(ctx context.Context, a Absence) (Absence, error)
+	// Absences lists by ID, ascending, after the given one, those that are not over at that time; a person or stand-in
+	// other than "" selects.
+	Absences(ctx context.Context, person, standIn id.ID, now time.Time, after id.ID, limit int) ([]Absence, error)
 }

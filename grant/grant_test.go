@@ -99,6 +99,9 @@ func open() grant.Request {
 
 var both = []string{"approver", "operator"}
 
+// anyone is somebody with the roles, over everything.
+func anyone(roles []string) grant.Decider { return grant.Decider{Roles: roles} }
+
 func yes(by id.ID) grant.Decision { return grant.Decision{By: by, Approve: true} }
 
 func TestDecide(t *testing.T) {
@@ -107,7 +110,7 @@ func TestDecide(t *testing.T) {
 		r := open()
 		for _, d := range ds {
 			var err error
-			if r, _, err = r.Decide(d, both, now); err != nil {
+			if r, _, err = r.Decide(d, anyone(both), now); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -163,7 +166,7 @@ func TestDecide(t *testing.T) {
 			if c.at.IsZero() {
 				c.at = now
 			}
-			got, done, err := c.r.Decide(c.d, c.roles, c.at)
+			got, done, err := c.r.Decide(c.d, anyone(c.roles), c.at)
 			if c.kind != "" {
 				if !errors.Is(err, c.kind) || fault.As(err).Code != c.code {
 					t.Errorf("error %v, want %s %s", err, c.kind, c.code)
@@ -194,8 +197,8 @@ func TestDecide(t *testing.T) {
 func TestDecideSharesNothing(t *testing.T) {
 	r := open()
 	r.Decisions = make([]grant.Decision, 0, 8)
-	one, _, err1 := r.Decide(yes("per_1"), both, now)
-	two, _, err2 := r.Decide(yes("per_2"), both, now)
+	one, _, err1 := r.Decide(yes("per_1"), anyone(both), now)
+	two, _, err2 := r.Decide(yes("per_2"), anyone(both), now)
 	if err1 != nil || err2 != nil || one.Decisions[0].By != "per_1" || two.Decisions[0].By != "per_2" {
 		t.Errorf("decisions %v and %v", one.Decisions, two.Decisions)
 	}
@@ -216,7 +219,7 @@ func TestGranted(t *testing.T) {
 			d.Scopes, d.Until = []string{"a"}, end
 		}
 		var err error
-		if r, _, err = r.Decide(d, both, now); err != nil {
+		if r, _, err = r.Decide(d, anyone(both), now); err != nil {
 			t.Fatal(err)
 		}
 	}

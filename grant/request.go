@@ -1,7 +1,6 @@
 package grant
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +17,18 @@ const (
 	Approved  RequestState = "approved"
 	Refused   RequestState = "refused"
 	Withdrawn RequestState = "withdrawn"
+	Lapsed    RequestState = "lapsed" // nobody answered in time, or what it was about has ended
+)
+
+// Sort is what a request asks for.
+type Sort string
+
+// The sorts of requests. Growing a grant asks again; making it smaller asks nobody.
+const (
+	Fresh     Sort = ""          // a new grant
+	Renewal   Sort = "renewal"   // a later end of a grant, and no more than it holds
+	Growth    Sort = "growth"    // more scopes, or another plan, of a grant
+	Emergency Sort = "emergency" // a short grant at once, approved by two, told to many
 )
 
 // Request is an application's wish for a product on a plan, in an environment, with scopes, purpose and duration.
@@ -38,16 +49,29 @@ type Request struct {
 	Decisions    []Decision    `json:"decisions"`
 	Grant        id.ID         `json:"grant,omitempty"` // once approved
 	Version      int64         `json:"version"`
+
+	Sort      Sort       `json:"sort,omitempty"`
+	Of        id.ID      `json:"of,omitempty"`        // the grant that a renewal or growth is about
+	Questions []Question `json:"questions,omitempty"` // of approvers, with the answers
+	Rule      *Ruling    `json:"rule,omitempty"`      // what the plan's rules said
+	Since     time.Time  `json:"since,omitzero"`      // when what waits now began to wait
+	Reminded  bool       `json:"reminded,omitempty"`  // whoever it waits for has been reminded
+	Escalated bool       `json:"escalated,omitempty"` // the stage's stand-in may decide as well
 }
 
 // Stage is one step of an approval route: so many people with the role must approve.
 type Stage struct {
-	Name  string `json:"name"`
-	Role  string `json:"role"`
-	Count int    `json:"count"` // 1 or more
+	Name    string `json:"name"`
+	Role    string `json:"role"`
+	Count   int    `json:"count"`                    // 1 or more
+	Within  int64  `json:"within_seconds,omitempty"` // how long the stage waits; 0: for ever
+	StandIn string `json:"stand_in,omitempty"`       // the role that may decide as well, once that time has passed
 }
 
-// Decision is one approver's answer. Scopes and Until are what was approved: never more than the decision before
+// Time is how long the stage waits; 0: for ever.
+func (s Stage) Time() time.Duration { return time.Duration(s.Within) * time.Second }
+
+// Decision is one approver's answer. Scopes, Plan and Until are what was approved: never more than the decision before
 // it, or the request, allowed.
 type Decision struct {
 	Stage   int       `json:"stage"`
@@ -56,7 +80,28 @@ type Decision struct {
 	Approve bool      `json:"approve"`
 	Scopes  []string  `json:"scopes,omitempty"`
 	Until   time.Time `json:"until,omitzero"`
+	Plan    string    `json:"plan,omitempty"` // a lower one than asked for; "": no change
 	Reason  string    `json:"reason,omitempty"`
+	For     id.ID     `json:"for,omitempty"`   // the person whose stand-in decided
+	Basis   *Basis    `json:"basis,omitempty"` // the facts that it was decided on
+}
+
+// Basis is the facts that were true at a decision.
+type Basis struct {
+	Revision     int64     `json:"revision"` // of the manifest that the environment offered from
+	Organization string    `json:"organization"`
+	Verified     time.Time `json:"verified,omitzero"`
+	DataClass    string    `json:"data_class,omitempty"`
+	Operations   []string  `json:"operations"`         // that the approved scopes open, as api/operation
+	Standing     []id.ID   `json:"standing,omitempty"` // what the application held there already
+}
+
+// Ruling is what the plan's rules said about a request.
+type Ruling struct {
+	Rule   string `json:"rule,omitempty"` // the one that spoke; "": none did
+	Then   string `json:"then"`           // approve, refuse or people
+	Reason string `json:"reason,omitempty"`
+	Error  string `json:"error,omitempty"` // why a rule could not be asked: then people decide
 }
 
 // Stage is the index of the stage that waits for a decision; len(r.Stages) when none does.
@@ -93,119 +138,18 @@ func (r Request) Allowed(now time.Time) (scopes []string, until time.Time) {
 	return scopes, until
 }
 
-// MayDecide says whether that person may take the next decision: nil, or why not. Separation of duties: nobody decides on
-// their own request, and nobody twice on the same one.
-func (r Request) MayDecide(by id.ID, roles []string) error {
-	if r.State != Open {
-		return fault.Of(fault.Conflict, "already-decided", "request %s is already %s", r.ID, r.State)
-	}
-	if by == "" || by == ByPlan {
-		return fault.Of(fault.Forbidden, "in-person", "people decide on requests")
-	}
-	if by == r.By {
-		return fault.Of(fault.Forbidden, "own-request", "nobody decides on their own request")
-	}
-	for _, e := range r.Decisions {
-		if e.By == by {
-			return fault.Of(fault.Forbidden, "decided-before", "you have already decided on this request: another person must take the next decision")
-		}
-	}
-	at := r.Stage()
-	if at >= len(r.Stages) {
-		return fault.New(fault.Conflict, "request %s waits for no decision", r.ID)
-	}
-	if need := r.Stages[at].Role; !slices.Contains(roles, need) {
-		return fault.Of(fault.Forbidden, "role-missing", "stage %q is decided by people with the role %s", r.Stages[at].Name, need)
-	}
-	return nil
-}
-
-// Decide records one decision; it is pure. Who may decide is as MayDecide says. An approver may approve less than was
-// asked, never more. done is true when the last stage is through or the request was refused. On an error r is as it was.
-func (r Request) Decide(d Decision, roles []string, now time.Time) (_ Request, done bool, _ error) {
-	if err := r.MayDecide(d.By, roles); err != nil {
-		return r, false, err
-	}
-	d.Stage, d.At = r.Stage(), now
-	fresh := r
-	if !d.Approve {
-		if d.Reason == "" {
-			return r, false, fault.Bad("/reason", "say why: the partner sees it")
-		}
-		d.Scopes, d.Until = nil, time.Time{}
-		fresh.Decisions = append(slices.Clip(r.Decisions), d)
-		fresh.State = Refused
-		return fresh, true, nil
-	}
-	scopes, until := r.Allowed(now)
-	given := d.Scopes != nil
-	if !given {
-		d.Scopes = slices.Clone(scopes)
-	}
-	var wrong []fault.Field
-	bad := func(pointer, format string, args ...any) {
-		wrong = append(wrong, fault.Field{Pointer: pointer, Text: fmt.Sprintf(format, args...)})
-	}
-	if given && len(d.Scopes) == 0 && len(scopes) > 0 {
-		bad("/scopes", "approve at least one scope, or refuse")
-	}
-	for i, s := range d.Scopes {
-		switch {
-		case !slices.Contains(scopes, s):
-			bad(fmt.Sprintf("/scopes/%d", i), "%s was not asked for: growing a grant is a new request", s)
-		case slices.Contains(d.Scopes[:i], s):
-			bad(fmt.Sprintf("/scopes/%d", i), "%s stands twice", s)
-		}
-	}
-	switch {
-	case d.Until.After(until):
-		bad("/until", "is after %s, the latest end that this request allows", until.UTC().Format(time.RFC3339))
-	case !d.Until.IsZero() && !d.Until.After(now), d.Until.IsZero() && !until.After(now):
-		bad("/until", "must be in the future")
-	}
-	if wrong != nil {
-		return r, false, fault.BadFields(wrong)
-	}
-	fresh.Decisions = append(slices.Clip(r.Decisions), d)
-	if fresh.Stage() < len(fresh.Stages) {
-		return fresh, false, nil
-	}
-	if last := &fresh.Decisions[len(fresh.Decisions)-1]; last.Until.IsZero() {
-		last.Until = until
-	}
-	fresh.State = Approved
-	return fresh, true, nil
-}
-
 // Automatic is the decision of a plan that approves by itself: all that was asked for.
 func (r Request) Automatic(now time.Time) (Request, error) {
 	switch {
 	case r.State != Open:
 		return r, fault.Of(fault.Conflict, "already-decided", "request %s is already %s", r.ID, r.State)
-	case len(r.Stages) > 0:
+	case len(r.Stages) > 0 && (r.Rule == nil || r.Rule.Then != "approve"):
 		return r, fault.New(fault.Conflict, "request %s waits for people", r.ID)
 	}
 	r.Decisions = append(slices.Clip(r.Decisions), Decision{By: ByPlan, At: now, Approve: true,
-		Scopes: slices.Clone(r.Scopes), Until: now.Add(r.Duration), Reason: "the plan approves by itself"})
+		Scopes: slices.Clone(r.Scopes), Until: now.Add(r.Duration), Reason: r.ruled("the plan approves by itself")})
 	r.State = Approved
 	return r, nil
-}
-
-// Granted is the grant that an approved request becomes.
-func (r Request) Granted(i id.ID, now time.Time) (Grant, error) {
-	if r.State != Approved || len(r.Decisions) == 0 || r.Grant != "" {
-		return Grant{}, fault.New(fault.Conflict, "request %s is not one that becomes a grant", r.ID)
-	}
-	last := r.Decisions[len(r.Decisions)-1]
-	g := Grant{ID: i, Request: r.ID, Organization: r.Organization, Application: r.Application, Environment: r.Environment,
-		Product: r.Product, Plan: r.Plan, Scopes: slices.Clone(last.Scopes), Purpose: r.Purpose,
-		From: now, Until: last.Until, State: Active}
-	for _, d := range r.Decisions {
-		if d.Approve && d.By != ByPlan {
-			g.ApprovedBy = append(g.ApprovedBy, d.By)
-		}
-	}
-	return g, nil
 }
 
 // Withdraw takes the request back.
@@ -214,5 +158,35 @@ func (r Request) Withdraw() (Request, error) {
 		return r, fault.New(fault.Conflict, "request %s is already %s", r.ID, r.State)
 	}
 	r.State = Withdrawn
+	return r, nil
+}
+
+// ByRule refuses what a rule of the plan refuses.
+func (r Request) ByRule(now time.Time) (Request, error) {
+	if r.State != Open || r.Rule == nil || r.Rule.Then != "refuse" {
+		return r, fault.New(fault.Conflict, "request %s is not one that a rule refuses", r.ID)
+	}
+	r.Decisions = append(slices.Clip(r.Decisions), Decision{By: ByPlan, At: now, Reason: r.ruled("a rule of the plan refuses it")})
+	r.State = Refused
+	return r, nil
+}
+
+// ruled is the reason of a decision that nobody took in person.
+func (r Request) ruled(otherwise string) string {
+	switch {
+	case r.Rule == nil || r.Rule.Rule == "":
+		return otherwise
+	case r.Rule.Reason != "":
+		return r.Rule.Reason
+	}
+	return "rule " + r.Rule.Rule
+}
+
+// Lapse ends a request that waits although nothing can come of it any more.
+func (r Request) Lapse() (Request, error) {
+	if r.State != Open {
+		return r, fault.New(fault.Conflict, "request %s is already %s", r.ID, r.State)
+	}
+	r.State = Lapsed
 	return r, nil
 }

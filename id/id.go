@@ -29,6 +29,10 @@ const (
 	Session      Kind = "ses"
 	Gateway      Kind = "gw"
 	Invitation   Kind = "inv"
+	Absence      Kind = "abs"
+	Review       Kind = "rev" // a campaign
+	Item         Kind = "rvi" // of a review
+	Offboarding  Kind = "off"
 )
 
 // alphabet is Crockford's base 32 in lower case: it sorts as its values do and has no i, l, o, u.

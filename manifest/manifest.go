@@ -101,13 +101,31 @@ type Limit struct {
 type Approval struct {
 	Automatic bool    `json:"automatic"` // approved at once for a verified organization; else the stages decide
 	Stages    []Stage `json:"stages"`    // decide one after another; nobody decides twice on a request, nor on their own
+	Renewal   *Route  `json:"renewal"`   // how a renewal for no more than the grant holds is decided; default: as any request
+	Emergency *Urgent `json:"emergency"` // emergency access can be asked for; default: it cannot
+}
+
+// Route is who decides, one after another.
+type Route struct {
+	Automatic bool    `json:"automatic"` // at once
+	Stages    []Stage `json:"stages"`    // as those of the approval
 }
 
 // Stage is one step of an approval route.
 type Stage struct {
-	Name  string `json:"name"`  // shown to those who wait; default: the role
-	Role  string `json:"role"`  // of staff: approver, api-owner, operator or admin, everywhere or bound to each API of the product or to the organization; default approver
-	Count int    `json:"count"` // so many people; default 1
+	Name    string   `json:"name"`     // shown to those who wait; default: the role
+	Role    string   `json:"role"`     // of staff: approver, api-owner, operator or admin, everywhere or bound to each API of the product or to the organization; default approver
+	Count   int      `json:"count"`    // so many people; default 1
+	Within  Duration `json:"within"`   // how long the stage waits: a reminder after half of it, and at its end the request goes to the stand-in or lapses; default: for ever
+	StandIn string   `json:"stand_in"` // the role that may decide as well once that time has passed, and has as long again; default: the request lapses
+}
+
+// Urgent is how emergency access is decided: short, by two people at least, and told to everybody concerned.
+type Urgent struct {
+	Role    string   `json:"role"`    // of staff; default approver
+	Count   int      `json:"count"`   // so many people, at least 2; default 2
+	Longest Duration `json:"longest"` // the longest that it may last, at most 3d; default 8h
+	Within  Duration `json:"within"`  // how long the request waits before it lapses; default 4h
 }
 
 // Duration is a time span written as Go writes it, with d for days besides: 90d, 12h, 1m30s.

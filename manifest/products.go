@@ -180,13 +180,56 @@ func (c *check) approval(at string, a *Approval) {
 	if !a.Automatic && len(a.Stages) == 0 {
 		a.Stages = []Stage{{}}
 	}
-	for i := range a.Stages {
-		s, below := &a.Stages[i], fmt.Sprintf("%s/stages/%d", at, i)
-		if s.Role == "" {
-			s.Role = "approver"
-		} else if !slices.Contains(stageRoles(), s.Role) {
-			c.bad(below+"/role", "%q is not a role of staff who decide: those are %s", clip(s.Role), strings.Join(stageRoles(), ", "))
+	c.stages(at, a.Stages)
+	if r := a.Renewal; r != nil {
+		switch {
+		case r.Automatic && len(r.Stages) > 0:
+			c.bad(at+"/renewal/automatic", "a renewal that is automatic has no stages: leave one of the two out")
+		case !r.Automatic && len(r.Stages) == 0:
+			c.bad(at+"/renewal", "say who decides, such as \"renewal: {stages: [{role: approver}]}\", or that it is automatic")
 		}
+		c.stages(at+"/renewal", r.Stages)
+	}
+	if u := a.Emergency; u != nil {
+		c.urgent(at+"/emergency", u)
+	}
+}
+
+const (
+	longestWait      = 366 * day
+	longestEmergency = 3 * day
+)
+
+func (c *check) urgent(at string, u *Urgent) {
+	c.stageRole(at+"/role", &u.Role)
+	if _, written := c.places[at+"/count"]; !written {
+		u.Count = 2
+	} else if u.Count < 2 || u.Count > 10 {
+		c.bad(at+"/count", "must be from 2 to 10, not %d: nobody opens an emergency alone", u.Count)
+	}
+	c.span(at+"/longest", u.Longest, time.Minute, longestEmergency)
+	if u.Longest <= 0 {
+		u.Longest = Duration(8 * time.Hour)
+	}
+	c.span(at+"/within", u.Within, time.Minute, longestEmergency)
+	if u.Within <= 0 {
+		u.Within = Duration(4 * time.Hour)
+	}
+}
+
+// stageRole checks a role of staff who decide; an empty one becomes approver.
+func (c *check) stageRole(at string, role *string) {
+	if *role == "" {
+		*role = "approver"
+	} else if !slices.Contains(stageRoles(), *role) {
+		c.bad(at, "%q is not a role of staff who decide: those are %s", clip(*role), strings.Join(stageRoles(), ", "))
+	}
+}
+
+func (c *check) stages(at string, stages []Stage) {
+	for i := range stages {
+		s, below := &stages[i], fmt.Sprintf("%s/stages/%d", at, i)
+		c.stageRole(below+"/role", &s.Role)
 		if _, written := c.places[below+"/count"]; !written {
 			s.Count = 1
 		} else if s.Count < 1 || s.Count > 10 {
@@ -196,8 +239,15 @@ func (c *check) approval(at string, a *Approval) {
 			s.Name = s.Role
 		}
 		c.words(below+"/name", s.Name, maxTitle)
-		if slices.ContainsFunc(a.Stages[:i], func(o Stage) bool { return o.Name == s.Name }) {
+		if slices.ContainsFunc(stages[:i], func(o Stage) bool { return o.Name == s.Name }) {
 			c.bad(below, "another stage is named %s", clip(s.Name))
+		}
+		c.span(below+"/within", s.Within, time.Minute, longestWait)
+		if s.StandIn != "" {
+			c.stageRole(below+"/stand_in", &s.StandIn)
+			if s.Within <= 0 {
+				c.bad(below+"/stand_in", "says who decides once the stage's time has passed, and the stage has none: add within, such as \"within: 3d\"")
+			}
 		}
 	}
 }

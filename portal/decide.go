@@ -110,12 +110,25 @@ func decisionForm(r grant.Request, facts control.Facts, now time.Time) form {
 		scopes.Options = append(scopes.Options, option{Value: s.Name, Label: s.Name, Text: s.Text})
 	}
 	f := newForm("/requests/"+string(r.ID)+"/decide", scopes,
+		lowerPlans(r, facts),
 		field{Name: "until", Label: "Last day", Kind: dateField, Hint: "The grant ends with this day, in UTC. Empty: the latest end allowed",
 			From: now.Format(time.DateOnly), To: facts.LatestEnd.UTC().Format(time.DateOnly)},
 		field{Name: "reason", Label: "Reason", Kind: areaField, Max: 1000, Unmarked: true, Hint: "The partner sees it. Needed to refuse"},
 	)
 	f.Version = r.Version
 	f.tick("scopes", allowed)
+	return f
+}
+
+// lowerPlans offers the plan that was asked for, and the others of the product: control takes those that allow no more.
+func lowerPlans(r grant.Request, facts control.Facts) field {
+	f := field{Name: "plan", Label: "Plan", Kind: selectField, Hint: "Another plan must allow no more than the one that was asked for", Unmarked: true}
+	for _, l := range facts.Product.Plans {
+		if slices.Contains(l.Environments, r.Environment) {
+			f.Options = append(f.Options, option{Value: l.Name, Label: l.Title, On: l.Name == r.AllowedPlan()})
+		}
+	}
+	f.Value = r.AllowedPlan()
 	return f
 }
 
@@ -144,6 +157,7 @@ func decide(v *visit) error {
 		return fault.New(fault.Invalid, "a decision approves or refuses")
 	case answer.Approve:
 		answer.Scopes = p.Form.Field("scopes").Values
+		answer.Plan = p.Form.value("plan")
 		answer.Until = endOfDay(p.Form.value("until"), p.Facts.LatestEnd)
 		if len(p.Form.Field("scopes").Options) > 0 && len(answer.Scopes) == 0 {
 			p.Form.blame(fault.Field{Pointer: "/scopes", Text: "Approve at least one scope, or refuse"})

@@ -41,6 +41,7 @@ type grantPage struct {
 	CanResume  bool
 	CanEnd     bool
 	CanIssue   bool
+	CanRenew   bool
 }
 
 func (*grantPage) template() string { return "grant" }
@@ -74,6 +75,7 @@ func showGrant(v *visit) error {
 	p.CanResume = decides && p.Grant.Standing == "suspended"
 	p.CanEnd = open && (decides || develops)
 	p.CanIssue = develops && g.Live(v.now)
+	p.CanRenew = develops && open && !g.Emergency
 	p.Title = p.Grant.ProductTitle + " for " + p.Grant.Application.Name
 	p.Trail = []crumb{{"Grants", "/grants"}}
 	return v.ok(p)

@@ -56,6 +56,7 @@ func navigation(f *frame) []navGroup {
 				{Text: "Environments", Href: "/environments", Icon: "server"},
 				{Text: "Audit", Href: "/audit", Icon: "log"},
 				{Text: "People", Href: "/people", Icon: "people"},
+				{Text: "Stand-ins", Href: "/absences", Icon: "clock"},
 				{Text: "Machine tokens", Href: "/tokens", Icon: "token"},
 			}},
 		}

@@ -12,6 +12,7 @@ import (
 	"gatehouse/grant"
 	"gatehouse/id"
 	"gatehouse/identity"
+	"gatehouse/manifest"
 	"gatehouse/organization"
 )
 
@@ -93,6 +94,10 @@ func (v *visit) accessForm(x control.CatalogueProduct, apps []application.Applic
 		}
 	}
 	f.set("duration", "longest")
+	if slices.ContainsFunc(x.Plans, func(m manifest.Plan) bool { return m.Approval.Emergency != nil }) {
+		f.Fields = append(f.Fields, field{Name: "emergency", Label: "Emergency", Kind: checkField, Options: []option{{Value: "yes", Label: "This cannot wait",
+			Text: "Short access at once, where the plan knows it. Two people approve it, and everybody concerned is told."}}})
+	}
 	return f
 }
 
@@ -168,6 +173,7 @@ func requestAccess(v *visit) error {
 	r, err := v.Control.RequestAccess(v.r.Context(), v.actor, control.AccessRequest{
 		Application: id.ID(f.value("application")), Environment: f.value("environment"), Product: x.Name, Plan: f.value("plan"),
 		Scopes: f.Field("scopes").Values, Purpose: f.value("purpose"), Duration: durationOf(f.value("duration")), Once: f.Once,
+		Emergency: len(f.Field("emergency").Values) > 0,
 	})
 	if err != nil {
 		if f.refuse(err) {
@@ -230,7 +236,7 @@ func sentenceCase(s string) string {
 }
 
 func listRequests(v *visit) error {
-	states := []string{string(grant.Open), string(grant.Approved), string(grant.Refused), string(grant.Withdrawn)}
+	states := []string{string(grant.Open), string(grant.Approved), string(grant.Refused), string(grant.Withdrawn), string(grant.Lapsed)}
 	p := &requestsPage{State: v.oneOf("state", states)}
 	list, err := v.Control.Requests(v.r.Context(), v.actor, grant.Filter{State: p.State}, control.Page{After: v.after()})
 	if err != nil {
@@ -256,6 +262,8 @@ type requestPage struct {
 	Plan    planView
 	Scopes  []scopeView
 	Steps   []step
+
+	Question string // that waits for an answer
 }
 
 func (*requestPage) template() string { return "request" }
@@ -271,6 +279,9 @@ func showRequest(v *visit) error {
 	}
 	row := v.requestRow(r)
 	p := &requestPage{Request: row, Plan: v.planOf(r.Product, r.Plan), Scopes: v.scopeTexts(r.Product, r.Scopes), Steps: timeline(r, v.decider, row.Asker)}
+	if q, waits := r.Waiting(); waits {
+		p.Question = q.Text
+	}
 	p.Title = row.ProductTitle + " for " + row.Application.Name
 	p.Trail = []crumb{{"Requests", "/requests"}}
 	if v.actor.Class == identity.Staff {

@@ -18,7 +18,7 @@ import (
 // everyPage is one of each page there is.
 func everyPage() []page {
 	return []page{
-		&acceptancePage{}, &accessPage{}, &accountPage{}, &applicationPage{}, &applicationsPage{}, &auditPage{}, &cataloguePage{}, &credentialPage{},
+		&absencesPage{}, &acceptancePage{}, &accessPage{}, &accountPage{}, &applicationPage{}, &applicationsPage{}, &auditPage{}, &cataloguePage{}, &credentialPage{},
 		&dashboardPage{}, &decisionPage{}, &deedPage{}, &devicePage{}, &entryPage{}, &environmentPage{}, &environmentsPage{}, &errorPage{},
 		&formPage{}, &grantPage{}, &grantsPage{}, &homePage{}, &issuePage{}, &keyPage{}, &keysPage{}, &lettersPage{}, &linkPage{},
 		&messagePage{}, &newPasswordPage{}, &newTokenPage{}, &organizationPage{}, &organizationsPage{}, &peoplePage{}, &problemPage{},

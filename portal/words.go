@@ -21,9 +21,9 @@ func standing(word string) badge {
 		return badge{word, "good"}
 	case "open", "registered", "upcoming", "retiring", "pending", "unconfirmed", "waiting":
 		return badge{word, "wait"}
-	case "suspended", "expired", "deprecated":
+	case "suspended", "expired", "deprecated", "lapsed", "escalated":
 		return badge{word, "warn"}
-	case "refused", "revoked", "offboarded", "disabled", "denied":
+	case "refused", "revoked", "offboarded", "disabled", "denied", "emergency":
 		return badge{word, "bad"}
 	}
 	return badge{word, "plain"} // closed, ended, withdrawn and whatever may come
@@ -52,6 +52,12 @@ var notices = map[string]string{
 	"approved":          "Your approval is recorded. The grant stands.",
 	"approved-stage":    "Your approval is recorded. The request goes to its next stage.",
 	"refused":           "Your refusal is recorded. The partner sees your reason.",
+	"question-asked":    "Your question is on its way. It is decided once it has been answered.",
+	"question-answered": "Your answer is on its way to the approver.",
+	"absence-set":       "Your stand-in decides from then on.",
+	"absence-ended":     "The absence is called off.",
+	"grant-narrowed":    "The grant is smaller now.",
+	"grant-renewed":     "Approved at once: the grant has its new end.",
 	"grant-suspended":   "The grant is suspended.",
 	"grant-resumed":     "The grant is active again.",
 	"grant-ended":       "The grant has ended.",
@@ -86,6 +92,10 @@ var deeds = map[string]string{
 	"invitation.accept": "accepted the invitation", "invitation.send": "invited somebody", "invitation.withdraw": "withdrew the invitation",
 	"application.hand-over": "handed over the application", "person.accept-invitation": "joined by an invitation",
 	"person.change-member": "changed roles or state of a member", "person.leave": "left the organization", "person.succeed": "made the successor an owner",
+	"absence.set": "named a stand-in", "absence.call-off": "called an absence off",
+	"grant.renew": "renewed the grant", "grant.grow": "grew the grant", "grant.narrow": "narrowed the grant", "grant.emergency": "made the emergency grant",
+	"request.ask": "asked a question", "request.answer": "answered a question", "request.emergency": "asked for emergency access",
+	"request.remind": "reminded of a decision", "request.escalate": "escalated a decision", "request.lapse": "let the request lapse",
 	"letter.give-up": "gave up on a letter", "link.send": "sent a link",
 	"machine.create": "made the machine token", "machine.revoke": "revoked the machine token",
 	"organization.register": "registered the organization", "organization.resume": "resumed the organization",
@@ -195,6 +205,14 @@ type step struct {
 // timeline tells the way of a request: asked, each stage, and what came of it.
 func timeline(r grant.Request, name func(grant.Decision) string, asker string) []step {
 	out := []step{{Title: "Access requested", By: asker, At: r.Created, State: "done", Text: r.Purpose}}
+	for _, q := range r.Questions {
+		if q.Answer != "" {
+			out = append(out, step{Title: "Question: " + q.Text, At: q.Answered, State: "done", Text: q.Answer})
+		}
+	}
+	if r.Rule != nil && r.Rule.Then == "people" && r.Rule.Rule != "" {
+		out = append(out, step{Title: "Rule " + r.Rule.Rule, State: "done", Text: r.Rule.Reason})
+	}
 	waiting := r.Stage()
 	for i, s := range r.Stages {
 		title := s.Name
@@ -215,12 +233,24 @@ func timeline(r grant.Request, name func(grant.Decision) string, asker string) [
 		}
 		switch {
 		case r.State == grant.Open && i == waiting:
-			out = append(out, step{Title: title, State: "now", Text: waitsFor(s, decided)})
+			text := waitsFor(s, decided)
+			if r.Escalated {
+				text += " A person with the role " + roleWord(s.StandIn) + " may decide as well."
+			}
+			if d := r.Deadline(); !d.IsZero() {
+				text += " Until " + d.UTC().Format("2 January 2006, 15:04 UTC") + "."
+			}
+			out = append(out, step{Title: title, State: "now", Text: text})
 		case r.State == grant.Open && i > waiting:
 			out = append(out, step{Title: title, State: "next", Text: "After the stage before it."})
 		}
 	}
+	if q, waits := r.Waiting(); waits {
+		out = append(out, step{Title: "Waits for an answer", State: "now", Text: q.Text})
+	}
 	switch r.State {
+	case grant.Lapsed:
+		out = append(out, step{Title: "Lapsed", State: "bad", Text: "Nobody answered in time, or what it was about has ended."})
 	case grant.Open:
 		out = append(out, step{Title: "Grant", State: "next", Text: "Stands as soon as the last stage approves."})
 	case grant.Approved:

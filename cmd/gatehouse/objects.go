@@ -160,13 +160,41 @@ func grantPairs(g grant.Grant, now time.Time) []string {
 
 func (c *cli) grants() *cobra.Command {
 	const path = "/api/grants"
-	return group("grant", "Grants: list, suspend, resume, end", "A grant is the right that an approved request results in. Only a new request makes it larger.",
+	return group("grant", "Grants: list, narrow, suspend, resume, end", "A grant is the right that an approved request results in. Only a new request makes it larger: see gatehouse request renew.",
 		listing(c, "list", "List grants", "  gatehouse grant list --env live --state active", path, []string{"organization", "application", "environment", "state"},
 			[]string{"GRANT", "APPLICATION", "ENVIRONMENT", "PRODUCT", "PLAN", "STANDS", "UNTIL"}, func(g grant.Grant, now time.Time) []string {
 				return []string{string(g.ID), string(g.Application), g.Environment, g.Product, g.Plan, g.Standing(now), when(g.Until)}
 			}),
 		show(c, "grant", path, grantPairs),
+		c.narrow(path),
 		deed(c, "suspend", "Stop it until it is resumed", path, "reason", true, grantPairs),
 		deed(c, "resume", "End a suspension", path, "reason", true, grantPairs),
 		deed(c, "end", "End it for good", path, "reason", true, grantPairs))
+}
+
+func (c *cli) narrow(path string) *cobra.Command {
+	var n struct {
+		Scopes []string `json:"scopes,omitempty"`
+		Until  string   `json:"until,omitempty"`
+		Reason string   `json:"reason"`
+	}
+	cmd := &cobra.Command{Use: "narrow ID", Short: "Make it smaller: fewer scopes, an earlier end", Args: exactly("ID"),
+		Example: `  gatehouse grant narrow gr_… --scope verifications:read --reason "the integration only reads"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(n.Reason) == "" {
+				return usage("say why with --reason: it stands in the audit")
+			}
+			if n.Until != "" {
+				t, err := parseTime(n.Until)
+				if err != nil {
+					return usage("--until: %v", err)
+				}
+				n.Until = t.Format(time.RFC3339Nano)
+			}
+			return ask(cmd.Context(), c, http.MethodPost, path+"/"+url.PathEscape(args[0])+"/narrow", n, grantPairs)
+		}}
+	cmd.Flags().StringSliceVar(&n.Scopes, "scope", nil, "a scope that stays; may be given several times; default: all")
+	cmd.Flags().StringVar(&n.Until, "until", "", "an earlier end: 2027-01-31 (midnight UTC) or 2027-01-31T12:00:00Z")
+	cmd.Flags().StringVar(&n.Reason, "reason", "", "why; it stands in the audit")
+	return cmd
 }

@@ -1,29 +1,42 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
+	"gatehouse/fault"
 	"gatehouse/grant"
 	"gatehouse/id"
 )
 
 const (
 	grantColumns = `id, request, organization, application, environment, product, plan, scopes, purpose, approved_by, starts, ends,
-		state, reason, ended, version`
+		state, reason, ended, more, version`
 	grantGet    = `SELECT ` + grantColumns + ` FROM grants WHERE id = $1`
 	grantHas    = `SELECT version FROM grants WHERE id = $1`
 	grantInsert = `INSERT INTO grants (` + grantColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 + 1) RETURNING ` + grantColumns
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17 + 1) RETURNING ` + grantColumns
 	grantUpdate = `UPDATE grants SET request = $2, organization = $3, application = $4, environment = $5, product = $6, plan = $7,
 		scopes = $8, purpose = $9, approved_by = $10, starts = $11, ends = $12, state = $13, reason = $14, ended = $15,
-		version = version + 1 WHERE id = $1 AND version = $16 RETURNING ` + grantColumns
+		more = $16, version = version + 1 WHERE id = $1 AND version = $17 RETURNING ` + grantColumns
 	grantsOf = `SELECT ` + grantColumns + ` FROM grants`
 )
 
+// grantMore is what stands in the document of a grant.
+type grantMore struct {
+	Emergency  bool      `json:"emergency,omitempty"`
+	Reviewed   time.Time `json:"reviewed,omitzero"`
+	ReviewedBy id.ID     `json:"reviewed_by,omitempty"`
+}
+
 func scanGrant(r row) (g grant.Grant, err error) {
+	var m grantMore
 	err = r.Scan(&g.ID, &g.Request, &g.Organization, &g.Application, &g.Environment, &g.Product, &g.Plan, from[[]string]{&g.Scopes},
-		&g.Purpose, from[[]id.ID]{&g.ApprovedBy}, when{&g.From}, when{&g.Until}, &g.State, &g.Reason, when{&g.Ended}, &g.Version)
+		&g.Purpose, from[[]id.ID]{&g.ApprovedBy}, when{&g.From}, when{&g.Until}, &g.State, &g.Reason, when{&g.Ended},
+		from[grantMore]{&m}, &g.Version)
+	g.Emergency, g.Reviewed, g.ReviewedBy = m.Emergency, m.Reviewed, m.ReviewedBy
 	return g, err
 }
 
@@ -34,7 +47,7 @@ func (t *tx) Grant(ctx context.Context, i id.ID) (grant.Grant, error) {
 func (t *tx) PutGrant(ctx context.Context, g grant.Grant) (grant.Grant, error) {
 	return put(ctx, t, scanGrant, "grant", grantInsert, grantUpdate, grantHas, string(g.ID), string(g.Request), string(g.Organization),
 		string(g.Application), g.Environment, g.Product, g.Plan, doc(g.Scopes), g.Purpose, doc(g.ApprovedBy), at(g.From), at(g.Until),
-		string(g.State), g.Reason, at(g.Ended), g.Version)
+		string(g.State), g.Reason, at(g.Ended), doc(grantMore{g.Emergency, g.Reviewed, g.ReviewedBy}), g.Version)
 }
 
 func (t *tx) Grants(ctx context.Context, f grant.Filter, after id.ID, limit int) ([]grant.Grant, error) {
@@ -56,23 +69,39 @@ func selected(f grant.Filter) (w where) {
 
 const (
 	requestColumns = `id, organization, application, environment, product, plan, scopes, purpose, duration, by_person, created, state,
-		stages, decisions, grant_id, version`
+		stages, decisions, grant_id, more, due, version`
 	requestGet    = `SELECT ` + requestColumns + ` FROM requests WHERE id = $1`
 	requestHas    = `SELECT version FROM requests WHERE id = $1`
 	requestInsert = `INSERT INTO requests (` + requestColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 + 1) RETURNING ` + requestColumns
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18 + 1) RETURNING ` + requestColumns
 	requestUpdate = `UPDATE requests SET organization = $2, application = $3, environment = $4, product = $5, plan = $6, scopes = $7,
 		purpose = $8, duration = $9, by_person = $10, created = $11, state = $12, stages = $13, decisions = $14, grant_id = $15,
-		version = version + 1 WHERE id = $1 AND version = $16 RETURNING ` + requestColumns
-	requestsOf = `SELECT ` + requestColumns + ` FROM requests`
+		more = $16, due = $17, version = version + 1 WHERE id = $1 AND version = $18 RETURNING ` + requestColumns
+	requestsOf    = `SELECT ` + requestColumns + ` FROM requests`
+	requestsClaim = `UPDATE requests SET due = $2
+		WHERE id IN (SELECT id FROM requests WHERE state = 'open' AND due > 0 AND due <= $1 ORDER BY due, id LIMIT $3)
+		RETURNING ` + requestColumns
 )
+
+// requestMore is what stands in the document of a request.
+type requestMore struct {
+	Sort      grant.Sort       `json:"sort,omitempty"`
+	Of        id.ID            `json:"of,omitempty"`
+	Questions []grant.Question `json:"questions,omitempty"`
+	Rule      *grant.Ruling    `json:"rule,omitempty"`
+	Since     time.Time        `json:"since,omitzero"`
+	Reminded  bool             `json:"reminded,omitempty"`
+	Escalated bool             `json:"escalated,omitempty"`
+}
 
 func scanRequest(r row) (grant.Request, error) {
 	var q grant.Request
-	var micros int64
+	var micros, due int64
+	var m requestMore
 	err := r.Scan(&q.ID, &q.Organization, &q.Application, &q.Environment, &q.Product, &q.Plan, from[[]string]{&q.Scopes}, &q.Purpose,
 		&micros, &q.By, when{&q.Created}, &q.State, from[[]grant.Stage]{&q.Stages}, from[[]grant.Decision]{&q.Decisions}, &q.Grant,
-		&q.Version)
+		from[requestMore]{&m}, &due, &q.Version)
+	q.Sort, q.Of, q.Questions, q.Rule, q.Since, q.Reminded, q.Escalated = m.Sort, m.Of, m.Questions, m.Rule, m.Since, m.Reminded, m.Escalated
 	q.Duration = time.Duration(micros) * time.Microsecond
 	return q, err
 }
@@ -84,11 +113,21 @@ func (t *tx) Request(ctx context.Context, i id.ID) (grant.Request, error) {
 func (t *tx) PutRequest(ctx context.Context, r grant.Request) (grant.Request, error) {
 	return put(ctx, t, scanRequest, "access request", requestInsert, requestUpdate, requestHas, string(r.ID), string(r.Organization),
 		string(r.Application), r.Environment, r.Product, r.Plan, doc(r.Scopes), r.Purpose, r.Duration.Microseconds(), string(r.By),
-		at(r.Created), string(r.State), doc(r.Stages), doc(r.Decisions), string(r.Grant), r.Version)
+		at(r.Created), string(r.State), doc(r.Stages), doc(r.Decisions), string(r.Grant),
+		doc(requestMore{r.Sort, r.Of, r.Questions, r.Rule, r.Since, r.Reminded, r.Escalated}), at(r.Due()), r.Version)
 }
 
 func (t *tx) Requests(ctx context.Context, f grant.Filter, after id.ID, limit int) ([]grant.Request, error) {
 	w := selected(f)
 	q := requestsOf + w.page(string(after), limit)
 	return all(ctx, t, scanRequest, q, w.args...)
+}
+
+func (t *tx) ClaimRequests(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]grant.Request, error) {
+	if !t.write {
+		return nil, fault.New(fault.Internal, "a view changes nothing")
+	}
+	rs, err := all(ctx, t, scanRequest, requestsClaim, at(now), at(now.Add(lease)), first(limit))
+	slices.SortFunc(rs, func(a, b grant.Request) int { return cmp.Compare(a.ID, b.ID) }) // RETURNING promises no order
+	return rs, err
 }
