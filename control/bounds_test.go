@@ -23,7 +23,7 @@ func TestABoundRoleReachesItsPlaceOnly(t *testing.T) {
 	elsewhere := []identity.Role{identity.Approver.AtAPI("other"), identity.Operator.AtAPI("other"), identity.APIOwner.AtAPI("other"),
 		identity.Approver.AtOrganization(b.Organization), identity.Operator.AtOrganization(b.Organization), "operator@", "admin@api:ident"}
 	here := map[string]identity.Role{
-		"Decide": identity.Approver.AtAPI("ident"), "SuspendGrant": identity.APIOwner.AtAPI("ident"),
+		"Decide": identity.Approver.AtAPI("ident"), "AskQuestion": identity.Approver.AtAPI("ident"), "NarrowGrant": identity.APIOwner.AtAPI("ident"), "SuspendGrant": identity.APIOwner.AtAPI("ident"),
 		"ResumeGrant": identity.Operator.AtOrganization(a.Organization), "EndGrant": identity.Approver.AtAPI("ident"),
 		"VerifyOrganization": identity.Operator.AtOrganization(a.Organization), "SuspendOrganization": identity.Operator.AtOrganization(a.Organization),
 		"ResumeOrganization": identity.Operator.AtOrganization(a.Organization), "RevokeCredential": identity.Operator.AtOrganization(a.Organization),
