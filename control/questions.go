@@ -21,6 +21,9 @@ func (c *Control) AskQuestion(ctx context.Context, a identity.Actor, i id.ID, ve
 		if err != nil {
 			return old, err
 		}
+		if err := w.within("AskQuestion", at); err != nil {
+			return old, err
+		}
 		if err := w.mayDecide(old, app, at); err != nil {
 			return old, err
 		}
