@@ -15,7 +15,7 @@ func exposureRules() []Rule {
 		{ID: "DR-EXP-04", Title: "Address filter or source of the client's address differs", Area: area, Severity: High, Pair: true, Why: "the filter judges the proxy's address", pair: pairIP},
 		{ID: "DR-EXP-05", Title: "Default endpoint answers beside the protected domain", Area: area, Severity: Critical, Pair: true, Self: true, Why: "bypasses filters and mutual TLS",
 			Refs: []string{"owasp:API8:2023"}, env: envBypass},
-		{ID: "DR-EXP-06", Title: "Calls are not shown to have come through the edge", Area: area, Severity: High, Pair: true, Self: true, Why: "direct to origin", env: envProof},
+		{ID: "DR-EXP-06", Title: "Calls are not shown to have come through the edge", Area: area, Severity: High, Pair: true, Self: true, Why: "direct to origin", env: envProof, two: twoProof},
 		{ID: "DR-EXP-07", Title: "Refers to another environment's host, origin or upstream", Area: area, Severity: High, Pair: true, Self: true, Why: "one environment's fault becomes another's", env: envReferences},
 		{ID: "DR-EXP-08", Title: "Mock, debug aid or snippet is on", Area: area, Severity: High, Pair: true, Self: true, Why: "made-up answers, injected configuration",
 			Refs: []string{"checkov:CKV_K8S_152", "checkov:CKV_K8S_153", "checkov:CKV_K8S_154"}, self: selfDebug},
@@ -74,6 +74,29 @@ func envProof(p *probe) {
 		if x.Edge != "" && !x.Proof.Or(false) && x.Proof.Definite() {
 			p.at("exposure.proof", x.Edge+" in front of "+x.Host, x.Origin, "whoever knows the origin's address goes past the edge")
 		}
+	}
+}
+
+// twoProof compares whether calls are shown to have come through an edge: one side that asks makes a door of the other that does not.
+func twoProof(v *pairing) {
+	asks := func(p *probe) (yes, no *Exposure) {
+		for i := range p.env.Exposures {
+			x := &p.env.Exposures[i]
+			if x.Proof.Or(false) {
+				yes = x
+			} else if x.Proof.Definite() {
+				no = x
+			}
+		}
+		return
+	}
+	ay, an := asks(v.a)
+	by, bn := asks(v.b)
+	switch {
+	case ay != nil && by == nil && bn != nil:
+		v.report("exposure.proof", ay.Proof, bn.Proof, Stronger, "one side takes only calls that come through its edge")
+	case by != nil && ay == nil && an != nil:
+		v.report("exposure.proof", an.Proof, by.Proof, Weaker, "one side takes only calls that come through its edge")
 	}
 }
 

@@ -43,7 +43,7 @@ func pairFields(v *pairing, a, b *Policy) {
 	if len(a.Logging.Fields.Value) > 0 && len(b.Logging.Fields.Value) > 0 {
 		differ(v, "logging.fields", a.Logging.Fields, b.Logging.Fields, nil, lower(CompareRequired), "the logs cannot be read side by side")
 	}
-	if a.Logging.Format.Known() && b.Logging.Format.Known() && a.Logging.Format.State == Set && b.Logging.Format.State == Set {
+	if a.Logging.Format.Known() && b.Logging.Format.Known() && a.Logging.Format.State != Default && b.Logging.Format.State != Default {
 		differ(v, "logging.format", a.Logging.Format, b.Logging.Format, "", unordered[string], "the logs cannot be read side by side")
 	}
 }

@@ -200,6 +200,9 @@ func sources(n *source.Node) []string {
 			s = strings.TrimPrefix(strings.TrimPrefix(s, "$request."), "method.request.")
 			s = strings.TrimPrefix(strings.TrimPrefix(s, "route.request."), "$")
 			if k, v, ok := strings.Cut(s, "."); ok {
+				if k == "querystring" {
+					k = "query"
+				}
 				s = k + ":" + v
 			}
 			if s != "" {

@@ -146,6 +146,7 @@ func (r *reader) exposures(a *api) {
 		}
 		if cert := a.leafText(d.cert, ""); cert.State == drift.Set {
 			x.Certs = []string{cert.Value}
+			r.env.Refer("certificate", cert.Value, cert.Origin)
 			r.env.Certificates = append(r.env.Certificates, drift.Certificate{Ref: cert.Value, Kind: "acm", Use: "server", Hosts: compact(host.Value), Ends: drift.Unknown[time.Time]("held by ACM", cert.Origin),
 				KeyAlg: drift.Unknown[string]("held by ACM", cert.Origin), Pinned: drift.ByDefault(false), Rotates: drift.ByDefault(true), Origin: cert.Origin})
 		}

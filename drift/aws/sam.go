@@ -97,7 +97,7 @@ func (a *api) identity(n, id *source.Node) drift.Leaf[[]string] {
 		return drift.ByDefault([]string{"header:" + header})
 	}
 	var out []string
-	for _, k := range [][2]string{{"Headers", "header:"}, {"QueryStrings", "querystring:"}, {"StageVariables", "stageVariables:"}, {"Context", "context:"}} {
+	for _, k := range [][2]string{{"Headers", "header:"}, {"QueryStrings", "query:"}, {"StageVariables", "stageVariables:"}, {"Context", "context:"}} {
 		for _, v := range id.Get(k[0]).Strs() {
 			out = append(out, k[1]+v)
 		}

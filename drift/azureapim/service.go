@@ -185,7 +185,7 @@ func (r *reader) service() {
 		x := drift.Exposure{Host: h.Get("hostName").Str(), Port: 443, Scheme: "https", Visibility: vis, Origin: h.Origin("service")}
 		if kv := h.Get("keyVaultId"); kv.Str() != "" {
 			x.Certs = append(x.Certs, kv.Str())
-			r.vaultCert(kv.Str(), []string{x.Host}, kv)
+			r.vaultCert(kv.Str(), []string{x.Host}, kv, h.Get("certificate", "expiry"))
 		}
 		if r.svc.name != "" && vis == drift.Public && !strings.HasSuffix(x.Host, ".azure-api.net") {
 			x.Bypass = append(x.Bypass, r.svc.name+".azure-api.net")
@@ -197,7 +197,10 @@ func (r *reader) service() {
 	}
 	for _, c := range r.svc.certs {
 		if kv := c.props.Get("keyVault", "secretIdentifier"); kv.Str() != "" {
-			r.vaultCert(kv.Str(), nil, kv)
+			r.vaultCert(kv.Str(), nil, kv, c.props.Get("expirationDate"))
+		} else if e := c.props.Get("expirationDate"); e.Str() != "" {
+			x := drift.Certificate{Ref: c.name, Kind: "inline", Use: "client", Ends: ending(e), KeyAlg: drift.Unknown[string]("the certificate is in the service", e.Origin("")), Origin: e.Origin("certificate " + c.name)}
+			r.env.Certificates = append(r.env.Certificates, x)
 		}
 		if pw := c.props.Get("password"); literalText(pw) {
 			r.literal("password of a certificate", pw.Origin("certificate "+c.name))
@@ -211,8 +214,16 @@ func literalText(n *source.Node) bool {
 	return s != "" && !strings.HasPrefix(s, "[") && !strings.Contains(s, "{#") && !strings.Contains(s, "{{") && !isExpr(s)
 }
 
+// ending is when a certificate ends, which the service itself says and templates do not.
+func ending(n *source.Node) drift.Leaf[time.Time] {
+	if t, err := time.Parse(time.RFC3339, n.Str()); err == nil {
+		return drift.Is(t.UTC(), n.Origin("service"))
+	}
+	return drift.Unknown[time.Time]("in the key vault", n.Origin("service"))
+}
+
 // vaultCert is a certificate in a key vault. With a version in its address the service never takes up a renewed one.
-func (r *reader) vaultCert(id string, hosts []string, n *source.Node) {
+func (r *reader) vaultCert(id string, hosts []string, n, end *source.Node) {
 	parts := strings.Split(strings.TrimPrefix(strings.TrimPrefix(id, "https://"), "http://"), "/")
 	pinned := len(parts) >= 4 && parts[3] != ""
 	name := id
@@ -221,7 +232,7 @@ func (r *reader) vaultCert(id string, hosts []string, n *source.Node) {
 	}
 	o := n.Origin("service")
 	r.env.Certificates = append(r.env.Certificates, drift.Certificate{Ref: name, Kind: "keyvault", Use: "server", Hosts: hosts, Vault: parts[0],
-		Ends: drift.Unknown[time.Time]("in the key vault", o), KeyAlg: drift.Unknown[string]("in the key vault", o), Pinned: drift.Is(pinned, o), Rotates: drift.Is(!pinned, o), Origin: o})
+		Ends: ending(end), KeyAlg: drift.Unknown[string]("in the key vault", o), Pinned: drift.Is(pinned, o), Rotates: drift.Is(!pinned, o), Origin: o})
 	r.env.Refer("vault", parts[0], o)
 }
 

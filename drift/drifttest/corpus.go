@@ -200,12 +200,17 @@ func Hidden(t testing.TB, label string, e *drift.Environment, secrets []string) 
 
 // Leafless is a certificate in PEM for the names, without its key.
 func Leafless(t testing.TB, names ...string) string {
+	return LeafUntil(t, now.AddDate(1, 0, 0), names...)
+}
+
+// LeafUntil is a certificate in PEM that ends at a time.
+func LeafUntil(t testing.TB, end time.Time, names ...string) string {
 	t.Helper()
 	pub, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: names, NotBefore: now.AddDate(0, -1, 0), NotAfter: now.AddDate(1, 0, 0)}
+	x := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: names, NotBefore: now.AddDate(0, -1, 0), NotAfter: end}
 	der, err := x509.CreateCertificate(rand.Reader, x, x, pub, key)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package envoygateway
 
 import (
+	"regexp"
 	"strings"
 
 	"gatehouse/drift"
@@ -286,19 +287,26 @@ func (r *reader) proxy(p *drift.Policy, a *gatewayapi.Attachment) {
 	if off, _ := log.Get("disable").Bool(); off {
 		p.Logging.Enabled = drift.From(false, log.Origin(ep.Label()))
 	} else if settings := log.Get("settings"); settings != nil {
-		var sinks, fields []string
+		var sinks, fields, headers []string
 		format := "text"
 		for _, s := range settings.Items() {
 			for _, k := range s.Get("sinks").Items() {
 				sinks = append(sinks, sinkOf(k))
 			}
-			if f := s.Get("format", "json"); f != nil {
+			f := s.Get("format", "json")
+			if f != nil {
 				format = "json"
 				fields = append(fields, f.Keys...)
+			}
+			for _, text := range append([]*source.Node{s.Get("format", "text")}, values(f)...) {
+				for _, m := range logged.FindAllStringSubmatch(text.Str(), -1) {
+					headers = append(headers, strings.ToLower(m[1]))
+				}
 			}
 		}
 		p.Logging.Enabled, p.Logging.Sinks = drift.From(true, settings.Origin(ep.Label())), drift.From(sinks, settings.Origin(ep.Label()))
 		p.Logging.Format, p.Logging.Fields = drift.From(format, settings.Origin(ep.Label())), drift.From(drift.Sorted(fields), settings.Origin(ep.Label()))
+		p.Logging.Headers = drift.From(drift.Sorted(headers), settings.Origin(ep.Label()))
 		for _, s := range sinks {
 			r.env.Refer("sink", s, settings.Origin(ep.Label()))
 		}
@@ -326,6 +334,16 @@ func (r *reader) proxy(p *drift.Policy, a *gatewayapi.Attachment) {
 		p.Metrics.Enabled = drift.From(false, t.Get("metrics").Origin(ep.Label()))
 	}
 	_ = x
+}
+
+// logged are the headers that a format writes out: %REQ(AUTHORIZATION)%, and another in its place.
+var logged = regexp.MustCompile(`(?i)%REQ\(([a-z0-9-]+)`)
+
+func values(n *source.Node) []*source.Node {
+	if n == nil {
+		return nil
+	}
+	return n.Values
 }
 
 func endpoint(n *source.Node) string {

@@ -47,6 +47,7 @@ func (m *Model) Describe(env *drift.Environment) {
 				ns, name := or(ref.Get("namespace").Str(), g.Namespace), ref.Get("name").Str()
 				id := ns + "/" + name
 				x.Certs = append(x.Certs, id)
+				env.Refer("certificate", id, ref.Origin(l.Scope()))
 				env.Certificates = append(env.Certificates, k8s.Certificate(m.Objects, id, ref.Origin("")))
 			}
 			env.Exposures = append(env.Exposures, x)

@@ -32,6 +32,11 @@ func (r *reader) certificates() {
 			}
 		}
 		r.env.Certificates = append(r.env.Certificates, c)
+		for _, s := range n.Get("snis").Items() {
+			if name := s.Get("name"); use == "server" && name.Str() != "" {
+				r.env.Exposures = append(r.env.Exposures, drift.Exposure{Host: drift.Mask(name.Str()), Scheme: "https", Certs: []string{ref}, Proof: drift.Impossible[bool]("Kong cannot ask for it"), Origin: name.Origin("certificate")})
+			}
+		}
 		r.literal(n.Get("key"), "private key of a certificate", use+" certificate")
 	}
 	for _, n := range r.certs {
@@ -39,6 +44,15 @@ func (r *reader) certificates() {
 	}
 	for _, n := range r.cas {
 		add(n, "ca")
+	}
+}
+
+// references are certificates that services call their upstreams with.
+func (r *reader) references() {
+	for _, s := range r.services {
+		if n := field(s.node, s.defaults, "client_certificate"); ref(n) != "" {
+			r.env.Refer("certificate", ref(n), n.Origin("service "+s.label()))
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ func Read(fsys fs.FS, o drift.Options) (*drift.Environment, []drift.Problem) {
 	r.link()
 	r.operations()
 	r.certificates()
+	r.references()
 	r.leftovers()
 	return r.env, f.Finish(r.env)
 }

@@ -86,7 +86,7 @@ func (r *reader) observe(rt *route, on map[string]*plugin, p *drift.Policy) {
 			r.env.Refer("sink", t.Endpoint.Or(""), t.Endpoint.Origin)
 		}
 	}
-	p.Diag = drift.Diagnostics{Verbosity: drift.Impossible[string]("set for the whole node"), Errors: drift.Impossible[bool]("set for the whole node"),
+	p.Diag = drift.Diagnostics{Verbosity: node(r, "log_level", "information", verbosity), Errors: drift.Impossible[bool]("set for the whole node"),
 		Correlation: drift.ByDefault(""), FaultLogged: drift.Impossible[bool]("Kong has no error path of its own"), FaultLeaks: drift.ByDefault(false)}
 	if c := on["correlation-id"]; c != nil {
 		v := view{r, c, rt}
@@ -220,4 +220,10 @@ func mask(list []string) []string {
 		out[i] = drift.Mask(s)
 	}
 	return out
+}
+
+// verbosity is how much a level of the node's log says about errors.
+func verbosity(s string) (string, bool) {
+	v, ok := map[string]string{"debug": "verbose", "info": "information", "notice": "information", "warn": "error", "error": "error", "crit": "none", "alert": "none", "emerg": "none"}[s]
+	return v, ok
 }

@@ -2,6 +2,7 @@ package traefik
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -340,9 +341,10 @@ func (r *reader) certificates() {
 					c.Ends.Cause, c.KeyAlg.Cause = "issued while it runs", "issued while it runs"
 					r.env.Certificates = append(r.env.Certificates, c)
 				}
-				if key := x.Scheme + " " + h; !seen[key] {
-					seen[key] = true
+				if i := slices.IndexFunc(r.env.Exposures, func(o drift.Exposure) bool { return o.Scheme == x.Scheme && o.Host == x.Host }); i < 0 {
 					r.env.Exposures = append(r.env.Exposures, x)
+				} else if len(x.Certs) > 0 && !slices.Contains(r.env.Exposures[i].Certs, x.Certs[0]) {
+					r.env.Exposures[i].Certs = append(r.env.Exposures[i].Certs, x.Certs[0])
 				}
 			}
 		}

@@ -1,0 +1,48 @@
+package krakend_test
+
+import (
+	"testing"
+
+	"gatehouse/drift/drifttest"
+	"gatehouse/drift/krakend"
+)
+
+func further() (drifttest.Files, []drifttest.Mutation) {
+	return good(), []drifttest.Mutation{
+		unsure(weak("DR-OBS-02", `"format": "logstash"`, `"format": "default"`)),
+		alone(with(`"issuer": "https://login.example.com/"`, `"issuer": "https://sts.windows.net/11111111-1111-1111-1111-111111111111/"`, weak("DR-AUT-10", `https://login.example.com/jwks`, `https://login.microsoftonline.com/11111111-1111-1111-1111-111111111111/discovery/v2.0/keys`))),
+	}
+}
+
+// TestTable seeds every rule that KrakenD can express, and says of the others why it cannot.
+func TestTable(t *testing.T) {
+	f, list := further()
+	drifttest.Mutate(t, krakend.Read, f, list)
+	drifttest.Whole(t, "krakend", map[string]string{
+		"DR-AUT-02": "nothing is inherited: each endpoint states its own",
+		"DR-AUT-04": drifttest.NoEarly,
+		"DR-AUT-06": "what an endpoint states is demanded together",
+		"DR-AUT-14": drifttest.NoFallback,
+		"DR-AUT-15": "it asks no authorizer but code: DR-EXP-10",
+		"DR-AUT-16": "it keeps no decisions",
+		"DR-AUT-17": "tokens are taken from headers and cookies, and keys as their strategy says for the whole service",
+		"DR-AUT-19": "nothing is inherited that could be exempted",
+		"DR-AUT-20": "endpoints have no conditions but code: DR-EXP-10",
+		"DR-AUT-21": drifttest.NoApproval,
+		"DR-CRT-05": "client certificates are always checked against authorities",
+		"DR-CRT-07": drifttest.NotItsFiles, "DR-CRT-08": drifttest.NotItsFiles, "DR-CRT-11": drifttest.NotItsFiles,
+		"DR-CRT-10": drifttest.NoVersions,
+		"DR-CRT-13": drifttest.NoHeaderCert,
+		"DR-EXP-02": "an endpoint is one path and one method; wildcards are a plugin: DR-EXP-10",
+		"DR-EXP-05": drifttest.NoDefault,
+		"DR-EXP-06": drifttest.NoProof,
+		"DR-EXP-11": "templates that are not rendered are files that cannot be read, and make the coverage partial",
+		"DR-OBS-03": "its log holds neither headers nor bodies",
+		"DR-OBS-04": drifttest.NoRedaction,
+		"DR-OBS-08": drifttest.KeptBySink,
+		"DR-TRF-04": "its limits are counted in the gateway itself",
+		"DR-TRF-05": "limits count by address or header",
+		"DR-TRF-06": drifttest.NoQuota,
+		"DR-TRF-10": drifttest.OrderIsFixed,
+	}, mutations(), list)
+}
