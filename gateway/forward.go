@@ -128,6 +128,14 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Abort makes a Read that is running return, from another goroutine: an asker has no more use for the body.
+func (b *bounded) Abort(yes bool) {
+	b.cut.Store(yes)
+	if a, ok := b.r.(interface{ abort(yes bool) }); ok {
+		a.abort(yes)
+	}
+}
+
 // stop is end for an asker that has no more use for the body.
 func (b *bounded) stop() {
 	b.cut.Store(true)

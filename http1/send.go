@@ -80,13 +80,16 @@ func (c *Call) stop() error {
 		return nil
 	}
 	c.sender = nil
-	e := c.Exchange
+	e, aborted := c.Exchange, false
 	wait := time.NewTimer(overlap)
 	select {
 	case <-t.done:
 	case <-wait.C:
 		if e != nil {
 			e.src.halt()
+		} else if b, ok := c.Request.Body.(interface{ Abort(yes bool) }); ok { // it comes from elsewhere
+			b.Abort(true)
+			aborted = true
 		}
 		c.link.writing.forget()
 		_ = c.link.nc.SetWriteDeadline(past())
@@ -104,7 +107,7 @@ func (c *Call) stop() error {
 		}
 	}
 	c.all = t.whole
-	if t.err == errHalted {
+	if t.err == errHalted || aborted {
 		return nil
 	}
 	return t.err
