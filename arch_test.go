@@ -52,6 +52,7 @@ var rooms = map[string]room{
 	"drift/source":       {2, "drift", "files of teams, read with bounds and with their places"},
 	"drift/drifttest":    {2, "drift drift/plan drift/source", "what the tests of all readers share"},
 	"drift/handshake":    {2, "drift fault", "what addresses present, by a handshake and nothing beyond"},
+	"drift/adopt":        {2, "drift drift/patch fault", "a manifest of ours from what another gateway enforces"},
 	"drift/patch":        {2, "fault", "single values of files changed, every other byte kept"},
 	"drift/plan":         {2, "drift drift/azureapim drift/patch fault", "changes that close findings, proven"},
 	"drift/report":       {2, "drift drift/plan", "results and plans as text, JSON, SARIF and Markdown"},
@@ -69,7 +70,7 @@ var rooms = map[string]room{
 	"drift/gatehouse":    {2, "drift drift/source manifest", "a reader: our own manifest"},
 	"drift/envoygateway": {2, "drift drift/gatewayapi drift/k8s drift/source", "a reader: the Gateway API and its extensions"},
 
-	"drift/review": {3, "drift drift/apigee drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/handshake drift/ingressnginx drift/kong drift/krakend drift/plan drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
+	"drift/review": {3, "drift drift/adopt drift/apigee drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/handshake drift/ingressnginx drift/kong drift/krakend drift/plan drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
 
 	"store":           {3, "application audit credential env feed grant id identity mail organization session", "gathers the nouns' stores"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},

@@ -34,7 +34,7 @@ cluster. Credentials are in GATEHOUSE_DRIFT_TOKEN, in KUBECONFIG, or those of wo
 
 Exit codes of compare: 0 nothing found and everything resolved, 3 findings, 4 no findings in what was resolved, and not
 everything was.`,
-		c.driftRead(), c.driftCompare(), c.driftPlan(), c.driftUndo(), c.driftBaseline(), c.driftCerts())
+		c.driftRead(), c.driftCompare(), c.driftPlan(), c.driftUndo(), c.driftBaseline(), c.driftCerts(), c.driftAdopt())
 }
 
 func gatewayNames() []string {
@@ -187,5 +187,24 @@ Exit codes: 0 all is well, 3 a certificate has ended, ends within 30 days or wou
 			}))
 		}}
 	cmd.Flags().StringSliceVar(&addresses, "address", nil, "HOST:PORT or ENVIRONMENT=HOST:PORT to make a handshake with; may be given several times")
+	return cmd
+}
+
+func (c *cli) driftAdopt() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{Use: "adopt ENV", Short: "Write a manifest of Gatehouse that enforces what an environment enforces", Args: exactly("ENV"),
+		Long: `Writes a manifest and its OpenAPI documents into a new folder, so that a gateway of ours enforces what the environment was read to
+enforce, and lists what could not be carried over. Nothing is carried over weaker: an operation whose proof of identity cannot be
+written is left out. Keys and other secrets are never copied.
+
+Exit codes: 0 everything is carried over, 3 something is not.`,
+		Example: "  gatehouse drift adopt staging@stage:kong=deploy/kong --out manifest",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if dir == "" {
+				return usage("name the folder to write with --out")
+			}
+			return coded(c.review(args, "").Move(dir))
+		}}
+	cmd.Flags().StringVar(&dir, "out", "", "new folder for the manifest")
 	return cmd
 }
