@@ -21,6 +21,7 @@ func (g *Gateway) newH2() *h2.Server {
 		Handler:   func(e *h2.Exchange) { g.exchangeH2(e, http1.Fine) },
 		Malformed: g.exchangeH2,
 		Limits:    h2.Limits{Head: most.HeadTime, Body: most.Stall, Write: most.Stall, Idle: most.Idle},
+		Poison:    g.buffers.Poison,
 		Log:       g.o.Log,
 	}
 }

@@ -123,8 +123,12 @@ func BenchmarkConnection(b *testing.B) {
 // upstream, so that its processor time can be told from the test's. It prints its address and a key.
 const aloneFor = "GATEWAY_TEST_ALONE_FOR"
 
+// aloneH2C stands for HTTP1 whose clients may speak HTTP/2 from the first byte.
+const aloneH2C Codec = "h2c"
+
 // ServeAlone is that gateway; it does not return then.
 func ServeAlone() {
+	floodAlone()
 	codec, upstream, ok := strings.Cut(os.Getenv(aloneFor), " ")
 	if !ok {
 		return
@@ -138,7 +142,11 @@ func serveAlone(codec Codec, upstream string) error {
 	if err != nil {
 		return err
 	}
-	g, key, err := partner(Options{Events: event.NewLines(out, event.LinesOptions{}), Codec: codec}, upstream)
+	h2c := codec == aloneH2C
+	if h2c {
+		codec = HTTP1
+	}
+	g, key, err := partner(Options{Events: event.NewLines(out, event.LinesOptions{}), Codec: codec, H2C: h2c}, upstream)
 	if err != nil {
 		return err
 	}

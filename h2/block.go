@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"sync"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -18,7 +19,8 @@ type block struct {
 	fragments int
 	size      int // bytes as they were sent
 
-	memory   []byte // of the fields
+	lent     *fields // where memory and fields come from; nil once they were taken
+	memory   []byte  // of the fields
 	fields   wire.Fields
 	listed   int  // bytes as HPACK counts them
 	tooLarge bool // more than is kept
@@ -30,7 +32,8 @@ func (c *conn) headers(f *http2.HeadersFrame) error {
 		return fatal(http2.ErrCodeProtocol)
 	}
 	c.mu.Lock()
-	c.block = block{began: time.Now(), id: f.StreamID, last: f.StreamEnded(), memory: make([]byte, 0, 1<<10), fields: make(wire.Fields, 0, 24),
+	lent := lentFields.Get().(*fields)
+	c.block = block{began: time.Now(), id: f.StreamID, last: f.StreamEnded(), lent: lent, memory: lent.memory, fields: lent.fields,
 		self: f.HasPriority() && f.Priority.StreamDep == f.StreamID}
 	c.mu.Unlock()
 	return c.fragment(f.HeaderBlockFragment(), f.HeadersEnded())
@@ -65,6 +68,7 @@ func (c *conn) fragment(p []byte, end bool) error {
 	if c.err != nil {
 		return c.err
 	}
+	defer done.give(c)
 	if done.self {
 		return c.refuse(&done, http2.ErrCodeProtocol)
 	}
@@ -75,6 +79,45 @@ func (c *conn) fragment(p []byte, end bool) error {
 		return c.peer.head(c, s, &done)
 	}
 	return c.peer.begin(c, &done)
+}
+
+// A fields is memory for the fields of a block.
+type fields struct {
+	memory []byte
+	fields wire.Fields
+}
+
+var lentFields = sync.Pool{New: func() any { return &fields{make([]byte, 0, 1<<10), make(wire.Fields, 0, 24)} }}
+
+// take is for who keeps the fields: giveFields must follow when they are over.
+func (b *block) take() *fields {
+	f := b.lent
+	b.lent = nil
+	if f != nil && cap(b.memory) <= mostKept && cap(b.fields) <= maxFields {
+		f.memory, f.fields = b.memory, b.fields
+	}
+	return f
+}
+
+// mostKept is how large a memory may have become that is used again.
+const mostKept = 8 << 10
+
+// give gives back what nobody has taken.
+func (b *block) give(c *conn) { c.giveFields(b.take()) }
+
+// giveFields takes the memory of fields back.
+func (c *conn) giveFields(f *fields) {
+	if f == nil {
+		return
+	}
+	if c.poison {
+		for i := range f.memory {
+			f.memory[i] = 0xdb
+		}
+	}
+	clear(f.fields[:cap(f.fields)])
+	f.memory, f.fields = f.memory[:0], f.fields[:0]
+	lentFields.Put(f)
 }
 
 // refuse ends the stream of a block. One that was not open is now used up. c.mu is held.

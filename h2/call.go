@@ -174,7 +174,7 @@ func (c *Call) answer() error {
 	limit := timer(patience, c.until)
 	defer limit.Stop()
 	for !s.headed && s.readErr == nil {
-		if !s.await(s.reads, limit) && !s.headed && s.readErr == nil {
+		if !s.await(&s.reads, limit) && !s.headed && s.readErr == nil {
 			return fmt.Errorf("%w: no answer", ErrSlow)
 		}
 		if s.left {
@@ -193,8 +193,9 @@ func (c *Call) answer() error {
 
 // response reads the head of an answer. c.mu of the connection is held.
 func (c *Call) response(s *stream, b *block) (interim, ok bool) {
+	s.lent[0] = b.take()
 	m := c.Response
-	m.Fields, m.Trailer, m.Body, m.Status = m.Fields[:0], m.Trailer[:0], nil, 0
+	m.Fields, m.Trailer, m.Body, m.Status = m.Fields[:0], nil, nil, 0
 	length := int64(-1)
 	if b.tooLarge || len(b.fields) > maxFields+1 {
 		return false, false

@@ -8,17 +8,17 @@ type patience struct {
 	seen time.Time
 }
 
-// What things cost. A client that cancels a quarter of a thousand requests at once, or 25 in each second for ever, is
+// What things cost. A client that cancels all the streams that it may have at a time, or a dozen in each second for ever, is
 // borne; so is one that cancels no more than it lets be answered.
 const (
-	patienceMost   = 5000
-	patienceSecond = 500 // comes back
+	patienceMost   = 5120
+	patienceSecond = 512 // comes back
 
 	costIdle     = 1  // a frame that changes next to nothing
 	costPing     = 1  // one to be answered
 	costEmpty    = 10 // content without content
 	costSettings = 20
-	costReset    = 20 // a stream that was opened for nothing
+	costReset    = 40 // a stream that was opened for nothing
 )
 
 func (p *patience) full(now time.Time) { p.left, p.seen = patienceMost, now }

@@ -53,6 +53,7 @@ type conn struct {
 	over    bool      // reading ends
 	leaving bool      // no further streams
 	parting atomic.Bool
+	poison  bool
 	patience
 }
 
@@ -75,7 +76,8 @@ type settings struct {
 func newConn(nc net.Conn, p side, l Limits) *conn {
 	c := &conn{nc: nc, peer: p, limits: l, streams: map[uint32]*stream{}, since: time.Now(), heard: time.Now()}
 	c.idleCond.L = &c.mu
-	c.in = bufio.NewReaderSize(reader{c}, 8<<10)
+	c.in = readers.Get().(*bufio.Reader)
+	c.in.Reset(reader{c})
 	c.fr = http2.NewFramer(out{c}, c.in)
 	c.fr.SetMaxReadFrameSize(frameSize)
 	c.fr.SetReuseFrames()
@@ -88,6 +90,8 @@ func newConn(nc net.Conn, p side, l Limits) *conn {
 	c.patience.full(c.since)
 	return c
 }
+
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 8<<10) }}
 
 // hello writes our settings, and more room for content than the protocol gives.
 func (c *conn) hello(s ...http2.Setting) {
@@ -266,9 +270,12 @@ func (c *conn) part(err error) {
 	}
 	c.fail(err)
 	c.mu.Unlock()
-	if w, ok := c.nc.(interface{ CloseWrite() error }); ok && tell && w.CloseWrite() == nil {
+	if w, ok := c.nc.(interface{ CloseWrite() error }); ok && tell && code != http2.ErrCodeEnhanceYourCalm && w.CloseWrite() == nil {
 		_ = c.nc.SetReadDeadline(time.Now().Add(lingerFor))
 		_, _ = io.CopyN(io.Discard, c.nc, maxLinger)
 	}
 	_ = c.nc.Close()
+	c.in.Reset(nil)
+	readers.Put(c.in) // nobody reads any more
+	c.in = nil
 }

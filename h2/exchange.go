@@ -203,7 +203,7 @@ func (e *Exchange) settle() {
 	}
 	limit := timer(overlap, time.Time{})
 	defer limit.Stop()
-	for !s.whole && s.err == nil && s.unread <= streamWindow/2 && s.await(s.reads, limit) {
+	for !s.whole && s.err == nil && s.unread <= streamWindow/2 && s.await(&s.reads, limit) {
 	}
 }
 

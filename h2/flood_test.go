@@ -69,7 +69,7 @@ func TestRapidReset(t *testing.T) {
 		_, err := io.WriteString(r.c, w.String())
 		return err
 	})
-	if got != calm || r.last > 2*400 {
+	if got != calm && got != "closed" || r.last > 2*200 {
 		t.Errorf("%d streams were taken back: %s", r.last/2, got)
 	}
 	t.Logf("%d streams were taken back, of which %d got to the handler", r.last/2, h.handled.Load())

@@ -25,6 +25,7 @@ type Server struct {
 	// which sends nothing where the protocol wants the stream to be reset.
 	Malformed func(e *Exchange, r http1.Reason)
 	Limits    Limits
+	Poison    bool         // overwrite the memory of requests that are over, so that whoever kept a View notices; for tests
 	Log       *slog.Logger // told of handlers that panic or do not answer; nil: slog.Default
 
 	once     sync.Once
@@ -62,6 +63,7 @@ func (s *Server) ServeConn(nc net.Conn) {
 		sc.client = a.AddrPort()
 	}
 	sc.conn = newConn(nc, sc, s.limits)
+	sc.poison = s.Poison
 	s.mu.Lock()
 	if s.draining.Load() || len(s.conns) >= s.limits.Conns {
 		s.mu.Unlock()
@@ -209,10 +211,13 @@ func (c *serverConn) begin(_ *conn, b *block) error {
 	if len(c.streams) >= c.limits.Streams || c.running+len(c.pending) >= c.limits.Streams {
 		return onStream(id, http2.ErrCodeRefusedStream)
 	}
-	s := newStream(c.conn, id)
-	e := &Exchange{Peer: c.client, s: s, server: c.server}
+	in := inbounds.Get().(*inbound)
+	s, e := &in.s, &in.x
+	s.open(c.conn, id)
+	s.lent[0] = b.take()
+	*e = Exchange{Peer: c.client, s: s, server: c.server}
 	expects, malformed, r := request(b, c.scheme, &e.Request)
-	s.x, s.headed, s.whole, e.expects = e, true, b.last, expects && !b.last
+	s.in, s.headed, s.whole, e.expects = in, true, b.last, expects && !b.last
 	if !b.last {
 		s.length = e.Request.Length
 		e.body.e = e
@@ -238,7 +243,7 @@ func (c *serverConn) head(_ *conn, s *stream, b *block) error {
 	if !trailer(b) || s.length >= 0 && s.total != s.length {
 		return onStream(b.id, http2.ErrCodeProtocol)
 	}
-	s.trailer = b.fields
+	s.lent[1], s.trailer = b.take(), b.fields
 	c.complete(s)
 	poke(s.reads)
 	return nil
@@ -258,7 +263,7 @@ func (c *serverConn) start(s *stream, r http1.Reason) {
 	if c.err != nil {
 		return
 	}
-	s.x.ctx, s.cancel = context.WithCancel(c.server.base)
+	s.in.x.ctx, s.cancel = context.WithCancel(c.server.base)
 	s.served = true
 	c.running++
 	c.handlers.Add(1)
@@ -274,9 +279,9 @@ func (c *serverConn) handle(s *stream, r http1.Reason) {
 		}
 	}()
 	if r != http1.Fine {
-		c.server.Malformed(s.x, r)
+		c.server.Malformed(&s.in.x, r)
 	} else {
-		c.server.Handler(s.x)
+		c.server.Handler(&s.in.x)
 	}
 }
 
@@ -291,7 +296,7 @@ func (c *serverConn) handled(s *stream) {
 		switch {
 		case s.done:
 			code = http2.ErrCodeNo // what is left of the request is not wanted
-		case s.x.body.err != nil:
+		case s.in.x.body.err != nil:
 			code = http2.ErrCodeCancel
 		}
 		_ = c.reset(s.id, code)
@@ -315,7 +320,20 @@ func (c *serverConn) gone(_ *conn, s *stream) {
 		}
 	}
 	s.release()
+	if !s.queued { // nobody has seen it
+		in := s.in
+		*in = inbound{}
+		inbounds.Put(in)
+	}
 }
+
+// An inbound is a request on its stream. Those that were taken back before anybody saw them are used again.
+type inbound struct {
+	s stream
+	x Exchange
+}
+
+var inbounds = sync.Pool{New: func() any { return new(inbound) }}
 
 // goAway is a client's word that it opens no further streams here.
 func (c *serverConn) goAway(_ *conn, _ uint32, code http2.ErrCode) {

@@ -32,13 +32,14 @@ type stream struct {
 	trailer    wire.Fields
 	keep       bool // what the peer has said whole stays readable when the stream ends
 
-	reads, writes chan struct{} // something has changed for whoever reads, or writes
+	reads, writes chan struct{} // something has changed for whoever reads, or writes; nil while nobody has waited
+	lent          [2]*fields    // the memory of the peer's head and trailer
 	queued        bool          // in c.waiting
 	aborted       bool          // a read is to end
 	cancel        context.CancelFunc
 
-	x      *Exchange // of a server
-	served bool      // it was handed to a handler
+	in     *inbound // of a server
+	served bool     // it was handed to a handler
 
 	call    *Call       // of an upstream
 	interim int         // answers
@@ -47,8 +48,14 @@ type stream struct {
 }
 
 func newStream(c *conn, id uint32) *stream {
-	return &stream{c: c, id: id, send: window{c.settings.window}, recv: window{streamWindow}, length: -1,
-		reads: make(chan struct{}, 1), writes: make(chan struct{}, 1)}
+	s := new(stream)
+	s.open(c, id)
+	return s
+}
+
+func (s *stream) open(c *conn, id uint32) {
+	s.c, s.id, s.length = c, id, -1
+	s.send, s.recv = window{c.settings.window}, window{streamWindow}
 }
 
 // end notes why the stream is over before both messages are. c.mu is held.
@@ -74,8 +81,12 @@ func poke(c chan struct{}) {
 	}
 }
 
-// release gives back what nobody will read. c.mu is held.
+// release gives back what nobody will read, and the memory of the peer's fields. c.mu is held.
 func (s *stream) release() {
+	for i, f := range s.lent {
+		s.c.giveFields(f)
+		s.lent[i] = nil
+	}
 	s.body.free()
 	if s.unread > 0 {
 		s.c.giveBack(s.unread)
@@ -109,7 +120,7 @@ func (s *stream) read(p []byte, silence time.Duration, until time.Time) (int, er
 			limit = timer(silence, until)
 			defer limit.Stop()
 		}
-		if !s.await(s.reads, limit) && s.body.empty() && s.readErr == nil && !s.whole {
+		if !s.await(&s.reads, limit) && s.body.empty() && s.readErr == nil && !s.whole {
 			return 0, fmt.Errorf("%w: no content", ErrSlow)
 		}
 		if s.left {
@@ -126,7 +137,11 @@ func timer(d time.Duration, until time.Time) *time.Timer {
 }
 
 // await lets go of c.mu until something has changed, or the time is over: then it returns false.
-func (s *stream) await(changed <-chan struct{}, limit *time.Timer) bool {
+func (s *stream) await(what *chan struct{}, limit *time.Timer) bool {
+	if *what == nil {
+		*what = make(chan struct{}, 1)
+	}
+	changed := *what
 	s.c.mu.Unlock()
 	defer s.c.mu.Lock()
 	if s.gone == nil {
@@ -222,7 +237,7 @@ func (s *stream) room(n int) (int, error) {
 			s.queued = true
 			c.waiting = append(c.waiting, s)
 		}
-		if !s.await(s.writes, limit) {
+		if !s.await(&s.writes, limit) {
 			return 0, fmt.Errorf("%w: it takes no content (%w)", ErrPeerGone, ErrSlow)
 		}
 	}

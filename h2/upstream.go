@@ -232,7 +232,7 @@ func (c *clientConn) head(_ *conn, s *stream, b *block) error {
 		if !trailer(b) || s.length >= 0 && s.total != s.length {
 			return c.bad(s)
 		}
-		s.trailer = b.fields
+		s.lent[1], s.trailer = b.take(), b.fields
 		c.complete(s)
 		poke(s.reads)
 		return nil
