@@ -161,6 +161,13 @@ you kept. What does not hold is named. For staff.`,
 	}) (*Got[audit.Report], error) {
 		return got(c.VerifyAudit(ctx, in.actor(), in.Checkpoint))
 	})
+	add(a, operation{id: "evidence", method: http.MethodGet, path: "/api/evidence/{id}", tag: tagAudit,
+		summary: "Export what the log says about an object, with its proof",
+		doc: `For a request, grant, credential, application or organization. Each entry comes with the hashes that lead to the signed
+checkpoint, so that it verifies offline: gatehouse audit verify --evidence FILE --key KEY. Of a grant with the entries of its requests.`,
+	}, func(ctx context.Context, in *Object) (*Got[audit.Evidence], error) {
+		return got(c.Evidence(ctx, in.actor(), in.object()))
+	})
 	type checkpoint struct {
 		Checkpoint string `json:"checkpoint" doc:"The size and root of the log, signed: keep it where nobody who runs this Gatehouse can change it" example:""`
 		Verifier   string `json:"verifier" doc:"The key that verifies it (golang.org/x/mod/sumdb/note)" example:"gatehouse+1a2b3c4d+AZ…"`

@@ -140,6 +140,7 @@ func TestStory(t *testing.T) {
 		{name: "audit, further back", as: "operator", do: "GET /api/audit?object=${gr}&after=${next}", status: 200},
 		{name: "a member's audit", as: "member", do: "GET /api/audit?application=${app}", status: 200, has: []string{`"action":"application.close"`}},
 		{name: "the log holds", as: "operator", do: "GET /api/audit/verification", status: 200, has: []string{`"ok":true`}},
+		{name: "evidence", as: "member", do: "GET /api/evidence/${gr}", status: 200, has: []string{`\"action\":\"grant.create\"`, `\"action\":\"request.ask\"`, `"proof":[`}},
 		{name: "a checkpoint", as: "member", do: "GET /api/audit/checkpoint", status: 200, has: []string{`"verifier":"gatehouse+`}},
 		{name: "a backup", as: "admin", do: "POST /api/backups", body: `{"file":"one.db"}`, status: 201, has: []string{"one.db"}},
 		{name: "letters in vain", as: "operator", do: "GET /api/letters/given-up", status: 200, has: []string{`"items":[]`}},

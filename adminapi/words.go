@@ -154,6 +154,17 @@ func words() map[string]word {
 		"Environment.revision": {text: "The number of the newest published revision; 0: none", example: 3},
 		"Environment.url":      {text: "The address that partners call", example: "https://api.platform.example"},
 
+		"Evidence.checkpoint": {text: "The signed checkpoint to which every proof leads"},
+		"Evidence.entries":    {text: "The entries, in the order of the log"},
+		"Evidence.format":     {text: "The version of this form", example: 1},
+		"Evidence.made":       {text: "When it was exported"},
+		"Evidence.object":     {text: "What it is about", example: "gr" + id},
+		"Evidence.verifier":   {text: "The key that verifies the checkpoint; compare it with the one that you trust", example: "gatehouse+1a2b3c4d+AZ…"},
+		"Proven.leaf":         {text: "The entry as the log holds it, byte for byte: JSON as a string"},
+		"Proven.personal":     {text: "Personal values that the entry commits to; erased ones and those of others without value"},
+		"Proven.seq":          {text: "The entry's place in the log", example: 128},
+		"Proven.proof":        {text: "The hashes that lead from its leaf to the root, in base64"},
+
 		"Facts.application":  {text: "Which application asks"},
 		"Facts.history":      {text: "Earlier requests of the organization, newest first, ten at most"},
 		"Facts.latest_end":   {text: "The latest end that may be approved now"},

@@ -149,6 +149,14 @@ func (w *write) lapseOf(g grant.Grant, reason string) error {
 	return nil
 }
 
+// requestsOf lists the requests that made the grant what it is, or tried to.
+func (r read) requestsOf(g grant.Grant) ([]grant.Request, error) {
+	rs, err := all(requestID, func(after id.ID, n int) ([]grant.Request, error) {
+		return r.tx.Requests(r.ctx, grant.Filter{Application: g.Application, Environment: g.Environment}, after, n)
+	})
+	return slices.DeleteFunc(rs, func(q grant.Request) bool { return q.Grant != g.ID && q.Of != g.ID }), err
+}
+
 // grantsFor returns the named grants, each once, which must be the application's, standing, and in the environment.
 func (f *form) grantsFor(standing []grant.Grant, named []id.ID) []grant.Grant {
 	var out []grant.Grant

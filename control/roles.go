@@ -143,6 +143,7 @@ var rights = map[string]who{
 	"Audit":              readers,
 	"VerifyAudit":        staff | host,
 	"Checkpoint":         readers,
+	"Evidence":           readers,
 	"Backup":             admin | host,
 	"GivenUpLetters":     staff | host,
 

@@ -175,6 +175,7 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			return err
 		},
 		"VerifyAudit":    func(a identity.Actor) error { _, err := c.VerifyAudit(ctx, a, ""); return err },
+		"Evidence":       func(a identity.Actor) error { _, err := c.Evidence(ctx, a, o.grant); return err },
 		"Checkpoint":     func(a identity.Actor) error { _, _, err := c.Checkpoint(ctx, a); return err },
 		"GivenUpLetters": func(a identity.Actor) error { _, err := c.GivenUpLetters(ctx, a, page); return err },
 		"Backup":         func(a identity.Actor) error { _, err := c.Backup(ctx, a, "../x"); return err },
@@ -327,7 +328,7 @@ func mapsKeys[V any](m map[string]V) func(func(string) bool) {
 var byOrganization = []string{"Person", "Members", "Organization", "UpdateApplication", "CloseApplication", "Application", "Applications",
 	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "AnswerQuestion", "Grant", "Grants", "EndGrant", "NarrowGrant", "IssueKey", "RevokeCredential",
 	"RotateKey", "ChangeCredential", "ActivateCredential", "SuspendCredential", "ResumeCredential", "Uses", "Dormant",
-	"Credential", "Credentials", "Reach", "InForce", "Audit", "RevokeMachineToken", "EndSession",
+	"Credential", "Credentials", "Reach", "InForce", "Audit", "Evidence", "RevokeMachineToken", "EndSession",
 	"ChangeMember", "Invite", "Invitations", "WithdrawInvitation"}
 
 // TestAnotherOrganizationsObjectsAreNotThere calls every method with another organization's objects, which exist, and

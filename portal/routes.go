@@ -105,6 +105,7 @@ func routes() []route {
 		{get, "/audit", signedIn, listAudit},
 		{get, "/audit/verification", staff, askVerification},
 		{post, "/audit/verification", staff, verifyAudit},
+		{get, "/evidence/{id}", signedIn, downloadEvidence},
 		{get, "/audit/{seq}", signedIn, showEntry},
 
 		{get, "/environments", staff, listEnvironments},

@@ -121,9 +121,9 @@ was revoked or ended after the backup was made is not in it. Revoke it again bef
 }
 
 func (c *cli) audit() *cobra.Command {
-	return group("audit", "The audit log: list, verify, checkpoint",
+	return group("audit", "The audit log: list, verify, checkpoint, evidence",
 		"Every change has an entry: who, when, why, before and after. The entries are the leaves of a Merkle log whose root is signed.",
-		c.auditList(), c.auditVerify(), c.auditCheckpoint())
+		c.auditList(), c.auditVerify(), c.auditCheckpoint(), c.auditEvidence())
 }
 
 func (c *cli) auditCheckpoint() *cobra.Command {
@@ -143,7 +143,7 @@ change it. 'gatehouse audit verify --checkpoint FILE' later proves that the log 
 }
 
 func (c *cli) auditVerify() *cobra.Command {
-	var kept, db, key string
+	var kept, db, key, evidence string
 	cmd := &cobra.Command{Use: "verify", Short: "Prove that no entry was changed, removed, inserted or moved", Args: noArgs,
 		Long: `Recomputes every leaf of the log and its tree, and compares them with the signed checkpoint; with --checkpoint also with an
 older one that you kept. An entry that does not hold is named. Exit code 3 when anything does not hold.
@@ -152,8 +152,12 @@ With --database it reads a database file (a backup, or the one in the data direc
 needs to trust nobody who runs one; --key is then the verifier key, which 'gatehouse audit checkpoint -o json' prints.`,
 		Example: `  gatehouse audit verify
   gatehouse audit verify --checkpoint kept-in-june.txt
+  gatehouse audit verify --evidence grant.json --key 'gatehouse+1a2b3c4d+…'
   gatehouse audit verify --database gatehouse.db --key 'gatehouse+1a2b3c4d+…' --checkpoint kept-in-june.txt`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if evidence != "" {
+				return c.verifiedEvidence(evidence, key)
+			}
 			checkpoint := ""
 			if kept != "" {
 				b, err := os.ReadFile(kept)
@@ -166,7 +170,8 @@ needs to trust nobody who runs one; --key is then the verifier key, which 'gateh
 		}}
 	cmd.Flags().StringVar(&kept, "checkpoint", "", "file with an older checkpoint that you kept")
 	cmd.Flags().StringVar(&db, "database", "", "verify this database file, without a server")
-	cmd.Flags().StringVar(&key, "key", "", "verifier key for --database; default: that of the data directory")
+	cmd.Flags().StringVar(&key, "key", "", "verifier key for --database and --evidence; default for --database: that of the data directory")
+	cmd.Flags().StringVar(&evidence, "evidence", "", "verify this exported evidence, without a server")
 	return cmd
 }
 

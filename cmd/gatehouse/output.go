@@ -117,3 +117,10 @@ func span(t, now time.Time) string {
 	}
 	return fmt.Sprintf(format, fmt.Sprintf("%d days", d/(24*time.Hour)))
 }
+
+// lines writes a text of several lines, each as clean as one.
+func (p *printer) lines(text string) {
+	for l := range strings.Lines(text) {
+		p.line("%s", clean(strings.TrimRight(l, "\n")))
+	}
+}
