@@ -386,7 +386,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 		Environment: environment, Name: "local-" + environment, Source: &s.source, Kinds: Kinds(),
 		Key:     s.keys.feed.Public().(ed25519.PublicKey),
 		Secrets: func(name string) (secret.Value, bool) { v, ok := s.Config.Secrets[name]; return v, ok },
-		Events:  s.events, Now: time.Now, Log: s.Log, Codec: gateway.Codec(s.Config.Codec), H2C: s.Config.H2C,
+		Events:  s.events, Now: time.Now, Log: s.Log, Codec: gateway.Codec(s.Config.Codec), H2C: s.Config.H2C, DNS: s.Config.DNS,
 	})
 	if err != nil {
 		l.Close()

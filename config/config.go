@@ -19,6 +19,7 @@ type Config struct {
 	Gateway    Listener // of the first environment; each further one listens ten ports higher
 	H2C        bool     // clients of gateways without TLS may speak HTTP/2 from the first byte
 	Codec      string   // who reads and writes HTTP/1.1 in gateways: "http1" (ours) or "std" (net/http)
+	DNS        string   // host:port of the server that upstreams' names are looked up at; "": the system's
 	Operations Listener // health, metrics and profiles; no TLS
 	SMTP       SMTP
 	Secrets    map[string]secret.Value // by the names that manifests use

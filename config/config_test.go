@@ -153,6 +153,8 @@ func TestListenersSettingsFitTogether(t *testing.T) {
 		"gateway: {tls: {certificate: a, key: b, clients: request, client-authorities: c}}":                         "/gateway/tls/clients: must be verify or require",
 		"gateway: {tls: {certificate: a, key: b, clients: always}}":                                                 "/gateway/tls/clients: must be none or request or verify or require",
 		"gateway: {tls: {folder: certs, clients: require, client-authorities: ca.pem}}":                             "",
+		"gateway: {dns: 10.0.0.2}":                                                                                  "/gateway/dns: must be an IP address with a port",
+		"gateway: {dns: '[fd00::1]:53'}":                                                                            "",
 		"gateway: {h2c: true, codec: std}":                                                                          "/gateway/h2c: needs the codec http1",
 		"gateway: {h2c: true, tls: {folder: certs}}":                                                                "/gateway/h2c: is for gateways without TLS",
 		"gateway: {h2c: true}":                                                                                      "",

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -35,6 +36,7 @@ func Settings() []Setting {
 		{"log.format", "text or json (default text)", oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json")},
 		{"gateway.codec", "who reads and writes HTTP/1.1 in gateways: http1, our own, or std, Go's net/http (default " + Default().Codec + ")", oneOf(func(c *Config) *string { return &c.Codec }, "http1", "std")},
 		{"gateway.h2c", "clients of a gateway without TLS may speak HTTP/2 from the first byte (prior knowledge); over TLS they choose it in the handshake (default false)", truth(func(c *Config) *bool { return &c.H2C })},
+		{"gateway.dns", "address of the DNS server that upstreams' names are looked up at, such as 10.0.0.2:53 (default: those of the system)", server(func(c *Config) *string { return &c.DNS })},
 		{"smtp.host", "server that letters are given to", text(func(c *Config) *string { return &c.SMTP.Host })},
 		{"smtp.port", "its port (default 587)", port(func(c *Config) *int { return &c.SMTP.Port })},
 		{"smtp.user", "user name there", text(func(c *Config) *string { return &c.SMTP.User })},
@@ -73,6 +75,17 @@ type setter = func(*Config, string) error
 
 func text(of func(*Config) *string) setter {
 	return func(c *Config, v string) error { *of(c) = v; return nil }
+}
+
+// server takes the address of a server, by number: to look its name up we would have to ask it.
+func server(of func(*Config) *string) setter {
+	return func(c *Config, v string) error {
+		if a, err := netip.ParseAddrPort(v); v != "" && (err != nil || a.Port() == 0) {
+			return fmt.Errorf("must be an IP address with a port, such as 10.0.0.2:53, not %q", v)
+		}
+		*of(c) = v
+		return nil
+	}
 }
 
 func truth(of func(*Config) *bool) setter {

@@ -70,6 +70,10 @@ func newBench(t testing.TB, events event.Sink) *bench {
 
 // partner makes a gateway that serves one operation of an upstream, and the key of an application that may call it.
 func partner(o Options, upstream string) (*Gateway, string, error) {
+	return partnerOf(o, manifest.Upstream{Targets: []string{"http://" + upstream}})
+}
+
+func partnerOf(o Options, up manifest.Upstream) (*Gateway, string, error) {
 	public, _, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return nil, "", err
@@ -83,7 +87,8 @@ func partner(o Options, upstream string) (*Gateway, string, error) {
 	}
 	p := &manifest.Parsed{Documents: map[string]*manifest.Document{"a": {Operations: []manifest.DocOperation{{ID: "read", Method: "GET", Path: "/things/{id}", Scopes: []string{"read"}}}}}}
 	p.Environments = []manifest.Environment{{Name: "live"}}
-	p.Upstreams = []manifest.Upstream{{Name: "u", Targets: []string{"http://" + upstream}, Present: []manifest.Present{{Header: "X-Proof", Secret: "s"}}}}
+	up.Name, up.Present = "u", []manifest.Present{{Header: "X-Proof", Secret: "s"}}
+	p.Upstreams = []manifest.Upstream{up}
 	p.APIs = []manifest.API{{Name: "a", Path: "/a/v1", Upstream: "u", UpstreamPath: "/v1", Policies: []manifest.Policy{{Kind: "api_key"}, {Kind: "grant"}, {Kind: "rate_limit"}, {Kind: "request_size", Config: []byte(`{"max": "64KB"}`)}}}}
 	p.Products = []manifest.Product{{Name: "p", Operations: []manifest.ProductAPI{{API: "a"}}, Plans: []manifest.Plan{{Name: "free", Limits: []manifest.Limit{
 		{Name: "second", Requests: 1e9, Per: manifest.Duration(time.Second)}, {Name: "hour", Requests: 1e9, Per: manifest.Duration(time.Hour)}}}}}}
@@ -183,6 +188,31 @@ func TestExchangeAllocatesNothing(t *testing.T) {
 	defer l.Close(context.Background())
 	if n := testing.AllocsPerRun(200, newBench(t, l).whole(t)); n != 0 {
 		t.Errorf("a whole exchange: %v allocations", n)
+	}
+}
+
+// Everything that an upstream can declare allocates nothing either.
+func TestDeclaredUpstreamAllocatesNothing(t *testing.T) {
+	for _, balance := range []manifest.Balance{{By: manifest.ByTurn}, {By: manifest.ByLeastRequests}, {By: manifest.ByHash, Key: "client"},
+		{By: manifest.ByHash, Key: "application"}, {By: manifest.ByHash, Key: "header User-Agent"}} {
+		g, key, err := partnerOf(Options{}, manifest.Upstream{Targets: []string{"http://10.0.0.1:80", "http://10.0.0.2:80", "http://10.0.0.3:80"},
+			Weights: map[string]int{"http://10.0.0.2:80": 3}, Balance: balance,
+			Health:      manifest.Health{Passive: &manifest.Passive{Failures: 3, Eject: manifest.Duration(time.Second), Longest: manifest.Duration(time.Second), Most: 50, Status: []int{503}}, SlowReturn: manifest.Duration(time.Second)},
+			Retries:     &manifest.Retries{Attempts: 1, Share: 20, Minimum: 3, Status: []int{503}},
+			Breaker:     &manifest.Breaker{Errors: 50, Requests: 20, Window: manifest.Duration(time.Second), Open: manifest.Duration(time.Second), Probes: 1},
+			Concurrency: &manifest.Concurrency{Most: 10, Queue: 10, Wait: manifest.Duration(time.Second), Adaptive: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bench{g: g, m: &memory{}, key: key}
+		for _, pool := range g.pools {
+			for _, m := range pool.set.Load().members {
+				m.asker = b.m
+			}
+		}
+		if n := testing.AllocsPerRun(200, b.whole(t)); n != 0 {
+			t.Errorf("%s %s: %v allocations", balance.By, balance.Key, n)
+		}
 	}
 }
 

@@ -188,7 +188,7 @@ func newRunning(t *testing.T) *running {
 	dir := t.TempDir()
 	return &running{t: t, dir: dir, log: filepath.Join(dir, "serve.log"), started: make(chan startedAs, 4),
 		env: []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "GATEHOUSE_CONTROL_LISTEN=127.0.0.1:0", "GATEHOUSE_GATEWAY_LISTEN=127.0.0.1:0",
-			"GATEHOUSE_OPERATIONS_LISTEN=127.0.0.1:0"}}
+			"GATEHOUSE_OPERATIONS_LISTEN=127.0.0.1:0", "GATEHOUSE_GATEWAY_H2C=true"}}
 }
 
 // A visitor sends one request after the other, with no second try of any: each must be answered, whole, and by one
@@ -251,6 +251,43 @@ func (v visitor) visit(stop <-chan struct{}) error {
 	}
 }
 
+// visitH2 is visit over HTTP/2, by a client that goes to a new connection when it is told to go away.
+func (v visitor) visitH2(stop <-chan struct{}) error {
+	t := &http.Transport{Protocols: new(http.Protocols)}
+	t.Protocols.SetUnencryptedHTTP2(true)
+	defer t.CloseIdleConnections()
+	c := &http.Client{Transport: t, Timeout: time.Minute}
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return nil
+		case <-time.After(v.pause):
+		}
+		body := ""
+		if v.method == "POST" {
+			body = strings.Repeat("b", 3000)
+		}
+		r, err := http.NewRequest(v.method, "http://"+v.addr+"/eid/x", strings.NewReader(body))
+		if err != nil {
+			return err
+		}
+		res, err := c.Do(r)
+		if err != nil {
+			return fmt.Errorf("request %d: %w", n, err)
+		}
+		b, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil {
+			return fmt.Errorf("request %d: the answer's body: %w", n, err)
+		}
+		by := res.Header.Get("X-Answered-By")
+		if want := fmt.Sprint(by, " ", len(body)); res.StatusCode != 200 || string(b) != want || by == "" {
+			return fmt.Errorf("request %d: answered %d by %q: %q, want %q", n, res.StatusCode, by, b, want)
+		}
+		v.asked.Add(1)
+	}
+}
+
 // Under load, revisions are published and the process is replaced by another one: no request is lost, and none is served
 // by a mixture of two revisions.
 func TestNothingIsLost(t *testing.T) {
@@ -284,6 +321,14 @@ func TestNothingIsLost(t *testing.T) {
 		load.Go(func() {
 			if err := v.visit(stop); err != nil {
 				lost <- fmt.Errorf("%s, fresh connections %v, pause %v: %w", v.method, v.fresh, v.pause, err)
+			}
+		})
+	}
+	for _, v := range []visitor{{method: "GET"}, {method: "POST"}, {method: "GET", pause: 100 * time.Millisecond}} {
+		v.addr, v.asked = addr, &asked
+		load.Go(func() {
+			if err := v.visitH2(stop); err != nil {
+				lost <- fmt.Errorf("%s over HTTP/2, pause %v: %w", v.method, v.pause, err)
 			}
 		})
 	}
