@@ -151,8 +151,8 @@ func (w Ways) String() string {
 
 // Open reports whether somebody who proves nothing certainly gets in.
 func (w Ways) Open() bool {
-	for _, v := range w {
-		if v.When == nil && v.proofless() {
+	for i := range w {
+		if w[i].When == nil && w[i].proofless() {
 			return true
 		}
 	}
@@ -170,8 +170,8 @@ func (w Ways) MaybeOpen() *Condition {
 }
 
 func (w Way) proofless() bool {
-	for _, n := range w.Needs {
-		if !n.Metering && n.Kind != FromIP {
+	for i := range w.Needs {
+		if n := &w.Needs[i]; !n.Metering && n.Kind != FromIP {
 			return false
 		}
 	}
@@ -185,6 +185,17 @@ func (w Ways) All() []Requirement {
 		out = append(out, v.Needs...)
 	}
 	return out
+}
+
+// each yields the requirements of all ways, without copies of them.
+func (w Ways) each(yield func(*Requirement) bool) {
+	for i := range w {
+		for j := range w[i].Needs {
+			if !yield(&w[i].Needs[j]) {
+				return
+			}
+		}
+	}
 }
 
 // And demands of each way that n is met as well; no way at all becomes one.

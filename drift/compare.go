@@ -12,6 +12,15 @@ type Settings struct {
 	Now      time.Time // for certificates and waivers; zero leaves both out
 	Baseline *Baseline // compare each environment with this instead of with each other
 	Off      []string  // ids of rules that are not asked
+
+	Progress func(done, all int) // told after each comparison of two; nil: nobody
+}
+
+// step tells of the progress.
+func (s Settings) step(done, all int) {
+	if s.Progress != nil {
+		s.Progress(done, all)
+	}
 }
 
 // Compare finds weaknesses of each environment and differences between each two of them, or between each and the baseline. It is
@@ -32,17 +41,21 @@ func Compare(envs []*Environment, s Settings) *Result {
 		p.alone(rules, g)
 	}
 	if s.Baseline != nil {
-		for _, p := range probes {
+		for i, p := range probes {
 			p.against(s.Baseline, rules, g)
+			s.step(i+1, len(probes))
 		}
 	} else {
 		indexes := make([]*index, len(envs))
 		for i, e := range envs {
 			indexes[i] = newIndex(e)
 		}
+		done := 0
 		for i := range probes {
 			for j := i + 1; j < len(probes); j++ {
 				compareTwo(&pairing{a: probes[i], b: probes[j]}, indexes[i], indexes[j], rules, g)
+				done++
+				s.step(done, len(probes)*(len(probes)-1)/2)
 			}
 		}
 	}

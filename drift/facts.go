@@ -8,8 +8,13 @@ func (p *Policy) Facts(f func(name string, l Fact)) {
 	f("auth.anonymous_fallback", p.Auth.Fallback)
 	f("auth.optional", p.Auth.Optional)
 	f("auth.exempt", p.Auth.Exempt)
-	for i, r := range p.Auth.Ways.Value.All() {
-		r.facts("auth."+string(r.Kind)+"."+strconv.Itoa(i)+".", f)
+	n := 0
+	for i := range p.Auth.Ways.Value {
+		for j := range p.Auth.Ways.Value[i].Needs {
+			r := &p.Auth.Ways.Value[i].Needs[j]
+			r.facts("auth."+string(r.Kind)+"."+strconv.Itoa(n)+".", f)
+			n++
+		}
 	}
 	f("authz.rules", p.Access.Rules)
 	f("authz.default", p.Access.Default)
@@ -122,7 +127,7 @@ func (r Rate) facts(n string, f func(string, Fact)) {
 	f(n+"status", r.Status)
 }
 
-func (r Requirement) facts(n string, f func(string, Fact)) {
+func (r *Requirement) facts(n string, f func(string, Fact)) {
 	f(n+"forward", r.Forward)
 	if j := r.JWT; j != nil {
 		f(n+"issuers", j.Issuers)

@@ -8,6 +8,9 @@ import (
 // pairs matches the requirements of one kind on both sides: by name, then in order. One that has no partner is left to the rules
 // about ways.
 func pairs(a, b Ways, kind RequirementKind) [][2]Requirement {
+	if !a.has(kind) || !b.has(kind) {
+		return nil
+	}
 	as, bs := ofKind(a, kind), ofKind(b, kind)
 	var out [][2]Requirement
 	used := make([]bool, len(bs))
@@ -38,12 +41,27 @@ func pairs(a, b Ways, kind RequirementKind) [][2]Requirement {
 // ofKind are the distinct requirements of a kind. The same one in several ways, from one place, counts once.
 func ofKind(w Ways, kind RequirementKind) []Requirement {
 	var out []Requirement
-	for _, r := range w.All() {
-		if r.Kind == kind && !slices.ContainsFunc(out, func(o Requirement) bool { return o.Name == r.Name && o.Origin == r.Origin }) {
-			out = append(out, r)
+	for i := range w {
+		for j := range w[i].Needs {
+			r := &w[i].Needs[j]
+			if r.Kind == kind && !slices.ContainsFunc(out, func(o Requirement) bool { return o.Name == r.Name && o.Origin == r.Origin }) {
+				out = append(out, *r)
+			}
 		}
 	}
 	return out
+}
+
+// has reports whether a requirement of the kind is among the ways.
+func (w Ways) has(kind RequirementKind) bool {
+	for i := range w {
+		for j := range w[i].Needs {
+			if w[i].Needs[j].Kind == kind {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func tokens(p *Policy) []Requirement { return ofKind(p.Auth.Ways.Value, JWTProof) }
@@ -109,9 +127,11 @@ func pairOpen(v *pairing, a, b *Policy) {
 
 func kinds(w Ways) []string {
 	var out []string
-	for _, r := range w.All() {
-		if !r.Metering {
-			out = append(out, string(r.Kind))
+	for i := range w {
+		for j := range w[i].Needs {
+			if r := &w[i].Needs[j]; !r.Metering {
+				out = append(out, string(r.Kind))
+			}
 		}
 	}
 	return Sorted(out)

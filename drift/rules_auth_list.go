@@ -158,7 +158,7 @@ func pairCache(v *pairing, a, b *External) {
 
 func queries(p *Policy) Leaf[bool] {
 	l := ByDefault(false)
-	for _, r := range p.Auth.Ways.Value.All() {
+	for r := range p.Auth.Ways.Value.each {
 		switch {
 		case r.Key != nil && !r.Key.In.Definite():
 			return Unknown[bool](r.Key.In.Cause, r.Key.In.Origin)
@@ -184,7 +184,7 @@ func pairQuery(v *pairing, a, b *Policy) {
 // forwards are the kinds of credentials that go on to the upstream.
 func forwards(p *Policy) Leaf[[]string] {
 	l := ByDefault([]string(nil))
-	for _, r := range p.Auth.Ways.Value.All() {
+	for r := range p.Auth.Ways.Value.each {
 		if !r.Forward.Definite() {
 			return Unknown[[]string](r.Forward.Cause, r.Forward.Origin)
 		}

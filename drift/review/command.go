@@ -66,6 +66,17 @@ func (c Command) environment(s Source) (*drift.Environment, error) {
 	return s.Read(c.Now)
 }
 
+// comparing tells of comparisons that take longer than a second, once a second.
+func (c Command) comparing() func(done, all int) {
+	last := time.Now()
+	return func(done, all int) {
+		if c.Progress != nil && done < all && time.Since(last) > time.Second {
+			last = time.Now()
+			fmt.Fprintf(c.Progress, "compared %d of %d\n", done, all)
+		}
+	}
+}
+
 // Compare compares the environments with each other, or each with the baseline.
 func (c Command) Compare() (exit int, err error) {
 	if c.Format != "" && !slices.Contains(Formats(), c.Format) {
@@ -86,6 +97,7 @@ func (c Command) Compare() (exit int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	set.Progress = c.comparing()
 	r := drift.Compare(envs, set)
 	switch c.Format {
 	case "json":
