@@ -1,7 +1,6 @@
 package ingressnginx
 
 import (
-	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -63,7 +62,7 @@ func (l *location) observe(p *drift.Policy) {
 	g.Sinks = read(either(l.get("", "http-access-log-path"), l.get("", "access-log-path")), []string{"/var/log/nginx/access.log"}, func(s string) ([]string, bool) { return []string{drift.Mask(s)}, true })
 	if f := l.get("", "enable-syslog"); f.n != nil && flag(f, false).Value {
 		host, port := l.get("", "syslog-host"), number(l.get("", "syslog-port"), 514)
-		s := "udp://" + net.JoinHostPort(drift.Mask(host.n.Str()), strconv.FormatInt(port.Value, 10))
+		s := "udp://" + hostPort(drift.Mask(host.n.Str()), strconv.FormatInt(port.Value, 10))
 		g.Sinks = drift.From([]string{s}, f.origin())
 		l.env.Refer("sink", s, host.origin())
 	}
@@ -91,7 +90,7 @@ func (l *location) tracing(p *drift.Policy) {
 	t.Exporter, t.Propagation = drift.ByDefault("otlp"), drift.ByDefault([]string{"tracecontext"})
 	t.Endpoint = read(l.get("", "otlp-collector-host"), "", func(s string) (string, bool) {
 		port := number(l.get("", "otlp-collector-port"), 4317)
-		return "grpc://" + net.JoinHostPort(drift.Mask(s), strconv.FormatInt(port.Value, 10)), true
+		return "grpc://" + hostPort(drift.Mask(s), strconv.FormatInt(port.Value, 10)), true
 	})
 	sampler, ratio := text(l.get("", "otel-sampler"), "AlwaysOn"), l.get("", "otel-sampler-ratio")
 	t.Sample = drift.Leaf[float64]{Value: 1, State: sampler.State, Origin: sampler.Origin, Cause: sampler.Cause}
@@ -111,4 +110,11 @@ func (l *location) tracing(p *drift.Policy) {
 		t.Endpoint = drift.ByDefault("")
 		t.Propagation = none
 	}
+}
+
+func hostPort(host, port string) string {
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + port
 }
