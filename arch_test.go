@@ -72,6 +72,8 @@ var rooms = map[string]room{
 
 	"drift/review": {3, "drift drift/adopt drift/apigee drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/handshake drift/ingressnginx drift/kong drift/krakend drift/plan drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
 
+	"token": {3, "", "signs and verifies what proves a caller without a look-up"},
+
 	"store":           {3, "application audit credential env feed grant id identity mail organization session", "gathers the nouns' stores"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},
 	"store/sqldb":     {3, "application audit credential env fault feed grant id identity mail organization secret session store", "SQL for all of them"},
@@ -79,26 +81,29 @@ var rooms = map[string]room{
 
 	"store/pgtest": {3, "secret", "a PostgreSQL for tests"},
 
-	"policy":             {4, "fault id ratelimit secret wire", "what a rule may see and do"},
+	"policy":             {4, "fault id ratelimit secret token wire", "what a rule may see and do"},
 	"policy/anonymous":   {4, "credential policy wire", "a policy kind; it takes keys out of open requests"},
 	"policy/apikey":      {4, "credential fault policy secret wire", "a policy kind"},
 	"policy/cors":        {4, "fault policy wire", "a policy kind"},
 	"policy/granted":     {4, "fault id policy", "a policy kind"},
 	"policy/headers":     {4, "fault policy wire", "a policy kind"},
 	"policy/limit":       {4, "fault policy ratelimit", "a policy kind"},
+	"policy/oauth":       {4, "credential fault id policy secret token wire", "a policy kind"},
+	"policy/several":     {4, "fault policy", "policy kinds that join others"},
 	"policy/requestsize": {4, "fault policy wire", "a policy kind"},
 
 	"drift/live": {5, "drift drift/source fault secret", "running gateways, only read"},
 
-	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret wire", "manifest -> routes, feed -> access index"},
+	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret token wire", "manifest -> routes, feed -> access index"},
 
-	"control": {6, "application audit credential env fault feed grant id identity mail manifest organization policy ratelimit secret session snapshot store", "every rule of who may change what"},
-	"gateway": {6, "balance event fault feed id manifest policy problem ratelimit secret snapshot wire h2 http1", "serves requests from a view"},
+	"control": {6, "application audit credential env fault feed grant id identity mail manifest organization policy ratelimit secret session snapshot store token", "every rule of who may change what"},
+	"gateway": {6, "balance event fault feed id manifest policy problem ratelimit secret snapshot wire h2 http1 token", "serves requests from a view"},
 
-	"adminapi": {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot", "JSON"},
-	"portal":   {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot", "pages"},
+	"authserver": {7, "control credential fault identity secret token", "OAuth"},
+	"adminapi":   {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot", "JSON"},
+	"portal":     {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot", "pages"},
 
-	"app":                {8, "adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb", "the only room that knows all"},
+	"app":                {8, "adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token", "the only room that knows all"},
 	"cmd/gatehouse":      {9, "drift drift/handshake drift/live drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi", "flags, signals, exit codes"},
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},
@@ -122,6 +127,8 @@ var sideways = map[string]string{
 	"policy/granted -> policy":       "is one",
 	"policy/headers -> policy":       "is one",
 	"policy/limit -> policy":         "is one",
+	"policy/oauth -> policy":         "is one",
+	"policy/several -> policy":       "are two",
 	"policy/requestsize -> policy":   "is one",
 	"manifest/reference -> manifest": "describes its types",
 	"h2 -> http1":                    "one reading of paths, hosts and fields, whatever carried them",

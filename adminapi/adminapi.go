@@ -65,6 +65,7 @@ func New(o Options) (http.Handler, error) {
 	a.absences()
 	a.grants()
 	a.credentials()
+	a.clients()
 	a.gateways()
 	a.audit()
 	if err := a.finish(); err != nil {

@@ -303,6 +303,10 @@ func TestPanic(t *testing.T) {
 // Whatever control can be asked for by somebody can be asked for here.
 func TestEveryMethodIsReachable(t *testing.T) {
 	elsewhere := map[string]string{
+		"IssueToken":         "the token endpoint",
+		"IntrospectToken":    "the introspection endpoint",
+		"RevokeToken":        "the revocation endpoint",
+		"ResourceScopes":     "the metadata of resources",
 		"Dormant":            "credentials, with dormant=…",
 		"LastUses":           "is in every credential",
 		"EnsureEnvironments": "at start, by Gatehouse itself",

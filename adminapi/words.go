@@ -86,7 +86,7 @@ func words() map[string]word {
 		"Checked.ok":          {text: "Whether it could be published: warnings do not stop it", example: true},
 
 		"Credential.grants":    {text: "Bound to these grants; none: it stands for all of the application's in the environment", example: one("gr" + id)},
-		"Credential.kind":      {text: "How it is presented", example: "api_key", enum: one("api_key")},
+		"Credential.kind":      {text: "How it is presented", example: "api_key", enum: one("api_key", "oauth_client")},
 		"Credential.live":      {text: "Whether it proves anything now", example: true},
 		"Credential.public_id": {text: "The part of a key that may be shown: it names the key in events and logs"},
 		"Credential.retire_at": {text: "When it retires, once it has been replaced"},
@@ -98,6 +98,26 @@ func words() map[string]word {
 		"Credential.leaked":    {text: "When somebody last reported to have found it"},
 		"Credential.held":      {text: "The platform has suspended it: nobody else resumes it"},
 		"Credential.last_use":  {text: "When it was last used, no older than a minute, with the count of all uses; not there when it never was"},
+
+		"Credential.oauth": {text: "Of an OAuth client: how it proves itself"},
+
+		"OAuth.constrain":  {text: "What its tokens are always bound to; not there: what it asks for each time", example: "dpop", enum: one("dpop", "certificate")},
+		"OAuth.jwks":       {text: "Its public keys, as a JWK Set"},
+		"OAuth.jwks_uri":   {text: "Where its public keys are"},
+		"OAuth.method":     {text: "The method", example: "private_key_jwt", enum: one("client_secret", "private_key_jwt", "self_signed_tls_client_auth")},
+		"OAuth.thumbprint": {text: "The SHA-256 of its certificate's DER, in base64url"},
+
+		"IssuedClient.client_id":     {text: "What it names itself with", example: "crd" + id},
+		"IssuedClient.client_secret": {text: "The secret. It is told now and never again; not there for other methods.", example: "ghc_live_…"},
+		"IssuedClient.credential":    {text: "What can be told of it later"},
+		"IssuedClient.issuer":        {text: "Whose token endpoint it asks: the metadata is found by this name", example: "https://gatehouse.platform.example/oauth/live"},
+
+		"Issuer.audience": {text: "What the name of an API as a resource begins with; its path follows", example: "https://api.platform.example"},
+		"Issuer.keys":     {text: "Its keys, oldest first; the last one is the next"},
+		"Issuer.url":      {text: "The iss of its tokens", example: "https://gatehouse.platform.example/oauth/live"},
+
+		"SigningKey.from": {text: "From when it signs, until the one after it does"},
+		"SigningKey.kid":  {text: "Its name in tokens and in the JWK Set"},
 
 		"Use.address":   {text: "The caller's, that time", example: "203.0.113.9"},
 		"Use.api":       {text: "Which API was called", example: "eid"},

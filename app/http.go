@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"gatehouse/adminapi"
+	"gatehouse/authserver"
 	"gatehouse/control"
 	"gatehouse/portal"
 )
@@ -37,6 +38,10 @@ func (s *serving) pages(p *control.Control) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokens, err := authserver.New(authserver.Options{Control: s.control, Log: s.Log, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
 	people, err := portal.New(portal.Options{
 		Control: p, Box: s.box, Dev: s.Config.Dev, Secure: strings.HasPrefix(p.URL, "https:"),
 		Version: s.Version, Now: time.Now, Log: s.Log,
@@ -46,6 +51,8 @@ func (s *serving) pages(p *control.Control) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
+	mux.Handle(authserver.Prefix, tokens)
+	mux.Handle(authserver.WellKnown, tokens)
 	mux.Handle("/", people)
 	if s.Config.Dev {
 		return s.guarded(onlyHere(p.URL, mux)), nil

@@ -9,24 +9,29 @@ import (
 	"gatehouse/policy/granted"
 	"gatehouse/policy/headers"
 	"gatehouse/policy/limit"
+	"gatehouse/policy/oauth"
 	"gatehouse/policy/requestsize"
+	"gatehouse/policy/several"
 	"gatehouse/ratelimit"
 	"gatehouse/secret"
 	"gatehouse/snapshot"
+	"gatehouse/token"
 )
 
 // Kinds lists the policies that routes can name. A build of one's own passes append(app.Kinds(), …).
 func Kinds() []policy.Kind {
-	return []policy.Kind{
+	methods := []policy.Kind{apikey.Kind(), oauth.Kind()}
+	return append(methods,
 		anonymous.Kind(),
-		apikey.Kind(),
+		several.AnyOf(methods),
+		several.AllOf(methods),
 		granted.Kind(),
 		granted.WithoutKind(),
 		limit.Kind(),
 		requestsize.Kind(),
 		cors.Kind(),
 		headers.Kind(),
-	}
+	)
 }
 
 // Check says what a publish of the bundle would say, for each environment that it names. It is pure. Secrets are taken to
@@ -38,8 +43,8 @@ func Check(b manifest.Bundle) []manifest.Diagnostic {
 	}
 	limiter := ratelimit.NewLimiter(1)
 	d := policy.Deps{
-		Limiter: func(string) *ratelimit.Limiter { return limiter },
-		Secret:  func(string) (secret.Value, bool) { return secret.New("there"), true },
+		Limiter: func(string) *ratelimit.Limiter { return limiter }, Tokens: policy.NewTokens(), Proofs: token.NewProver(),
+		Secret: func(string) (secret.Value, bool) { return secret.New("there"), true },
 	}
 	seen := map[manifest.Diagnostic]bool{}
 	for _, e := range p.Environments {

@@ -62,6 +62,9 @@ func Settings() []Setting {
 				Setting{l.name + ".tls.key", "PEM file with the private key", text(func(c *Config) *string { return &l.of(c).Key })},
 				Setting{l.name + ".tls.folder", "folder of further certificates, which clients choose by name: NAME.crt or NAME.pem with NAME.key, NAME/tls.crt with NAME/tls.key", text(func(c *Config) *string { return &l.of(c).Folder })})
 		}
+		if l.name == "control" {
+			all = append(all, Setting{"control.tls.clients", "clients' certificates: none is asked for, request takes any, for OAuth clients that prove themselves by one; browsers then ask people for theirs (default none)", oneOf(func(c *Config) *string { return &c.Control.Clients }, "none", "request")})
+		}
 		if l.name == "gateway" {
 			all = append(all,
 				Setting{"gateway.tls.clients", "clients' certificates: none is asked for, request takes any for policies to judge, verify takes none or one of the authorities', require takes only those (default none)", oneOf(func(c *Config) *string { return &c.Gateway.Clients }, "none", "request", "verify", "require")},

@@ -14,6 +14,7 @@ import (
 	"gatehouse/secret"
 	"gatehouse/snapshot"
 	"gatehouse/store"
+	"gatehouse/token"
 )
 
 // Control is the control plane. Every method takes the actor who asks, and answers fault.Unauthenticated to nobody,
@@ -27,6 +28,9 @@ type Control struct {
 	offers *offers
 	host   secret.Value  // what HostToken tells
 	posted chan struct{} // a letter may wait in the outbox
+	proofs *token.Prover // of the token endpoint
+	marks  *token.Once   // assertions that were used
+	issued *issued       // tokens since the last report
 	even   time.Duration // how long an answer takes that must not tell whether something was written
 
 	source    *source
@@ -85,6 +89,9 @@ func New(o Options) *Control {
 		host:    secret.Random("ghh_"),
 		posted:  make(chan struct{}, 1),
 		even:    evenly,
+		proofs:  token.NewProver(),
+		marks:   token.NewOnce(),
+		issued:  newIssued(),
 	}
 	if o.Keys != nil { // without any, nothing can be written: to show the document of the API is enough
 		c.sealer = newSealer(o.Keys.Derive("letters"))
@@ -95,7 +102,7 @@ func New(o Options) *Control {
 // sweepEvery is how often what is over is removed: sessions, links and device codes are refused by their times anyway.
 const sweepEvery = 10 * time.Minute
 
-// Run numbers and seals what is committed, sends letters, sweeps what is over, and does what
+// Run numbers and seals what is committed, sends letters, rotates signing keys, sweeps what is over, and does what
 // happens by itself, until ctx ends. It returns when
 // everything it started has ended.
 func (c *Control) Run(ctx context.Context) error {
@@ -105,6 +112,7 @@ func (c *Control) Run(ctx context.Context) error {
 	wg.Go(func() { c.sendLetters(ctx) })
 	wg.Go(func() { c.sweep(ctx) })
 	wg.Go(func() { c.tend(ctx) })
+	wg.Go(func() { c.keepIssuers(ctx) })
 	err := c.sequence(ctx)
 	cancel()
 	wg.Wait()

@@ -42,6 +42,7 @@ func (c *Control) compile(p *manifest.Parsed, environment string) []manifest.Dia
 	_, ds := snapshot.Compile(p, environment, 0, c.Kinds, policy.Deps{
 		Limiter: func(string) *ratelimit.Limiter { return ratelimit.NewLimiter(1) },
 		Secret:  func(string) (secret.Value, bool) { return secret.New("compiled only"), true },
+		Tokens:  policy.NewTokens(), Proofs: c.proofs,
 	})
 	return ds
 }

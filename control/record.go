@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"time"
 
@@ -70,13 +71,51 @@ func (w *write) putCredential(action, reason string, old, cr credential.Credenti
 	if err != nil {
 		return cr, err
 	}
+	mark := cr.Mark()
 	f := feed.Credential{ID: cr.ID, Application: cr.Application, Kind: string(cr.Kind), PublicID: cr.PublicID,
-		Hash: cr.Hash[:], Grants: cr.Grants, Sources: cr.Sources, Expires: cr.End(),
+		Hash: mark[:], Grants: cr.Grants, Sources: cr.Sources, Expires: cr.End(),
 		Live: cr.State == credential.Active || cr.State == credential.Retiring}
 	if !f.Live {
 		f.Ended = string(cr.State)
 	}
 	return cr, w.feed(cr.Environment, feed.KindCredential, string(cr.ID), cr.Version, state(f))
+}
+
+// putIssuer stores what issues the tokens of an environment, and tells its gateways.
+func (w *write) putIssuer(action, reason string, old, i credential.Issuer) (credential.Issuer, error) {
+	i.Version = old.Version
+	i, err := w.tx.PutIssuer(w.ctx, i)
+	if err != nil {
+		return i, err
+	}
+	w.changes++
+	if err := w.audit(change{action: action, environment: i.Environment, reason: reason}, before(old.Version, old), state(i)); err != nil {
+		return i, err
+	}
+	keys := []json.RawMessage{}
+	for _, k := range i.Keys {
+		keys = append(keys, k.Public)
+	}
+	set := state(map[string]any{"keys": keys})
+	return i, w.feed(i.Environment, feed.KindIssuer, i.Environment, i.Version, state(feed.Issuer{URL: i.URL, Audience: i.Audience, Keys: set}))
+}
+
+// deny refuses one access token of a client, at every gateway of its environment.
+func (w *write) deny(cr credential.Credential, d credential.Denial) error {
+	if err := w.tx.Deny(w.ctx, d); err != nil {
+		return err
+	}
+	w.changes++
+	mark := hex.EncodeToString(d.Mark[:])
+	err := w.audit(change{action: "token.revoke", object: cr.ID, organization: cr.Organization, application: cr.Application, environment: d.Environment}, nil,
+		state(struct {
+			Mark    string    `json:"mark"`
+			Expires time.Time `json:"expires"`
+		}{mark, d.Expires}))
+	if err != nil {
+		return err
+	}
+	return w.feed(d.Environment, feed.KindDenial, mark, 1, state(feed.Denial{Mark: d.Mark[:], Expires: d.Expires}))
 }
 
 func (w *write) putGrant(action, reason string, old, g grant.Grant) (grant.Grant, error) {

@@ -119,6 +119,13 @@ var rights = map[string]who{
 	// Credentials.
 	"IssueKey":           builders, // nobody of the platform ever sees a partner's key
 	"RotateKey":          builders,
+	"RegisterClient":     builders,
+	"IssueToken":         anybody, // who proves a client
+	"RevokeToken":        anybody,
+	"IntrospectToken":    anybody,
+	"Issuer":             anybody,
+	"ResourceScopes":     anybody,
+	"RotateSigningKey":   keepers,
 	"ChangeCredential":   builders,
 	"ActivateCredential": builders,
 	"SuspendCredential":  builders | keepers,
@@ -148,7 +155,8 @@ var rights = map[string]who{
 	"GivenUpLetters":     staff | host,
 
 	// What Gatehouse does by itself.
-	"sendLetters": system,
+	"sendLetters":   system,
+	"rotateIssuers": system,
 }
 
 var byRole = map[identity.Role]who{

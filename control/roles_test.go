@@ -141,6 +141,21 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			return err
 		},
 		"RevokeCredential": func(a identity.Actor) error { _, err := c.RevokeCredential(ctx, a, o.credential, 0, "r"); return err },
+		"RegisterClient": func(a identity.Actor) error {
+			_, _, err := c.RegisterClient(ctx, a, control.NewClient{NewKey: control.NewKey{Application: o.app, Name: "n"}, Method: "client_secret"})
+			return err
+		},
+		"IssueToken": func(a identity.Actor) error { _, err := c.IssueToken(ctx, a, control.TokenRequest{}); return err },
+		"RevokeToken": func(a identity.Actor) error {
+			return c.RevokeToken(ctx, a, "live", control.Proof{}, "t")
+		},
+		"IntrospectToken": func(a identity.Actor) error {
+			_, _, err := c.IntrospectToken(ctx, a, "live", control.Proof{}, "t")
+			return err
+		},
+		"Issuer":           func(a identity.Actor) error { _, err := c.Issuer(ctx, a, "nowhere"); return err },
+		"ResourceScopes":   func(a identity.Actor) error { _, _, err := c.ResourceScopes(ctx, a, "nowhere", "/"); return err },
+		"RotateSigningKey": func(a identity.Actor) error { _, err := c.RotateSigningKey(ctx, a, "nowhere", "r"); return err },
 		"RotateKey": func(a identity.Actor) error {
 			_, _, _, err := c.RotateKey(ctx, a, o.credential, control.Rotation{})
 			return err
@@ -253,7 +268,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 // withoutActor is the methods that need none, with why.
 var withoutActor = map[string]string{
 	"BySession": "finds out who the actor is", "ByBearer": "finds out who the actor is", "HostToken": "for the process's own start",
-	"Run": "is the process", "Failing": "tells the process how it is", "Source": "is the gateways' end, which their identities guard",
+	"Run": "is the process", "Failing": "tells the process how it is", "DPoPNonce": "is for anybody", "Source": "is the gateways' end, which their identities guard",
 }
 
 func TestEveryMethodIsInTheTable(t *testing.T) {
@@ -326,7 +341,7 @@ func mapsKeys[V any](m map[string]V) func(func(string) bool) {
 
 // byOrganization is the methods that take an object which another organization may own; the others take none.
 var byOrganization = []string{"Person", "Members", "Organization", "UpdateApplication", "CloseApplication", "Application", "Applications",
-	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "AnswerQuestion", "Grant", "Grants", "EndGrant", "NarrowGrant", "IssueKey", "RevokeCredential",
+	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "AnswerQuestion", "Grant", "Grants", "EndGrant", "NarrowGrant", "IssueKey", "RevokeCredential", "RegisterClient",
 	"RotateKey", "ChangeCredential", "ActivateCredential", "SuspendCredential", "ResumeCredential", "Uses", "Dormant",
 	"Credential", "Credentials", "Reach", "InForce", "Audit", "Evidence", "RevokeMachineToken", "EndSession",
 	"ChangeMember", "Invite", "Invitations", "WithdrawInvitation"}

@@ -219,6 +219,11 @@ func (s *source) Report(ctx context.Context, u feed.Usage) error {
 		uses = append(uses, credential.Use{Credential: r.Credential, Grant: r.Grant, API: r.API, Operation: r.Operation,
 			Count: r.Count, Last: r.Last, Gateway: u.Gateway, Address: r.Address})
 	}
+	return s.keepUses(ctx, uses)
+}
+
+// keepUses writes how credentials were used.
+func (s *source) keepUses(ctx context.Context, uses []credential.Use) error {
 	return s.store.Update(ctx, func(tx store.Tx) error { return tx.AddUses(ctx, uses) })
 }
 

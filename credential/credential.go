@@ -15,6 +15,7 @@ type Kind string
 // The kinds of credentials that exist so far.
 const (
 	APIKey Kind = "api_key"
+	Client Kind = "oauth_client"
 )
 
 // Title is the kind in words, as in "this API key".
@@ -22,6 +23,8 @@ func (k Kind) Title() string {
 	switch k {
 	case APIKey:
 		return "API key"
+	case Client:
+		return "OAuth client"
 	}
 	return "credential"
 }
@@ -51,6 +54,7 @@ type Credential struct {
 	Name         string      `json:"name"`
 	PublicID     string      `json:"public_id"`         // the part of a key that may be shown
 	Hash         secret.Hash `json:"-"`                 // SHA-256 of the whole key
+	OAuth        *OAuth      `json:"oauth,omitempty"`   // of a Client: how it proves itself
 	Grants       []id.ID     `json:"grants,omitempty"`  // bound to these; none: all of the application's in this environment
 	Sources      []string    `json:"sources,omitempty"` // networks it may be used from, as CleanSources writes them; none: any
 	State        State       `json:"state"`
@@ -89,6 +93,15 @@ type Store interface {
 	UsesOfGrant(ctx context.Context, grant id.ID) ([]Use, error)
 	// LastUses returns the newest use of each of the credentials that has one, with the count of all.
 	LastUses(ctx context.Context, is []id.ID) (map[id.ID]Use, error)
+	// Issuer returns what issues access tokens in the environment, or fault.NotFound.
+	Issuer(ctx context.Context, environment string) (Issuer, error)
+	// PutIssuer inserts when i.Version is 0, else replaces the row of that version, and returns i with its new version.
+	// Another version is fault.Stale.
+	PutIssuer(ctx context.Context, i Issuer) (Issuer, error)
+	// Deny notes that one access token of the environment is refused, until it ends by itself.
+	Deny(ctx context.Context, d Denial) error
+	// Denied reports whether the access token with that mark is refused.
+	Denied(ctx context.Context, environment string, mark secret.Hash) (bool, error)
 }
 
 // Use is how a credential was used for one operation under one grant. Grant is "" where none was needed.

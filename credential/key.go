@@ -24,10 +24,14 @@ const (
 
 // NewKey makes an API key for the environment: the key, which is shown once, its public id and its hash.
 func NewKey(environment string) (key secret.Value, public string, hash secret.Hash) {
+	return newKey(keyPrefix, environment)
+}
+
+func newKey(prefix, environment string) (key secret.Value, public string, hash secret.Hash) {
 	var b [10 + 20]byte
 	rand.Read(b[:])
 	public = id.Encode(b[:10])
-	head := keyPrefix + environment + "_" + public + "_" + id.Encode(b[10:])
+	head := prefix + environment + "_" + public + "_" + id.Encode(b[10:])
 	key = secret.New(head + checksum([]byte(head)))
 	return key, public, key.Hash()
 }
@@ -42,13 +46,18 @@ type Key struct{ Environment, Public, whole []byte }
 
 // ParseKey takes a key apart and checks its form and checksum, without allocating. What does not parse was never
 // issued by Gatehouse, or was mistyped.
-func ParseKey(b []byte) (Key, bool) {
-	if len(b) > MaxKey || !bytes.HasPrefix(b, []byte(keyPrefix)) {
+func ParseKey(b []byte) (Key, bool) { return parseKey(b, keyPrefix) }
+
+// ParseSecret is ParseKey for a client's secret.
+func ParseSecret(b []byte) (Key, bool) { return parseKey(b, secretPrefix) }
+
+func parseKey(b []byte, prefix string) (Key, bool) {
+	if len(b) > MaxKey+1 || !bytes.HasPrefix(b, []byte(prefix)) {
 		return Key{}, false
 	}
 	const tail = 1 + publicLen + 1 + secretLen + checksumLen
 	cut := len(b) - tail // where the environment ends
-	if cut <= len(keyPrefix) || b[cut] != '_' || b[cut+1+publicLen] != '_' {
+	if cut <= len(prefix) || b[cut] != '_' || b[cut+1+publicLen] != '_' {
 		return Key{}, false
 	}
 	end := len(b) - checksumLen
@@ -59,7 +68,7 @@ func ParseKey(b []byte) (Key, bool) {
 		}
 		c >>= 5
 	}
-	return Key{Environment: b[len(keyPrefix):cut], Public: b[cut+1 : cut+1+publicLen], whole: b}, true
+	return Key{Environment: b[len(prefix):cut], Public: b[cut+1 : cut+1+publicLen], whole: b}, true
 }
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz" // as in id
@@ -67,11 +76,11 @@ const alphabet = "0123456789abcdefghjkmnpqrstvwxyz" // as in id
 // Hash is the SHA-256 of the whole key, to be compared with Credential.Hash.
 func (k Key) Hash() secret.Hash { return sha256.Sum256(k.whole) }
 
-// FindKey looks for an API key in a text that somebody sends, such as a line of a file or a whole message: the first that
+// FindKey looks for an API key or a client's secret in a text that somebody sends, such as a line of a file or a whole message: the first that
 // parses.
 func FindKey(text string) (Key, bool) {
 	for at := 0; at < len(text); {
-		i := strings.Index(text[at:], keyPrefix)
+		i := strings.Index(text[at:], "gh")
 		if i < 0 {
 			break
 		}
@@ -83,7 +92,10 @@ func FindKey(text string) (Key, bool) {
 		if k, ok := ParseKey([]byte(text[at:end])); ok {
 			return k, true
 		}
-		at += len(keyPrefix)
+		if k, ok := ParseSecret([]byte(text[at:end])); ok {
+			return k, true
+		}
+		at += len("gh")
 	}
 	return Key{}, false
 }
@@ -94,7 +106,12 @@ func keyChar(c byte) bool {
 
 // Hint is how a stored key is shown: enough to recognise it, too little to use it.
 func (c Credential) Hint() string {
-	if c.Kind != APIKey {
+	switch {
+	case c.Kind == Client && c.OAuth != nil && c.OAuth.Method == ClientSecret:
+		return strings.Join([]string{"ghc", c.Environment, c.PublicID, "…"}, "_")
+	case c.Kind == Client:
+		return string(c.ID)
+	case c.Kind != APIKey:
 		return c.PublicID
 	}
 	return strings.Join([]string{"gh", c.Environment, c.PublicID, "…"}, "_")

@@ -20,6 +20,8 @@ const (
 	KindCredential   Kind = "credential"
 	KindGrant        Kind = "grant"
 	KindRevision     Kind = "revision"
+	KindIssuer       Kind = "issuer"
+	KindDenial       Kind = "denial"
 )
 
 // Change is a row of the feed before it has a number: written in the transaction of the change it tells of.
@@ -102,6 +104,19 @@ type Revision struct {
 	Number int64  `json:"number"`
 	Digest string `json:"digest"`
 	Bundle []byte `json:"bundle"`
+}
+
+// Issuer is what a gateway verifies access tokens of its environment by.
+type Issuer struct {
+	URL      string          `json:"url"`      // the iss of its tokens
+	Audience string          `json:"audience"` // what the aud of a token for an API begins with; the API's path follows
+	Keys     json.RawMessage `json:"keys"`     // a JWK Set: all that may have signed a token that still lives, and the next one
+}
+
+// Denial refuses one access token: the one with the mark, until it has expired.
+type Denial struct {
+	Mark    []byte    `json:"mark"`
+	Expires time.Time `json:"expires"`
 }
 
 // Receipt is a gateway's word: everything through Position is in force since At.

@@ -76,6 +76,7 @@ func (g *Gateway) compile() {
 	routes, ds := snapshot.Open(r, g.o.Environment, g.o.Kinds, policy.Deps{
 		Limiter: func(name string) *ratelimit.Limiter { named[name] = true; return g.limiter(name) },
 		Secret:  g.o.Secrets,
+		Tokens:  g.tokens, Proofs: g.proofs,
 	})
 	if routes == nil {
 		g.refuseRevision(r.Number, snapshot.Summary(ds))

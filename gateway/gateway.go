@@ -23,6 +23,7 @@ import (
 	"gatehouse/ratelimit"
 	"gatehouse/secret"
 	"gatehouse/snapshot"
+	"gatehouse/token"
 )
 
 // Options is what a gateway is made from.
@@ -60,6 +61,8 @@ type Gateway struct {
 	current  atomic.Pointer[current]
 	meters   *meters
 	uses     *uses
+	tokens   *policy.Tokens
+	proofs   *token.Prover
 	carriers sync.Pool
 	buffers  http1.Buffers
 	names    names
@@ -105,7 +108,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	o.Limits = o.Limits.withDefaults()
 	g := &Gateway{o: o, clocked: clocked, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{},
-		uses: newUses(), names: names{o.DNS}, secure: &tls.Config{MinVersion: tls.VersionTLS12}}
+		uses: newUses(), tokens: policy.NewTokens(), proofs: token.NewProver(), names: names{o.DNS}, secure: &tls.Config{MinVersion: tls.VersionTLS12}}
 	g.current.Store(&current{view: &snapshot.View{Routes: &snapshot.Routes{Environment: o.Environment}, Access: g.access}})
 	g.carriers.New = func() any { return newCarrier() }
 	f, err := feed.NewFollower(feed.Options{Source: o.Source, Environment: o.Environment, Gateway: o.Name, Key: o.Key,

@@ -85,6 +85,7 @@ type Plan struct {
 	Approval          Approval `json:"approval"`           // default: one stage, decided by one approver
 	Longest           Duration `json:"longest"`            // the longest a grant may last, such as 365d
 	Credentials       []string `json:"credentials"`        // kinds of credentials that may be used; default: api_key
+	Constrained       bool     `json:"constrained"`        // true: only what is bound to a key, such as a certificate or a token with DPoP; default false
 	CredentialLongest Duration `json:"credential_longest"` // the longest a credential may last; default: 90d
 	Environments      []string `json:"environments"`       // where the plan is offered; default: wherever the product is
 }

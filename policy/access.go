@@ -7,6 +7,7 @@ import (
 	"gatehouse/id"
 	"gatehouse/ratelimit"
 	"gatehouse/secret"
+	"gatehouse/token"
 )
 
 // Access is the records that a request is checked against, as one view holds them. It is read without locks and
@@ -23,6 +24,19 @@ type Access interface {
 	Scopes(g *Grant) *Scopes
 	// Plan is what the served revision says of a plan; nil when it does not offer it here.
 	Plan(t *Terms) *PlanInfo
+	// Marked finds a credential that is not a key by what gateways know it by.
+	Marked(mark secret.Hash) (Credential, bool)
+	// Issuer is what access tokens are verified by; nil when none is known.
+	Issuer() *Issuer
+	// Denied reports whether the access token with the mark is refused.
+	Denied(mark secret.Hash) bool
+}
+
+// Issuer is what issues the access tokens of an environment. Nobody changes it.
+type Issuer struct {
+	URL      string // the iss of its tokens
+	Audience string // what the aud of a token for an API begins with; the API's path follows
+	Keys     []token.Key
 }
 
 // Slot is where the access index keeps an application. The zero Slot is none.
@@ -138,6 +152,7 @@ type PlanInfo struct {
 	Product, Plan string
 	Windows       []ratelimit.Window
 	Credentials   []string // kinds of credentials that may be used
+	Constrained   bool     // only with a proof that nobody can use who reads it
 }
 
 // Principal is who calls: what an Authenticate policy found. The zero value passes no Authorize policy.
@@ -148,6 +163,8 @@ type Principal struct {
 	Credential   id.Bits
 	Slot         Slot      // of the application
 	Bound        []id.Bits // the grants the credential is bound to; none: all of the application's
+	Scopes       *Scopes   // what it presented is for these only; nil: for all of its grant
+	Constrained  bool      // what it presented is of no use to who only reads it: it is bound to a key that was proven now
 }
 
 // Anybody is the Method of who did not prove anything and did not have to.

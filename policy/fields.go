@@ -7,7 +7,7 @@ import (
 // CheckField says why a policy's settings may not name the field; "" when they may. The gateway alone decides about
 // fields that frame a message or tell who calls.
 func CheckField(name string) string {
-	if !token(name) {
+	if !fieldName(name) {
 		return "this is not the name of a field"
 	}
 	switch lower := strings.ToLower(strings.ReplaceAll(name, "_", "-")); {
@@ -55,7 +55,7 @@ func CheckValue(v string) string {
 	return ""
 }
 
-func token(s string) bool {
+func fieldName(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {

@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/ratelimit"
 	"gatehouse/secret"
+	"gatehouse/token"
 )
 
 // Phase is where in an exchange a policy runs. Phases run in this order, whatever the order in which a route lists its
@@ -36,6 +37,7 @@ type RouteInfo struct {
 	Route       string   // API and operation: the label of metrics
 	Method      string   // upper case
 	Path        string   // template, as it is called at the gateway
+	Base        string   // of the API: what its name as a resource ends with
 	Scopes      []string // every one of which a grant must hold
 	Products    []string // that offer the operation here, sorted
 }
@@ -51,6 +53,8 @@ type Policy struct {
 	// Preflight answers an OPTIONS request that asks for a method of the route (Fetch, "CORS-preflight request"). Nothing
 	// else of the route runs then, Response apart. It calls Answer or refuses.
 	Preflight func(*Exchange) error
+	// Methods are the kinds of credentials that a policy of the phase Authenticate takes.
+	Methods []string
 }
 
 // Deps is what a policy may use. It is all that a policy can reach.
@@ -59,6 +63,9 @@ type Deps struct {
 	Limiter func(name string) *ratelimit.Limiter
 	// Secret returns a secret of this gateway by the name that the manifest uses.
 	Secret func(name string) (secret.Value, bool)
+	// Tokens keeps verified access tokens; Proofs checks what they are bound by. They outlive revisions.
+	Tokens *Tokens
+	Proofs *token.Prover
 }
 
 // Site is where in the manifest a policy stands, known while it is built.

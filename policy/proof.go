@@ -1,6 +1,10 @@
 package policy
 
-import "gatehouse/fault"
+import (
+	"errors"
+
+	"gatehouse/fault"
+)
 
 // Refusals are what callers are told whose credential is known and does not count. Each is counted by its code.
 type Refusals struct {
@@ -47,3 +51,7 @@ func (x *Exchange) Accept(c *Credential, r *Refusals) error {
 		Slot: c.Slot, Bound: c.Bound}
 	return nil
 }
+
+// ErrNothing is the cause of a refusal of a caller who sent nothing by that method. Another method may do, where any of several
+// is enough.
+var ErrNothing = errors.New("nothing was sent")

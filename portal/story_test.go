@@ -101,6 +101,14 @@ func TestStory(t *testing.T) {
 	newKey := ines.get(appPath).follow("new production server")
 	revokeNew := newKey.follow("Revoke")
 	revokeNew.submit(revokeNew.path, fill{"reason": "only tried out"}).want(200)
+	client := ines.get(appPath).follow("Register a client").want(200)
+	client.submit("/clients", fill{"name": "batch", "method": "private_key_jwt", "jwks": "{}"}).want(422).says("It is no JWK Set")
+	made := client.submit("/clients", fill{"name": "batch", "method": "client_secret", "constrain": "none"}).want(200).says("shown this once", "/oauth/live/token")
+	if s := made.text("#the-secret"); !strings.HasPrefix(s, "ghc_live_") {
+		t.Errorf("the secret is %q", s)
+	}
+	revokeClient := made.follow("I have kept it").want(200).says("client_secret").follow("Revoke")
+	revokeClient.submit(revokeClient.path, fill{"reason": "only tried out"}).want(200)
 	pending := ines.get(appPath).follow("Issue a key").submit("/credentials", fill{"name": "for later", "pending": "yes"}).want(200)
 	later := pending.follow("I have kept it").want(200).says("pending")
 	activated := later.submit(later.path+"/activate", nil).want(200).says("active")

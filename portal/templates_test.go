@@ -20,7 +20,7 @@ func everyPage() []page {
 	return []page{
 		&absencesPage{}, &acceptancePage{}, &accessPage{}, &accountPage{}, &applicationPage{}, &applicationsPage{}, &auditPage{}, &cataloguePage{}, &credentialPage{},
 		&dashboardPage{}, &decisionPage{}, &deedPage{}, &devicePage{}, &entryPage{}, &environmentPage{}, &environmentsPage{}, &errorPage{},
-		&formPage{}, &grantPage{}, &grantsPage{}, &homePage{}, &issuePage{}, &keyPage{}, &keysPage{}, &lettersPage{}, &linkPage{},
+		&formPage{}, &grantPage{}, &grantsPage{}, &homePage{}, &issuePage{}, &keyPage{}, &clientPage{}, &keysPage{}, &lettersPage{}, &linkPage{},
 		&messagePage{}, &newPasswordPage{}, &newTokenPage{}, &organizationPage{}, &organizationsPage{}, &peoplePage{}, &problemPage{},
 		&problemsPage{}, &productPage{}, &queuePage{}, &reachPage{}, &referencePage{}, &registerPage{}, &requestPage{}, &requestsPage{},
 		&revisionPage{}, &sentPage{}, &signInPage{}, &tokensPage{}, &undeliveredPage{}, &verificationPage{},

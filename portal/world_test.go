@@ -31,7 +31,9 @@ import (
 	"gatehouse/policy/granted"
 	"gatehouse/policy/headers"
 	"gatehouse/policy/limit"
+	"gatehouse/policy/oauth"
 	"gatehouse/policy/requestsize"
+	"gatehouse/policy/several"
 	"gatehouse/portal"
 	"gatehouse/secret"
 	"gatehouse/snapshot"
@@ -89,7 +91,8 @@ func newWorld(t *testing.T, changes ...change) *world {
 	}
 	w := &world{t: t, box: mail.NewBox(), gateways: map[string]*gateway.Gateway{}}
 	k := newKeys(t)
-	kinds := []policy.Kind{anonymous.Kind(), apikey.Kind(), granted.Kind(), granted.WithoutKind(), limit.Kind(), requestsize.Kind(), cors.Kind(), headers.Kind()}
+	methods := []policy.Kind{apikey.Kind(), oauth.Kind()}
+	kinds := []policy.Kind{anonymous.Kind(), apikey.Kind(), oauth.Kind(), several.AnyOf(methods), granted.Kind(), granted.WithoutKind(), limit.Kind(), requestsize.Kind(), cors.Kind(), headers.Kind()}
 	server := httptest.NewUnstartedServer(nil)
 	w.url = "http://" + server.Listener.Addr().String()
 	w.control = control.New(control.Options{

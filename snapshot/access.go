@@ -25,6 +25,8 @@ type Access struct {
 	conditions   table[*policy.Conditions] // what credentials were issued under; the first asks for nothing
 	terms        table[*policy.Terms]
 	scopes       table[*policy.Scopes]
+	issuer       atomic.Pointer[policy.Issuer]
+	denials      atomic.Pointer[map[secret.Hash]int64] // access tokens that are refused, and until when; in Unix seconds
 
 	mu     sync.Mutex // of the writer; guards what follows
 	slots  uint32     // applications
@@ -58,7 +60,7 @@ func (c *credential) place() uint32       { return c.stands & placeMask }
 
 // kinds are the kinds of credentials that can be presented, in the order of their numbers here. Others cannot let anybody
 // in, so they are not kept.
-var kinds = [...]string{"api_key"}
+var kinds = [...]string{"api_key", "oauth_client"}
 
 // organization holds for all of its applications: its end is one flag.
 type organization struct {
@@ -108,7 +110,23 @@ func (a *Access) Counts() Counts {
 }
 
 // Credential finds by the hash of the key; its public part is in the key, and so in the hash.
-func (a *Access) Credential(_ []byte, h secret.Hash) (policy.Credential, bool) {
+func (a *Access) Credential(_ []byte, h secret.Hash) (policy.Credential, bool) { return a.Marked(h) }
+
+// Issuer is what access tokens are verified by; nil when none is known.
+func (a *Access) Issuer() *policy.Issuer { return a.issuer.Load() }
+
+// Denied reports whether the access token with the mark is refused.
+func (a *Access) Denied(mark secret.Hash) bool {
+	m := a.denials.Load()
+	if m == nil {
+		return false
+	}
+	_, denied := (*m)[mark]
+	return denied
+}
+
+// Marked finds a credential by its mark: the hash of a key, or of what another kind is known by.
+func (a *Access) Marked(h secret.Hash) (policy.Credential, bool) {
 	s := a.credentials.shard(hashOfKey(&h))
 	for i := s.next(hashOfKey(&h), 0); i >= 0; i = s.next(hashOfKey(&h), i+1) {
 		if c := &s.recs[i]; c.hash.Matches(h) {

@@ -12,6 +12,7 @@ import (
 	"gatehouse/id"
 	"gatehouse/policy"
 	"gatehouse/secret"
+	"gatehouse/token"
 )
 
 // Apply brings one entry of the feed into the index. Entries of kind revision are not for it and change nothing. An
@@ -32,6 +33,10 @@ func (a *Access) Apply(e feed.Entry) error {
 		err = decode(e.Payload, a.putCredential)
 	case feed.KindGrant:
 		err = decode(e.Payload, a.putGrant)
+	case feed.KindIssuer:
+		err = decode(e.Payload, a.putIssuer)
+	case feed.KindDenial:
+		err = decode(e.Payload, func(d feed.Denial) error { return a.putDenial(d, e.Committed.Unix()) })
 	case feed.KindRevision:
 	default:
 		err = fmt.Errorf("this build does not know the kind %q", e.Kind)
@@ -110,6 +115,37 @@ func (a *Access) putCredential(c feed.Credential) error {
 	r := credential{b, h, c.Expires.UnixMicro(), policy.Slot(a.slot(app) + 1),
 		uint32(state)<<(placeBits+kindBits) | uint32(kind)<<placeBits | place}
 	a.credentials.put(hashOfKey(&h), r, func(o *credential) bool { return o.hash == h }, func(o *credential) uint64 { return hashOfKey(&o.hash) })
+	return nil
+}
+
+func (a *Access) putIssuer(i feed.Issuer) error {
+	keys, err := token.ParseSet(i.Keys)
+	if err != nil {
+		return fmt.Errorf("its keys: %w", err)
+	}
+	if i.URL == "" || i.Audience == "" {
+		return fmt.Errorf("it has no name or no audience")
+	}
+	a.issuer.Store(&policy.Issuer{URL: i.URL, Audience: i.Audience, Keys: keys})
+	return nil
+}
+
+// putDenial refuses a token. Those that had ended when this one was denied are forgotten: tokens live for minutes.
+func (a *Access) putDenial(d feed.Denial, now int64) error {
+	var mark secret.Hash
+	if len(d.Mark) != len(mark) {
+		return fmt.Errorf("its mark has %d bytes, not %d", len(d.Mark), len(mark))
+	}
+	copy(mark[:], d.Mark)
+	next := map[secret.Hash]int64{mark: d.Expires.Unix()}
+	if old := a.denials.Load(); old != nil {
+		for m, until := range *old {
+			if until >= now-60 {
+				next[m] = until
+			}
+		}
+	}
+	a.denials.Store(&next)
 	return nil
 }
 

@@ -47,6 +47,7 @@ func (c *compiler) policies(r *Route, api int) {
 			continue
 		}
 		built = append(built, placed{b, k})
+		r.methods = append(r.methods, b.Methods...)
 	}
 	c.identity(r, fmt.Sprintf("/apis/%d", api), list)
 	slices.SortStableFunc(built, func(a, b placed) int { return int(a.kind.Phase) - int(b.kind.Phase) })

@@ -107,7 +107,7 @@ func (c *compiler) readProducts() {
 			if len(l.Environments) > 0 && !slices.Contains(l.Environments, c.out.Environment) {
 				continue
 			}
-			plan := &policy.PlanInfo{Product: m.Name, Plan: l.Name, Credentials: l.Credentials}
+			plan := &policy.PlanInfo{Product: m.Name, Plan: l.Name, Credentials: l.Credentials, Constrained: l.Constrained}
 			at := fmt.Sprintf("/products/%d/plans/%d/limits", i, j)
 			if len(l.Limits) > ratelimit.MaxWindows {
 				c.report(c.p.At(at, "has more than %d limits", ratelimit.MaxWindows))
@@ -191,7 +191,7 @@ func (c *compiler) route(i int, a *manifest.API, op *manifest.DocOperation, u up
 	r := &Route{
 		RouteInfo: policy.RouteInfo{
 			Environment: c.out.Environment, API: a.Name, Operation: op.ID, Route: a.Name + " " + op.ID,
-			Method: op.Method, Path: a.FullPath(op.Path), Scopes: a.Needs(*op), Products: slices.Sorted(slices.Values(c.products[operation{a.Name, op.ID}])),
+			Method: op.Method, Path: a.FullPath(op.Path), Base: strings.TrimSuffix(a.Path, "/"), Scopes: a.Needs(*op), Products: slices.Sorted(slices.Values(c.products[operation{a.Name, op.ID}])),
 		},
 		Upstream: u.Upstream, Closed: u.closed, Retry: u.Retries != nil && (safe(op.Method) || a.Operation(op.ID).Idempotent), prefix: strings.TrimSuffix(a.UpstreamPath, "/"),
 	}

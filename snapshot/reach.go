@@ -86,6 +86,9 @@ func (v *View) callers(app id.ID, now time.Time) []caller {
 func (v *View) reachRoute(r *Route, callers []caller, now time.Time) (out []Reachable) {
 	for i := range callers {
 		p := &callers[i]
+		if len(r.methods) > 0 && !slices.Contains(r.methods, p.Method) {
+			continue
+		}
 		entry := r.reachable()
 		if r.authorize == "grant" {
 			right, err := granted.Find(v, &r.RouteInfo, &p.Principal, now)

@@ -47,8 +47,9 @@ type Route struct {
 	conditions   []condition       // the same, to be looked at
 	authenticate string            // the kinds that decide who may call
 	authorize    string
-	cut          int    // bytes of the path that stand for the API at the gateway
-	prefix       string // what stands there at the upstream
+	methods      []string // kinds of credentials that it takes
+	cut          int      // bytes of the path that stand for the API at the gateway
+	prefix       string   // what stands there at the upstream
 }
 
 // UpstreamPath appends the path at the upstream for a path that this route matched.

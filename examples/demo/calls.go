@@ -51,10 +51,10 @@ func noKey(ctx context.Context, v *visit) (string, error) {
 		}
 		rules[p.Rule] = true
 	}
-	if !rules["api_key"] || len(rules) != 1 {
-		return "", fmt.Errorf("the rules that refused are %v, told is api_key", rules)
+	if !rules["any_of"] || len(rules) != 1 {
+		return "", fmt.Errorf("the rules that refused are %v, told is any_of", rules)
 	}
-	return "no key, another form, a wrong letter, a key for test: each 401 by api_key", nil
+	return "no key, another form, a wrong letter, a key for test: each 401 by any_of", nil
 }
 
 // seen is what the upstream saw of a call.

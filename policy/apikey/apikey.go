@@ -39,7 +39,7 @@ func build(c Config, s policy.Site, _ policy.Deps) (policy.Policy, error) {
 		challenge += ", Bearer realm=" + realm
 	}
 	k.challenge = wire.View(challenge)
-	return policy.Policy{Request: k.request, Response: k.response}, nil
+	return policy.Policy{Request: k.request, Response: k.response, Methods: []string{Method}}, nil
 }
 
 type keys struct {
@@ -52,7 +52,7 @@ type keys struct {
 // The refusals. Each is told to callers and counted by its code; an unknown key and a known one with a wrong secret are
 // the same.
 var (
-	missing   = fault.Of(fault.Unauthenticated, "key-missing", "no API key was sent")
+	missing   = fault.Of(fault.Unauthenticated, "key-missing", "no API key was sent").Because(policy.ErrNothing)
 	repeated  = fault.Of(fault.Unauthenticated, "key-repeated", "more than one API key was sent: send exactly one")
 	malformed = fault.Of(fault.Unauthenticated, "key-malformed", "this is not an API key of this platform: look for a character that is missing or mistyped")
 	unknown   = fault.Of(fault.Unauthenticated, "key-unknown", "this API key is not known here")

@@ -98,8 +98,33 @@ func Find(a policy.Access, r *policy.RouteInfo, p *policy.Principal, now time.Ti
 	case len(plan.Credentials) > 0 && !slices.Contains(plan.Credentials, p.Method):
 		return policy.Right{}, fault.Of(fault.Forbidden, "credential-kind",
 			"plan %s of product %s asks for another kind of credential: %s", terms.Plan, terms.Product, strings.Join(plan.Credentials, ", "))
+	case plan.Constrained && !p.Constrained:
+		return policy.Right{}, fault.Of(fault.Forbidden, "not-constrained",
+			"plan %s of product %s takes only what is bound to a key: a certificate, or a token that is bound to one or to DPoP", terms.Plan, terms.Product)
 	}
-	return policy.Right{ID: found.ID, Terms: terms, Scopes: a.Scopes(found), Until: time.UnixMicro(found.Until).UTC(), Plan: plan}, nil
+	scopes := a.Scopes(found)
+	if p.Scopes != nil {
+		if !p.Scopes.Covers(r.Scopes) {
+			return policy.Right{}, fault.Of(fault.Forbidden, "insufficient-scope", "the access token is not for what this operation needs: %s", strings.Join(r.Scopes, " "))
+		}
+		scopes = both(p.Scopes, scopes)
+	}
+	return policy.Right{ID: found.ID, Terms: terms, Scopes: scopes, Until: time.UnixMicro(found.Until).UTC(), Plan: plan}, nil
+}
+
+// both is what a token and the grant have in common: mostly what the token says, unless the grant was narrowed after it was
+// issued.
+func both(token, grant *policy.Scopes) *policy.Scopes {
+	if grant.Covers(token.Names) {
+		return token
+	}
+	var names []string
+	for _, n := range token.Names {
+		if slices.Contains(grant.Names, n) {
+			names = append(names, n)
+		}
+	}
+	return &policy.Scopes{Names: names, Joined: strings.Join(names, " ")}
 }
 
 // refusal says why the grant that comes nearest does not do.

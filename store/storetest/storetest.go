@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Applications", applications()},
 		{"Credentials", credentials()},
 		{"Uses", uses()},
+		{"Issuers", issuers()},
 		{"Grants", grants()},
 		{"Requests", requests()},
 		{"Environments", environments()},

@@ -1,0 +1,109 @@
+package adminapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"gatehouse/control"
+	"gatehouse/credential"
+)
+
+// NewClient is what an OAuth client is made from.
+type NewClient struct {
+	NewKey
+	Method     credential.AuthMethod `json:"method" enum:"client_secret,private_key_jwt,self_signed_tls_client_auth" doc:"How it proves itself at the token endpoint" example:"private_key_jwt"`
+	Keys       *KeySet               `json:"jwks,omitempty" doc:"Of private_key_jwt: its public keys, as a JWK Set"`
+	Thumbprint string                `json:"thumbprint,omitempty" doc:"Of self_signed_tls_client_auth: the SHA-256 of the certificate's DER, in base64url" example:"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"`
+	Constrain  credential.Constraint `json:"constrain,omitempty" enum:"dpop,certificate" doc:"What its tokens are always bound to; what it asks for each time, when left out" example:"dpop"`
+}
+
+// KeySet is a JWK Set.
+type KeySet struct {
+	Keys []map[string]any `json:"keys" doc:"Public keys, 20 at most" nullable:"false"`
+}
+
+// IssuedClient is a fresh client with its secret, told once.
+type IssuedClient struct {
+	Credential Credential `json:"credential"`
+	ClientID   string     `json:"client_id"`
+	Secret     string     `json:"client_secret,omitempty"`
+	Issuer     string     `json:"issuer"`
+}
+
+// Issuer is what issues the access tokens of an environment.
+type Issuer struct {
+	Environment string       `json:"environment"`
+	URL         string       `json:"url"`
+	Audience    string       `json:"audience"`
+	Keys        []SigningKey `json:"keys" nullable:"false"`
+	Version     int64        `json:"version"`
+}
+
+// SigningKey is one key that it signs with.
+type SigningKey struct {
+	ID   string    `json:"kid"`
+	From time.Time `json:"from"`
+}
+
+func issuerOf(i credential.Issuer) Issuer {
+	out := Issuer{i.Environment, i.URL, i.Audience, []SigningKey{}, i.Version}
+	for _, k := range i.Keys {
+		out.Keys = append(out.Keys, SigningKey{k.ID, k.From})
+	}
+	return out
+}
+
+// clients adds OAuth clients and what issues their tokens.
+func (a *api) clients() {
+	c := a.Control
+	add(a, operation{id: "registerClient", method: http.MethodPost, path: "/api/oauth-clients", tag: tagCredentials, status: http.StatusCreated,
+		summary: "Register an OAuth client",
+		doc: `A machine client of the environment's token endpoint. A client secret is in this answer and in none after it. The rules of grants
+and lifetimes are those of an API key. For an owner or developer.`,
+	}, func(ctx context.Context, in *struct {
+		Caller
+		Once
+		Body NewClient
+	}) (*Made[IssuedClient], error) {
+		n := in.Body
+		lifetime, err := span("/lifetime", n.Lifetime)
+		if err != nil {
+			return nil, err
+		}
+		client := control.NewClient{NewKey: control.NewKey{Application: n.Application, Environment: n.Environment, Name: n.Name, Lifetime: lifetime,
+			Grants: n.Grants, Sources: n.Sources, Pending: n.Pending, Once: in.Key}, Method: n.Method, Thumbprint: n.Thumbprint, Constrain: n.Constrain}
+		if n.Keys != nil {
+			if client.Keys, err = json.Marshal(n.Keys); err != nil {
+				return nil, err
+			}
+		}
+		v, value, err := c.RegisterClient(ctx, in.actor(), client)
+		if err != nil {
+			return nil, err
+		}
+		i, err := c.Issuer(ctx, in.actor(), v.Environment)
+		return made("/api/credentials", v.ID, IssuedClient{a.credentialOf(v), string(v.ID), value.Reveal(), i.URL}, v.Version, err)
+	})
+	add(a, operation{id: "issuer", method: http.MethodGet, path: "/api/environments/{environment}/issuer", tag: tagGateways,
+		summary: "Show what issues the access tokens of an environment", doc: "There is one as soon as the first OAuth client is registered there. Its metadata for clients is at /.well-known/oauth-authorization-server/oauth/{environment}.",
+	}, func(ctx context.Context, in *struct {
+		Caller
+		Environment string `path:"environment" doc:"Where" example:"live"`
+	}) (*Versioned[Issuer], error) {
+		i, err := c.Issuer(ctx, in.actor(), in.Environment)
+		return versioned(issuerOf(i), i.Version, err)
+	})
+	add(a, operation{id: "rotateSigningKey", method: http.MethodPost, path: "/api/environments/{environment}/issuer/rotate", tag: tagGateways,
+		summary: "Let the next signing key sign from now on",
+		doc:     "It happens by itself every 30 days. Gateways know the next key already, and tokens that the old one signed count until they end: no token is refused. For an operator or admin.",
+	}, func(ctx context.Context, in *struct {
+		Caller
+		Environment string `path:"environment" doc:"Where" example:"live"`
+		Body        Reason
+	}) (*Versioned[Issuer], error) {
+		i, err := c.RotateSigningKey(ctx, in.actor(), in.Environment, in.Body.Reason)
+		return versioned(issuerOf(i), i.Version, err)
+	})
+}

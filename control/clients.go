@@ -1,0 +1,225 @@
+package control
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"gatehouse/credential"
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/identity"
+	"gatehouse/manifest"
+	"gatehouse/secret"
+	"gatehouse/token"
+)
+
+// NewClient is what an OAuth client is made from.
+type NewClient struct {
+	NewKey
+	Method     credential.AuthMethod
+	Keys       json.RawMessage       // of private_key_jwt: a JWK Set of public keys
+	Thumbprint string                // of self_signed_tls_client_auth: SHA-256 of the certificate's DER, in base64url
+	Constrain  credential.Constraint // what its tokens are bound to; "": what it asks for, or nothing
+}
+
+// RegisterClient makes an OAuth client. A client secret is returned once and never again; other methods have none. The rules
+// of grants and lifetimes are those of IssueKey.
+func (c *Control) RegisterClient(ctx context.Context, a identity.Actor, n NewClient) (credential.Credential, secret.Value, error) {
+	const method = "RegisterClient"
+	var cr credential.Credential
+	var value secret.Value
+	if err := allow(a, method); err != nil {
+		return cr, value, err
+	}
+	var f form
+	n.Name, n.Once = f.name("/name", n.Name, longestName), f.once(n.Once)
+	n.Sources = f.sources("/sources", n.Sources)
+	if n.Lifetime < 0 || n.Lifetime > 0 && n.Lifetime < shortestKey {
+		f.bad("/lifetime", "must be at least %s", manifest.Duration(shortestKey))
+	}
+	if len(n.Grants) > boundMost {
+		f.bad("/grants", "must be at most %d", boundMost)
+	}
+	o := f.oauth(&n)
+	if err := f.err(); err != nil {
+		return cr, value, err
+	}
+	if err := c.warm(ctx); err != nil {
+		return cr, value, err
+	}
+	err := c.update(ctx, a, method, func(w *write) error {
+		made, err := w.once(method, n.Once)
+		if err != nil {
+			return err
+		}
+		if made != "" {
+			return fault.Of(fault.Conflict, "already-issued", "this form has made the client %s already: its secret was shown then and cannot be shown again", made)
+		}
+		app, _, err := w.mayAsk(n.Application)
+		if err != nil {
+			return err
+		}
+		of, err := c.newest(ctx, w.tx, n.Environment)
+		if errors.Is(err, fault.NotFound) {
+			return fault.Bad("/environment", "there is no environment %q", clip(n.Environment))
+		}
+		if err != nil {
+			return err
+		}
+		lifetime, err := w.mayIssue(of, app, credential.Client, n.Lifetime, n.Grants)
+		if err != nil {
+			return err
+		}
+		if _, err := c.issuer(w, n.Environment, false, "the first client"); err != nil {
+			return err
+		}
+		fresh := credential.Credential{
+			ID: w.fresh(id.Credential), Organization: app.Organization, Application: app.ID, Environment: n.Environment,
+			Kind: credential.Client, OAuth: &o, Name: n.Name, Grants: n.Grants, Sources: n.Sources,
+			State: credential.Active, Created: w.now, CreatedBy: a.Person, Expires: w.after(lifetime),
+		}
+		value, fresh.PublicID, fresh.Hash = credential.NewSecret(n.Environment)
+		if o.Method != credential.ClientSecret {
+			value, fresh.Hash = secret.Value{}, secret.Hash{}
+		}
+		if n.Pending {
+			fresh.State = credential.Pending
+		}
+		if cr, err = w.putCredential("credential.register-client", "", credential.Credential{}, fresh); err != nil {
+			return err
+		}
+		return w.made(method, n.Once, cr.ID)
+	})
+	if err != nil {
+		return credential.Credential{}, secret.Value{}, err
+	}
+	return cr, value, nil
+}
+
+// oauth takes how a client proves itself.
+func (f *form) oauth(n *NewClient) credential.OAuth {
+	o := credential.OAuth{Method: n.Method, Constrain: n.Constrain}
+	switch n.Method {
+	case credential.ClientSecret:
+	case credential.PrivateKeyJWT:
+		if _, err := token.ParseSet(n.Keys); err != nil {
+			f.bad("/jwks", "%v", err)
+		}
+		o.Keys = n.Keys
+	case credential.SelfSignedTLS:
+		if b, err := base64.RawURLEncoding.Strict().DecodeString(n.Thumbprint); err != nil || len(b) != 32 {
+			f.bad("/thumbprint", "must be the SHA-256 of the certificate's DER, 32 bytes in base64url")
+		}
+		o.Thumbprint = n.Thumbprint
+	default:
+		f.bad("/method", "must be one of %s, %s, %s", credential.ClientSecret, credential.PrivateKeyJWT, credential.SelfSignedTLS)
+	}
+	if len(n.Keys) > 0 && n.Method != credential.PrivateKeyJWT {
+		f.bad("/jwks", "is for the method %s", credential.PrivateKeyJWT)
+	}
+	if !slices.Contains([]credential.Constraint{"", credential.ByDPoP, credential.ByCertificate}, n.Constrain) {
+		f.bad("/constrain", "must be %s or %s, or left out", credential.ByDPoP, credential.ByCertificate)
+	}
+	return o
+}
+
+// Proof is what a client sent to prove itself.
+type Proof struct {
+	Client     string       // its client_id; "" when the assertion says it
+	Secret     secret.Value // of client_secret_basic or client_secret_post
+	Assertion  string       // of private_key_jwt
+	Thumbprint string       // SHA-256 of the certificate that it connected with, in base64url; "": none
+}
+
+// invalidClient is the one answer to whoever does not prove a client, whatever was wrong.
+func invalidClient(why string, args ...any) error {
+	return fault.Of(fault.Unauthenticated, "invalid_client", "the client is not known, or has not proven itself by its method").Because(fault.New(fault.Unauthenticated, why, args...))
+}
+
+// client finds the client that the proof is of, in the environment, and checks that it counts now.
+func (c *Control) client(r read, environment string, p Proof) (credential.Credential, error) {
+	none := credential.Credential{}
+	name := p.Client
+	if p.Assertion != "" {
+		said, err := token.AssertionClient(p.Assertion)
+		if err != nil || name != "" && name != said {
+			return none, invalidClient("its assertion cannot be read or is of another client")
+		}
+		name = said
+	}
+	if _, err := id.Parse(id.Credential, name); err != nil {
+		return none, invalidClient("there is no such client")
+	}
+	cr, err := r.tx.Credential(r.ctx, id.ID(name))
+	if errors.Is(err, fault.NotFound) || err == nil && (cr.Kind != credential.Client || cr.OAuth == nil || cr.Environment != environment) {
+		return none, invalidClient("there is no such client in %s", environment)
+	}
+	if err != nil {
+		return none, err
+	}
+	if err := c.proves(cr, p, r.now); err != nil {
+		return none, err
+	}
+	if !cr.Live(r.now) {
+		return none, invalidClient("it is %s", cr.Standing(r.now))
+	}
+	if !fromSources(cr.Sources, r.a.Address) {
+		return none, invalidClient("it may not be used from %s", r.a.Address)
+	}
+	return cr, nil
+}
+
+// proves checks a client's proof by the one method it is registered with.
+func (c *Control) proves(cr credential.Credential, p Proof, now time.Time) error {
+	o := cr.OAuth
+	if sent := p.Secret; !sent.Empty() && (p.Assertion != "" || o.Method != credential.ClientSecret) {
+		return invalidClient("its method is %s alone", o.Method)
+	}
+	switch o.Method {
+	case credential.ClientSecret:
+		if p.Secret.Empty() || !p.Secret.Hash().Matches(cr.Hash) {
+			return invalidClient("its secret is wrong")
+		}
+	case credential.PrivateKeyJWT:
+		keys, err := token.ParseSet(o.Keys)
+		if err != nil {
+			return invalidClient("its keys cannot be read: %v", err)
+		}
+		issuer := c.issuerURL(cr.Environment)
+		a, err := token.ReadAssertion(p.Assertion, string(cr.ID), []string{issuer, issuer + "/token"}, token.Strong(), keys, now)
+		if err != nil {
+			return invalidClient("its assertion: %v", err)
+		}
+		if !c.marks.Take(string(cr.ID)+" "+a.ID, time.Unix(a.Expires, 0), now) {
+			return invalidClient("its assertion was used before")
+		}
+	case credential.SelfSignedTLS:
+		if p.Thumbprint == "" || p.Thumbprint != o.Thumbprint {
+			return invalidClient("its certificate is another one")
+		}
+	default:
+		return invalidClient("its method is not known")
+	}
+	return nil
+}
+
+// fromSources reports whether a caller at the address is within the networks; none are all.
+func fromSources(sources []string, address string) bool {
+	if len(sources) == 0 {
+		return true
+	}
+	at, err := credential.ParseSource(hostOf(address))
+	if err != nil {
+		return false
+	}
+	for _, s := range sources {
+		if p, err := credential.ParseSource(s); err == nil && p.Contains(at.Addr()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,133 @@
+package credential
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"time"
+
+	"gatehouse/id"
+	"gatehouse/secret"
+)
+
+// OAuth is how an OAuth client proves itself at the token endpoint.
+type OAuth struct {
+	Method     AuthMethod      `json:"method"`
+	Keys       json.RawMessage `json:"jwks,omitempty"`       // of private_key_jwt: its public keys
+	KeysURL    string          `json:"jwks_uri,omitempty"`   // or where they are
+	Thumbprint string          `json:"thumbprint,omitempty"` // of self_signed_tls_client_auth: SHA-256 of the certificate, in base64url
+	Constrain  Constraint      `json:"constrain,omitempty"`  // what its tokens are bound to; "": what it asks for, or nothing
+}
+
+// AuthMethod is a client authentication method of the registry of RFC 7591.
+type AuthMethod string
+
+// The methods.
+const (
+	ClientSecret  AuthMethod = "client_secret" // basic or post, as the client likes
+	PrivateKeyJWT AuthMethod = "private_key_jwt"
+	SelfSignedTLS AuthMethod = "self_signed_tls_client_auth"
+)
+
+// Constraint is what a client's access tokens are bound to.
+type Constraint string
+
+// The constraints.
+const (
+	ByDPoP        Constraint = "dpop"
+	ByCertificate Constraint = "certificate"
+)
+
+// Strong reports whether the client proves itself without a secret that both sides know, and its tokens are bound to a key:
+// what FAPI 2.0 asks of clients.
+func (o OAuth) Strong() bool { return o.Method != ClientSecret && o.Constrain != "" }
+
+// secretPrefix is what a client's secret begins with; the rest is as in an API key.
+const secretPrefix = "ghc_"
+
+// NewSecret makes a client's secret for the environment: the secret, which is shown once, its public id and its hash.
+func NewSecret(environment string) (value secret.Value, public string, hash secret.Hash) {
+	return newKey(secretPrefix, environment)
+}
+
+// ClientMark is the mark under which gateways know a client.
+func ClientMark(i id.ID) secret.Hash { return sha256.Sum256([]byte("oauth_client " + string(i))) }
+
+// TokenMark is the mark of one access token, by its jti.
+func TokenMark(jti string) secret.Hash { return sha256.Sum256([]byte("access_token " + jti)) }
+
+// Mark is what gateways find the credential by.
+func (c Credential) Mark() secret.Hash {
+	if c.Kind == Client {
+		return ClientMark(c.ID)
+	}
+	return c.Hash
+}
+
+// Issuer is what issues access tokens in one environment.
+type Issuer struct {
+	Environment string       `json:"environment"`
+	URL         string       `json:"url"`      // the iss of its tokens
+	Audience    string       `json:"audience"` // what the names of its APIs begin with: the address that partners call
+	Keys        []SigningKey `json:"keys"`     // oldest first
+	Version     int64        `json:"version"`
+}
+
+// SigningKey is one key of an issuer. What it is made from is not kept: it is derived from the number.
+type SigningKey struct {
+	ID     string          `json:"kid"`
+	Number int64           `json:"number"`
+	Public json.RawMessage `json:"public"` // as a JWK
+	From   time.Time       `json:"from"`   // it signs from then on, unless a newer one does
+}
+
+// Current is the key that signs at that time, and its successors.
+func (i Issuer) Current(now time.Time) (current SigningKey, next []SigningKey, ok bool) {
+	for n := len(i.Keys) - 1; n >= 0; n-- {
+		if !now.Before(i.Keys[n].From) {
+			return i.Keys[n], i.Keys[n+1:], true
+		}
+	}
+	return SigningKey{}, i.Keys, false
+}
+
+// Rotated is the issuer as it stands at that time: keys that no token of theirs outlives are gone, and there is a next one,
+// which gateways know before it signs. mint makes the key of a number. at once: the next one signs from now on.
+func (i Issuer) Rotated(now time.Time, period, tokens time.Duration, atOnce bool, mint func(number int64) (SigningKey, error)) (Issuer, error) {
+	keys := append([]SigningKey(nil), i.Keys...)
+	last := int64(0)
+	for _, k := range keys {
+		last = max(last, k.Number)
+	}
+	add := func(from time.Time) error {
+		last++
+		k, err := mint(last)
+		k.From = from
+		keys = append(keys, k)
+		return err
+	}
+	if len(keys) == 0 {
+		if err := add(now); err != nil {
+			return i, err
+		}
+	}
+	if atOnce && len(i.Keys) > 0 && now.Before(keys[len(keys)-1].From) {
+		keys[len(keys)-1].From = now
+	}
+	if newest := keys[len(keys)-1]; !now.Before(newest.From) { // it signs already: the one after it is told in time
+		if err := add(newest.From.Add(max(period, now.Sub(newest.From)+tokens))); err != nil {
+			return i, err
+		}
+	}
+	for len(keys) > 2 && !now.Before(keys[1].From.Add(2*tokens)) { // the one after the oldest has signed for longer than any token lives
+		keys = keys[1:]
+	}
+	i.Keys = keys
+	return i, nil
+}
+
+// Denial says that one access token is refused.
+type Denial struct {
+	Environment string
+	Mark        secret.Hash
+	Expires     time.Time // of the token
+}

@@ -1,0 +1,98 @@
+package portal
+
+import (
+	"net/http"
+	"slices"
+
+	"gatehouse/control"
+	"gatehouse/credential"
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/problem"
+)
+
+// clientForm asks for an OAuth client: the questions of a key, and how it proves itself.
+func (v *visit) clientForm(p *issuePage) *formPage {
+	f := newForm("/clients",
+		p.Form.Field("name"), p.Form.Field("environment"),
+		field{Name: "method", Label: "It proves itself by", Kind: radioField, Required: true, Options: []option{
+			{Value: string(credential.PrivateKeyJWT), Label: "A key of its own", Text: "It signs; nothing secret ever leaves it"},
+			{Value: string(credential.ClientSecret), Label: "A secret", Text: "Shown once, as an API key is"}}},
+		field{Name: "jwks", Label: "Its public keys", Kind: areaField, Max: 20000, Mono: true, Hint: "A JWK Set, for a key of its own"},
+		field{Name: "constrain", Label: "Its tokens are bound to", Kind: radioField, Required: true, Options: []option{
+			{Value: "dpop", Label: "A key that it shows with every call (DPoP)", Text: "Who reads a token cannot use it"},
+			{Value: "none", Label: "Nothing, unless it asks for it"}}},
+		p.Form.Field("lifetime"), p.Form.Field("grants"), sourcesField(),
+		field{Name: "application", Label: "Application", Kind: selectField, Required: true, Options: []option{{Value: string(p.Application.ID), Label: p.Application.Name}}},
+	)
+	f.set("method", string(credential.PrivateKeyJWT))
+	f.set("constrain", "dpop")
+	f.set("application", string(p.Application.ID))
+	out := &formPage{Form: f, Button: "Register the client", Back: "/applications/" + string(p.Application.ID)}
+	out.Title, out.Lead, out.Trail = "Register an OAuth client for "+p.Application.Name, "It gets access tokens that live for minutes, from the token endpoint of its environment.", p.Trail
+	return out
+}
+
+func askClient(v *visit) error {
+	app := v.r.URL.Query().Get("application")
+	if app == "" {
+		return v.redirect("/applications")
+	}
+	p, err := v.issueOf(app)
+	if err != nil {
+		return err
+	}
+	if p.NoGrant {
+		return v.ok(p)
+	}
+	return v.ok(v.clientForm(p))
+}
+
+// clientPage shows a client, and its secret once.
+type clientPage struct {
+	frame
+	Secret     string
+	Credential credential.Credential
+	Endpoint   string
+}
+
+func (*clientPage) template() string { return "newclient" }
+
+func registerClient(v *visit) error {
+	from, err := v.issueOf(v.r.PostForm.Get("application"))
+	if err != nil {
+		return err
+	}
+	p := v.clientForm(from)
+	if !p.Form.read(v.r.PostForm) {
+		return v.show(statusOfForm(p.Form), p)
+	}
+	n := control.NewClient{NewKey: control.NewKey{Application: from.Application.ID, Environment: p.Form.value("environment"), Name: p.Form.value("name"),
+		Lifetime: durationOf(p.Form.value("lifetime")), Sources: sourcesOf(p.Form.value("sources")), Once: p.Form.Once},
+		Method: credential.AuthMethod(p.Form.value("method")), Keys: []byte(p.Form.value("jwks"))}
+	if c := p.Form.value("constrain"); c != "none" {
+		n.Constrain = credential.Constraint(c)
+	}
+	for _, g := range from.Form.Field("grants").Options {
+		if slices.Contains(p.Form.Field("grants").Values, g.Value) {
+			n.Grants = append(n.Grants, id.ID(g.Value))
+		}
+	}
+	c, value, err := v.Control.RegisterClient(v.r.Context(), v.actor, n)
+	switch e := fault.As(err); {
+	case err == nil:
+	case e.Code == "already-issued":
+		return v.alreadyIssued(from.Application)
+	case p.Form.refuse(err):
+		return v.show(problem.Status(e), p)
+	default:
+		return err
+	}
+	i, err := v.Control.Issuer(v.r.Context(), v.actor, c.Environment)
+	if err != nil {
+		return err
+	}
+	done := &clientPage{Secret: value.Reveal(), Credential: c, Endpoint: i.URL + "/token"} // the one place where a client's secret is shown
+	done.Title, done.Lead = "Your client", "It can ask for access tokens now."
+	return v.show(http.StatusOK, done)
+}

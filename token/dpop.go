@@ -1,0 +1,159 @@
+package token
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Proof is a DPoP proof (RFC 9449 §4.2).
+type Proof struct {
+	ID     string `json:"jti"`
+	Method string `json:"htm"`
+	URL    string `json:"htu"`
+	Issued int64  `json:"iat"`
+	Nonce  string `json:"nonce"`
+	Token  string `json:"ath"`
+	Key    string `json:"-"` // the thumbprint of the key that signed it
+}
+
+// What is wrong with a proof.
+var (
+	ErrProof  = errors.New("the DPoP proof is not valid")
+	ErrNonce  = errors.New("the DPoP proof needs the nonce of this answer")
+	ErrReplay = errors.New("the DPoP proof was used before")
+	ErrFull   = errors.New("too many DPoP proofs at once")
+)
+
+const (
+	nonceSlot  = 15 * time.Second // a nonce is taken in its own slot and the next: at most 30 s
+	proofsMost = 1 << 18          // remembered in each slot; past it no proof is taken
+)
+
+// Prover checks DPoP proofs: it gives out nonces that only it could make, and takes each proof once. What it remembers is in
+// this process: the same proof could be shown to another one within the life of a nonce, if that one takes the same nonces.
+type Prover struct {
+	key [32]byte
+
+	mu   sync.Mutex
+	slot int64
+	seen [2]map[[32]byte]struct{} // of this slot and the one before
+}
+
+// NewProver makes a prover whose nonces nobody else takes.
+func NewProver() *Prover {
+	p := &Prover{seen: [2]map[[32]byte]struct{}{{}, {}}}
+	rand.Read(p.key[:])
+	return p
+}
+
+func slotOf(now time.Time) int64 { return now.UnixNano() / int64(nonceSlot) }
+
+func (p *Prover) nonce(slot int64) string {
+	m := hmac.New(sha256.New, p.key[:])
+	_ = binary.Write(m, binary.BigEndian, slot)
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:18])
+}
+
+// Nonce is the nonce to use now.
+func (p *Prover) Nonce(now time.Time) string { return p.nonce(slotOf(now)) }
+
+// Check verifies a proof for a request. access is the access token that is sent with it; "" at the token endpoint. Proofs are
+// signed by the algorithms of Strong.
+func (p *Prover) Check(compact, method, url, access string, now time.Time) (Proof, error) {
+	var proof Proof
+	s, err := Parse(compact, Strong())
+	if err != nil || !Is(s.Header.Typ, "dpop+jwt") || s.Header.JWK == nil {
+		return proof, ErrProof
+	}
+	key, err := ParseKey(s.Header.JWK)
+	if err != nil {
+		return proof, ErrProof
+	}
+	key.ID = "" // it is named by itself
+	payload, err := s.Verify([]Key{key})
+	if err != nil || Strict(payload, &proof) != nil {
+		return proof, ErrProof
+	}
+	proof.Key = key.thumb
+	if proof.ID == "" || len(proof.ID) > 256 || proof.Method != method || proof.URL != url {
+		return proof, ErrProof
+	}
+	if access != "" {
+		sum := sha256.Sum256([]byte(access))
+		if proof.Token != base64.RawURLEncoding.EncodeToString(sum[:]) {
+			return proof, ErrProof
+		}
+	}
+	slot := slotOf(now)
+	if !hmac.Equal([]byte(proof.Nonce), []byte(p.nonce(slot))) && !hmac.Equal([]byte(proof.Nonce), []byte(p.nonce(slot-1))) {
+		return proof, ErrNonce
+	}
+	if d := now.Sub(time.Unix(proof.Issued, 0)); d > 5*time.Minute || d < -5*time.Minute { // the nonce says when; iat catches broken clocks
+		return proof, ErrProof
+	}
+	return proof, p.once(sha256.Sum256([]byte(proof.Key+"\x00"+proof.ID)), slot)
+}
+
+// once takes each mark once. It is remembered for as long as the nonce of its proof is taken.
+func (p *Prover) once(mark [32]byte, slot int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case slot == p.slot+1:
+		p.seen[0], p.seen[1] = map[[32]byte]struct{}{}, p.seen[0]
+		p.slot = slot
+	case slot > p.slot+1:
+		p.seen = [2]map[[32]byte]struct{}{{}, {}}
+		p.slot = slot
+	}
+	for _, s := range p.seen {
+		if _, again := s[mark]; again {
+			return ErrReplay
+		}
+	}
+	if len(p.seen[0]) >= proofsMost {
+		return ErrFull
+	}
+	p.seen[0][mark] = struct{}{}
+	return nil
+}
+
+// Once remembers what may be used once until its end: the assertions of clients.
+type Once struct {
+	mu   sync.Mutex
+	seen map[[32]byte]int64 // until when, in Unix seconds
+}
+
+// marksMost is how many assertions are remembered: at five minutes each, thousands a second.
+const marksMost = 1 << 20
+
+// NewOnce remembers nothing yet.
+func NewOnce() *Once { return &Once{seen: map[[32]byte]int64{}} }
+
+// Take reports whether the name is new, and remembers it until its end.
+func (o *Once) Take(name string, until, now time.Time) bool {
+	mark := sha256.Sum256([]byte(name))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if at, known := o.seen[mark]; known && now.Unix() <= at {
+		return false
+	}
+	if len(o.seen) >= marksMost {
+		for m, at := range o.seen {
+			if now.Unix() > at {
+				delete(o.seen, m)
+			}
+		}
+		if len(o.seen) >= marksMost {
+			return false
+		}
+	}
+	o.seen[mark] = until.Unix()
+	return true
+}
