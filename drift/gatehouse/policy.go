@@ -37,8 +37,8 @@ func (b *builder) policy(at *place, general *drift.Policy) *drift.Policy {
 		case "anonymous":
 			p.Auth.Ways = leaf(b, q, drift.Ways(nil), o)
 			p.Auth.Exempt = leaf(b, q, authenticated, o)
-		case "api_key":
-			b.key(p, q, o)
+		case "api_key", "oauth", "any_of", "all_of":
+			b.auth(p, q, o)
 		case "grant":
 			b.granted = true
 			rule := drift.AccessRule{Effect: "allow", Subjects: prefixed("scope:", a.Needs(b.op))}
@@ -72,8 +72,6 @@ func (b *builder) policy(at *place, general *drift.Policy) *drift.Policy {
 	p.TLS.HSTS = drift.HSTSOf(p.Transforms)
 	return p
 }
-
-func isAuth(kind string) bool { return kind == "api_key" || kind == "anonymous" }
 
 func (b *builder) scope(q manifest.PlacedPolicy) string {
 	if strings.Contains(q.Pointer, "/operations/") {
@@ -119,21 +117,6 @@ func (b *builder) defaults(p *drift.Policy) {
 	p.Diag = drift.Diagnostics{Verbosity: drift.Impossible[string]("there is one event, always"), Errors: drift.ByDefault(true), Correlation: drift.ByDefault("gatehouse-request-id"), FaultLogged: drift.ByDefault(true), FaultLeaks: no}
 	p.Lifecycle = drift.Lifecycle{Revision: drift.Impossible[string]("revisions number manifests"), Version: drift.ByDefault(""), Deprecated: drift.Is(b.op.Deprecated, drift.Origin{File: b.APIs[b.api].OpenAPI, Line: b.op.Line, Scope: "operation " + b.op.ID}),
 		Subscription: drift.ByDefault(false), Approval: drift.ByDefault(false)}
-}
-
-func (b *builder) key(p *drift.Policy, q manifest.PlacedPolicy, o drift.Origin) {
-	s, ok := decode[keySettings](q)
-	if !ok {
-		p.Auth.Ways = drift.Unknown[drift.Ways]("the settings cannot be read", o)
-		return
-	}
-	name := "x-api-key"
-	if s.Header != "" {
-		name = strings.ToLower(s.Header)
-	}
-	key := drift.Requirement{Kind: drift.KeyProof, Name: "api_key", Origin: o, Forward: drift.ByDefault(false),
-		Key: &drift.APIKey{In: drift.ByDefault([]string{"header"}), Names: leaf(b, q, []string{name}, o)}}
-	p.Auth.Ways = leaf(b, q, append(p.Auth.Ways.Value, drift.Way{Needs: []drift.Requirement{key}}), o)
 }
 
 // rate reads a limit with windows of its own; without any it is that of the plan.
