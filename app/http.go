@@ -38,7 +38,7 @@ func (s *serving) pages(p *control.Control) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := authserver.New(authserver.Options{Control: s.control, Log: s.Log, Now: time.Now})
+	tokens, err := authserver.New(authserver.Options{Control: p, Log: s.Log, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
