@@ -58,9 +58,10 @@ var errClientGone = errors.New("the caller went away")
 
 // carrier is the memory of one exchange, used again for the next.
 type carrier struct {
-	x   policy.Exchange
-	buf []byte // where problems are written
-	h1  *h1Call
+	x     policy.Exchange
+	buf   []byte // where problems are written
+	h1    *h1Call
+	spare *bounded // for the next body
 	progress
 }
 
@@ -115,6 +116,9 @@ func (g *Gateway) give(c *carrier) {
 func (c *carrier) reset() {
 	c.x.Reset()
 	c.h1.reset()
+	if c.body != nil {
+		c.spare = c.body.spared()
+	}
 	c.buf, c.progress = c.buf[:0], progress{}
 }
 

@@ -30,7 +30,7 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 		return bodyTooLarge(most, rule)
 	}
 	if x.Request.Body != nil {
-		c.body = &bounded{r: x.Request.Body, left: most, most: most, rule: rule}
+		c.body = c.bound(x.Request.Body, most, rule)
 		x.Request.Body = c.body
 	}
 	g.outbound(c, u)
@@ -96,18 +96,42 @@ type bounded struct {
 	most int64
 	rule string
 
-	mu   sync.Mutex
-	r    io.Reader
-	left int64
-	err  error // why it failed; io.EOF is no failure
-	over bool
+	mu     sync.Mutex
+	r      io.Reader
+	left   int64
+	err    error // why it failed; io.EOF is no failure
+	over   bool
+	past   bool // http1 reads r itself, and knows the bound
+	reader bool // somebody has read from it, and may hold it still
 
 	cut atomic.Bool // what a Read ends with from now on says nothing about the body
+}
+
+// bound makes the bounded body of an exchange, from the last one's memory where nobody else can know of that.
+func (c *carrier) bound(r io.Reader, most int64, rule string) *bounded {
+	b := c.spare
+	if c.spare = nil; b == nil {
+		b = &bounded{}
+	}
+	b.r, b.left, b.most, b.rule = r, most, most, rule
+	b.err, b.over, b.past = nil, false, false
+	b.cut.Store(false)
+	return b
+}
+
+// spared is what is left of a body for the next exchange.
+func (b *bounded) spared() *bounded {
+	if !b.past || b.reader {
+		return nil
+	}
+	b.r = nil
+	return b
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.reader = true
 	switch {
 	case b.over:
 		return 0, io.ErrClosedPipe

@@ -41,7 +41,7 @@ func (a *h1Asker) ask(c *carrier, try, total time.Duration) error {
 	h.request = wire.Message{Head: x.Request.Head, Body: x.Request.Body, Length: x.Request.Length}
 	h.request.Authority = a.host
 	if c.body != nil && h.e != nil { // http1 sees to the bound itself, and sends a small body together with the head
-		h.request.Body = c.body.r
+		h.request.Body, c.body.past = c.body.r, true
 		h.e.LimitBody(c.body.most)
 	}
 	h.call.Request, h.call.Response, h.call.Exchange = &h.request, &x.Response, h.e

@@ -85,7 +85,7 @@ func partnerOf(o Options, up manifest.Upstream) (*Gateway, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	p := &manifest.Parsed{Documents: map[string]*manifest.Document{"a": {Operations: []manifest.DocOperation{{ID: "read", Method: "GET", Path: "/things/{id}", Scopes: []string{"read"}}}}}}
+	p := &manifest.Parsed{Documents: map[string]*manifest.Document{"a": {Operations: []manifest.DocOperation{{ID: "read", Method: "GET", Path: "/things/{id}", Scopes: []string{"read"}}, {ID: "write", Method: "POST", Path: "/things", Scopes: []string{"read"}}}}}}
 	p.Environments = []manifest.Environment{{Name: "live"}}
 	up.Name, up.Present = "u", []manifest.Present{{Header: "X-Proof", Secret: "s"}}
 	p.Upstreams = []manifest.Upstream{up}

@@ -21,7 +21,7 @@ var fixedAnswer = []byte("HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 19:30:00 GMT
 
 // caller sends one request after the other on one connection through a real gateway to a real upstream, and reads the
 // answers. It allocates nothing, nor does the upstream.
-func caller(t testing.TB, codec Codec, events event.Sink) func() {
+func caller(t testing.TB, codec Codec, events event.Sink, content string) func() {
 	t.Helper()
 	up, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -73,6 +73,9 @@ func caller(t testing.TB, codec Codec, events event.Sink) func() {
 		<-asked
 	})
 	request := []byte("GET /a/v1/things/17?page=2 HTTP/1.1\r\nHost: api.example.test\r\nX-API-Key: " + key + "\r\nAccept: application/json\r\nUser-Agent: partner/1.0\r\n\r\n")
+	if content != "" {
+		request = fmt.Appendf(nil, "POST /a/v1/things HTTP/1.1\r\nHost: api.example.test\r\nX-API-Key: %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", key, len(content), content)
+	}
 	end := bytes.Repeat([]byte("x"), 1024)
 	buf := make([]byte, 16<<10)
 	return func() {
@@ -81,8 +84,8 @@ func caller(t testing.TB, codec Codec, events event.Sink) func() {
 		}
 		for n := 0; !bytes.HasSuffix(buf[:n], end); {
 			k, err := c.Read(buf[n:])
-			if n += k; err != nil {
-				t.Fatal(err)
+			if n += k; err != nil || !bytes.HasPrefix(buf[:n], []byte("HTTP/1.1 200")) {
+				t.Fatalf("answered %.700s (%v)", buf[:n], err)
 			}
 		}
 		if !bytes.HasPrefix(buf, []byte("HTTP/1.1 200")) {
@@ -95,12 +98,14 @@ func caller(t testing.TB, codec Codec, events event.Sink) func() {
 func TestConnectionAllocatesNothing(t *testing.T) {
 	l := event.NewLines(io.Discard, event.LinesOptions{})
 	defer l.Close(context.Background())
-	call := caller(t, HTTP1, l)
-	for range 100 {
-		call()
-	}
-	if n := testing.AllocsPerRun(1000, call); n > mostAllocations {
-		t.Errorf("%v allocations for each exchange", n)
+	for _, content := range []string{"", strings.Repeat("x", 100), strings.Repeat("x", 10_000)} {
+		call := caller(t, HTTP1, l, content)
+		for range 100 {
+			call()
+		}
+		if n := testing.AllocsPerRun(1000, call); n > mostAllocations {
+			t.Errorf("%d bytes of content: %v allocations for each exchange", len(content), n)
+		}
 	}
 }
 
@@ -109,7 +114,7 @@ func BenchmarkConnection(b *testing.B) {
 		b.Run("codec="+string(codec), func(b *testing.B) {
 			l := event.NewLines(io.Discard, event.LinesOptions{})
 			defer l.Close(context.Background())
-			call := caller(b, codec, l)
+			call := caller(b, codec, l, "")
 			call()
 			b.ReportAllocs()
 			for b.Loop() {
