@@ -94,6 +94,7 @@ func (p *probe) against(b *Baseline, rules []Rule, g *groups) {
 		o := &p.env.Operations[i]
 		j := slices.IndexFunc(b.Policies, func(s Standard) bool { return Selected(s.Operations, o.Key) })
 		if j < 0 {
+			g.res.Unjudged++
 			continue
 		}
 		want := &b.Policies[j].Policy

@@ -10,7 +10,7 @@ import (
 // Settings say how to compare.
 type Settings struct {
 	Now      time.Time // for certificates and waivers; zero leaves both out
-	Baseline *Baseline // compare each environment with this instead of with each other
+	Baseline *Baseline // compare each environment with this instead of with each other; without standards only its waivers and rules count
 	Off      []string  // ids of rules that are not asked
 
 	Progress func(done, all int) // told after each comparison of two; nil: nobody
@@ -40,7 +40,7 @@ func Compare(envs []*Environment, s Settings) *Result {
 		p.reach = reaches(p, probes)
 		p.alone(rules, g)
 	}
-	if s.Baseline != nil {
+	if s.Baseline != nil && len(s.Baseline.Policies) > 0 {
 		for i, p := range probes {
 			p.against(s.Baseline, rules, g)
 			s.step(i+1, len(probes))
@@ -341,6 +341,7 @@ func lastFew(k []Key) []Key { return k[max(0, len(k)-4):] }
 // finish sorts what was found, applies waivers and fills the matrix.
 func (g *groups) finish(s Settings) {
 	out := make([]Finding, 0, len(g.byKey))
+	used := map[*Waiver]bool{}
 	for _, f := range g.byKey {
 		sort.Slice(f.Operations, func(i, j int) bool { return compareKeys(f.Operations[i], f.Operations[j]) < 0 })
 		f.Operations = slices.Compact(f.Operations)
@@ -351,6 +352,7 @@ func (g *groups) finish(s Settings) {
 			for i := range s.Baseline.Waivers {
 				if s.Baseline.Waivers[i].Covers(f, s.Now) {
 					f.Waiver = &s.Baseline.Waivers[i]
+					used[f.Waiver] = true
 					break
 				}
 			}
@@ -362,6 +364,14 @@ func (g *groups) finish(s Settings) {
 			cmp.Compare(a.A.Origin.String(), b.A.Origin.String()), cmp.Compare(a.Note, b.Note), cmp.Compare(a.A.State, b.A.State), cmp.Compare(a.Direction, b.Direction))
 	})
 	g.res.Findings = out
+	if s.Baseline != nil && !s.Now.IsZero() {
+		g.res.Ended = s.Baseline.Ended(s.Now)
+		for i := range s.Baseline.Waivers {
+			if w := &s.Baseline.Waivers[i]; s.Now.Before(w.Ends) && !used[w] {
+				g.res.Idle = append(g.res.Idle, *w)
+			}
+		}
+	}
 	g.res.fillMatrix()
 }
 

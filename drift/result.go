@@ -10,6 +10,9 @@ type Result struct {
 	NotCompared  int       `json:"leaves_not_compared"` // because one side is not known
 	Matrix       []Row     `json:"matrix"`
 	Settings     []string  `json:"rules_off,omitempty"`
+	Unjudged     int       `json:"operations_without_standard,omitempty"` // that no standard of the baseline selects
+	Ended        []Waiver  `json:"waivers_ended,omitempty"`               // that are over, so that what they accepted counts again
+	Idle         []Waiver  `json:"waivers_idle,omitempty"`                // that accept nothing that was found: they may be taken out
 }
 
 // Summary is one environment of a result.
@@ -50,7 +53,7 @@ func (r *Result) Verdict() string {
 	switch {
 	case len(r.Open()) > 0:
 		return "drift found"
-	case !r.Coverage.Whole() || r.NotCompared > 0:
+	case !r.Coverage.Whole() || r.NotCompared > 0 || r.Unjudged > 0:
 		return "no drift in what was resolved"
 	}
 	return "no drift"

@@ -128,3 +128,44 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestWaiversAlone: a file without standards leaves the environments to each other, and its waivers and rules count.
+func TestWaiversAlone(t *testing.T) {
+	other := env(t, strings.Replace(deck, "minute: 60", "minute: 6000", 1))
+	other.Name = "stage"
+	compare := func(text string) *drift.Result {
+		b, problems := baseline.Read("w.yaml", []byte("baseline: w\n"+text))
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		return drift.Compare([]*drift.Environment{env(t, deck), other}, drift.Settings{Now: drifttest.Now(), Baseline: b})
+	}
+	if fs := drifttest.Named(compare(""), "DR-TRF-07"); len(fs) != 1 || fs[0].Waiver != nil {
+		t.Fatalf("%+v", fs)
+	}
+	r := compare("waivers:\n  - {rule: DR-TRF-07, environments: [stage], owner: Kim, reason: load tests, ends: 2027-03-31}\n  - {rule: DR-AUT-22, owner: Kim, reason: none, ends: 2027-03-31}\n  - {rule: DR-CRT-01, owner: Kim, reason: none, ends: 2026-01-31}\n")
+	if fs := drifttest.Named(r, "DR-TRF-07"); len(fs) != 1 || fs[0].Waiver == nil {
+		t.Errorf("%+v", fs)
+	}
+	if len(r.Idle) != 1 || r.Idle[0].Rule != "DR-AUT-22" || len(r.Ended) != 1 || r.Ended[0].Rule != "DR-CRT-01" {
+		t.Errorf("idle %+v, ended %+v", r.Idle, r.Ended)
+	}
+	if fs := drifttest.Named(compare("waivers: [{rule: DR-TRF-07, environments: [stage], owner: Kim, reason: x, ends: 2026-01-31}]\n"), "DR-TRF-07"); len(fs) != 1 || fs[0].Waiver != nil {
+		t.Errorf("a waiver that has ended accepts: %+v", fs)
+	}
+	if fs := drifttest.Named(compare("rules_off: [{rule: DR-TRF-07, reason: x}]\n"), "DR-TRF-07"); len(fs) != 0 {
+		t.Errorf("a rule that is off is asked: %+v", fs)
+	}
+}
+
+// TestOperationsWithoutAStandardAreSaid: what the baseline does not speak of is not said to be without drift.
+func TestOperationsWithoutAStandardAreSaid(t *testing.T) {
+	b, problems := baseline.Read("b.yaml", []byte("baseline: b\npolicies: [{operations: [\"GET /other\"], policy: {tls: {min: \"1.2\"}}}]\n"))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	r := drift.Compare([]*drift.Environment{env(t, deck)}, drift.Settings{Now: drifttest.Now(), Baseline: b})
+	if r.Unjudged != 1 || r.Verdict() == "no drift" {
+		t.Errorf("%d, %s", r.Unjudged, r.Verdict())
+	}
+}

@@ -223,6 +223,12 @@ func sentence(f *drift.Finding) string {
 func Markdown(w io.Writer, r *drift.Result) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Drift review\n\n%s\n\nCoverage: %s.\n\n", Verdict(r), r.Coverage)
+	for _, s := range Notes(r) {
+		fmt.Fprintf(&b, "* %s\n", cell(s))
+	}
+	if len(Notes(r)) > 0 {
+		b.WriteString("\n")
+	}
 	b.WriteString("| environment |")
 	for _, a := range drift.Areas() {
 		fmt.Fprintf(&b, " %s |", a)

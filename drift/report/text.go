@@ -32,10 +32,28 @@ func Text(w io.Writer, r *drift.Result, colour bool) error {
 	for i := range r.Findings {
 		finding(&b, p, &r.Findings[i])
 	}
+	for _, s := range Notes(r) {
+		fmt.Fprintf(&b, "\n%s", clean(s))
+	}
 	fmt.Fprintf(&b, "\n%s\n", p.in("1", Verdict(r)))
 	coverage(&b, r)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// Notes are what is to be said of the baseline itself: waivers that are over or accept nothing, operations that no standard selects.
+func Notes(r *drift.Result) []string {
+	var out []string
+	for _, w := range r.Ended {
+		out = append(out, fmt.Sprintf("The waiver of %s by %s ended on %s: what it accepted counts again.", w.Rule, w.Owner, w.Ends.Format("2006-01-02")))
+	}
+	for _, w := range r.Idle {
+		out = append(out, fmt.Sprintf("The waiver of %s by %s accepts nothing that was found, and may be taken out.", w.Rule, w.Owner))
+	}
+	if r.Unjudged > 0 {
+		out = append(out, fmt.Sprintf("%d operations are selected by no standard of the baseline, and were not judged by it.", r.Unjudged))
+	}
+	return out
 }
 
 // Verdict is the sentence under a result, with its figures.
@@ -58,7 +76,7 @@ func Verdict(r *drift.Result) string {
 		}
 	}
 	out := fmt.Sprintf("%d findings: %s.", len(open), strings.Join(parts, ", "))
-	if !r.Coverage.Whole() || r.NotCompared > 0 {
+	if !r.Coverage.Whole() || r.NotCompared > 0 || r.Unjudged > 0 {
 		out += " There may be more in what could not be resolved."
 	}
 	return out

@@ -243,7 +243,7 @@ func Exit(r *drift.Result) int {
 	switch {
 	case len(r.Open()) > 0:
 		return 3
-	case !r.Coverage.Whole() || r.NotCompared > 0:
+	case !r.Coverage.Whole() || r.NotCompared > 0 || r.Unjudged > 0:
 		return 4
 	}
 	return 0
