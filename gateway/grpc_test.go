@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"strings"
@@ -98,4 +99,30 @@ func freePort(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// A refusal is one that clients of gRPC understand; events keep what it is in HTTP.
+func TestGRPCRefusals(t *testing.T) {
+	h := start(t, setup{codec: overH2})
+	key, _ := h.issue()
+	h.grant("read")
+	for _, c := range []struct {
+		path, key, contentType string
+		status                 int
+		code, message          string
+	}{
+		{"/eid/v1/upload", "", "application/grpc", 401, "16", "key"},
+		{"/eid/v1/nothing", key, "application/grpc+proto", 404, "12", "nothing is offered"},
+		{"/eid/v1/whoami", key, "application/grpc", 405, "12", "this path is called by"},
+	} {
+		a := h.do(call{method: "POST", path: c.path, key: c.key, header: http.Header{"Content-Type": {c.contentType}}, body: strings.NewReader("x")})
+		if a.status != 200 || a.header.Get("Grpc-Status") != c.code || !strings.Contains(a.header.Get("Grpc-Message"), c.message) ||
+			a.header.Get("Content-Type") != "application/grpc" || a.body != "" || a.header.Get("Content-Length") != "" {
+			t.Errorf("%s: %d %v %q", c.path, a.status, a.header, a.body)
+		}
+		if ev := h.events.of(t, a.header.Get("Gatehouse-Request-Id")); ev["status"] != float64(c.status) || ev["verdict"] != "refused" {
+			t.Errorf("%s: the event says %v, %v", c.path, ev["status"], ev["verdict"])
+		}
+	}
+	h.do(call{method: "POST", path: "/eid/v1/upload", header: http.Header{"Content-Type": {"application/grpcx"}}, body: strings.NewReader("x")}).want(t, 401, "key-missing")
 }

@@ -109,7 +109,11 @@ func (b *h2Body) abort(yes bool) {
 
 // send writes the response: what is at hand in one piece, the rest as it comes.
 func (s *h2Sender) send(x *policy.Exchange) (int64, error) {
-	err := s.e.Respond(&x.Response)
+	m := &x.Response
+	if x.Refusal != nil && grpc(x.Request.Fields) {
+		m = asGRPC(x)
+	}
+	err := s.e.Respond(m)
 	n := s.e.Content()
 	switch {
 	case err == nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -263,10 +264,10 @@ func (c *conn) part(err error) {
 		_ = c.fr.WriteGoAway(c.highest, code, nil)
 		c.parting.Store(true)
 		_ = c.nc.SetWriteDeadline(time.Now().Add(lingerFor))
-		c.flush()
 		for c.writing {
 			c.idleCond.Wait()
 		}
+		c.flushed(math.MaxInt)
 	}
 	c.fail(err)
 	c.mu.Unlock()

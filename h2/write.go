@@ -2,6 +2,7 @@ package h2
 
 import (
 	"errors"
+	"math"
 	"os"
 	"time"
 
@@ -26,13 +27,23 @@ func (e encoded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush writes what waits, unless somebody is at it: who then takes it along. c.mu is held, and let go meanwhile.
+// flush writes what waits, unless somebody is at it: who then takes it along, but not for ever, since it has work of its own.
+// c.mu is held, and let go meanwhile.
 func (c *conn) flush() {
 	if c.writing {
 		return
 	}
+	c.flushed(mostRounds)
+	c.kick()
+}
+
+// mostRounds is how often whoever writes for itself writes once more for others.
+const mostRounds = 4
+
+// flushed writes what waits in up to that many rounds.
+func (c *conn) flushed(rounds int) {
 	c.writing = true
-	for len(c.out) > 0 && c.err == nil {
+	for ; len(c.out) > 0 && c.err == nil && rounds > 0; rounds-- {
 		b := c.out
 		c.out = c.spare[:0]
 		c.mu.Unlock()
@@ -48,7 +59,7 @@ func (c *conn) flush() {
 		}
 		c.wake()
 	}
-	if len(c.streams) == 0 && c.err == nil { // an idle connection gives its buffers back
+	if len(c.streams) == 0 && len(c.out) == 0 { // an idle connection gives its buffers back
 		c.out, c.spare = nil, nil
 	}
 	c.writing = false
@@ -79,7 +90,9 @@ func (c *conn) kick() {
 	go func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.flush()
+		if !c.writing {
+			c.flushed(math.MaxInt)
+		}
 	}()
 }
 
