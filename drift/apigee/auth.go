@@ -116,8 +116,12 @@ func (r *run) unsure(p *drift.Policy) {
 	}
 }
 
-// cut finds authentication of target endpoints that these calls go past, because their route leads elsewhere.
+// cut finds authentication of target endpoints that these calls go past, because their route leads to another upstream. Calls that are
+// answered by the gateway itself reach nothing that was guarded.
 func (r *run) cut(p *drift.Policy) {
+	if r.route.target == nil && r.route.url == "" {
+		return
+	}
 	for _, n := range r.proxy.All("RouteRule") {
 		t := r.targets[n.Child("TargetEndpoint").Str()]
 		if t == nil || t == r.route.target {

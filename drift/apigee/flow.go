@@ -154,6 +154,10 @@ func (b *bundle) routes(proxy *source.Element, k call) []route {
 	if len(out) == 0 {
 		return []route{{name: "none", node: proxy}}
 	}
+	// General traffic takes the route that always holds, which is the last one.
+	if last := len(out) - 1; out[last].when == nil {
+		out = append([]route{out[last]}, out[:last]...)
+	}
 	return out
 }
 

@@ -175,9 +175,10 @@ func TestMutations(t *testing.T) {
 	t.Logf("%d of %d weakenings found", found, all)
 	// Authentication at the target, which a route may go past.
 	behind := plain.With(t, "apiproxy/proxies/default.xml", step("Token"), "").With(t, "apiproxy/targets/default.xml", `<TargetEndpoint name="default">`, `<TargetEndpoint name="default"><PreFlow><Request>`+step("Token")+`</Request></PreFlow>`)
+	const past = `<RouteRule name="past"><Condition>request.verb = "GET"</Condition><URL>https://orders.example.com</URL></RouteRule><RouteRule name="default">`
 	drifttest.Mutate(t, apigee.Read, behind, []drifttest.Mutation{
-		alone(in("proxies/default", "DR-AUT-02", `<RouteRule name="default">`, `<RouteRule name="none"><Condition>request.verb = "GET"</Condition></RouteRule><RouteRule name="default">`)),
-		in("proxies/default", "DR-AUT-01", `<RouteRule name="default">`, `<RouteRule name="none"><Condition>request.verb = "GET"</Condition></RouteRule><RouteRule name="default">`),
+		alone(in("proxies/default", "DR-AUT-02", `<RouteRule name="default">`, past)),
+		in("proxies/default", "DR-AUT-01", `<RouteRule name="default">`, past),
 	})
 }
 

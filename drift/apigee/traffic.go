@@ -132,7 +132,7 @@ func (r *run) quota(s step, product *source.Node) drift.Quota {
 	interval := value(r, s, "Interval", 1, whole)
 	unit := value(r, s, "TimeUnit", 60, func(t string) (int64, bool) { v, ok := periods[strings.ToLower(t)]; return v, ok })
 	if q.Period.Cause == "" {
-		q.Period = drift.Leaf[int64]{Value: interval.Value * unit.Value, State: worse(interval.State, unit.State), Origin: interval.Origin, Cause: interval.Cause + unit.Cause}
+		q.Period = drift.Leaf[int64]{Value: interval.Value * unit.Value, State: worse(interval.State, unit.State), Origin: interval.Origin, Cause: strings.Trim(interval.Cause+", "+unit.Cause, ", ")}
 	}
 	if allow != nil {
 		count, ok := whole(attr(allow, "count"))
@@ -294,6 +294,11 @@ func (r *run) upstream(p *drift.Policy) {
 		p.Upstream.URLs = drift.Unknown[[]string]("target endpoint "+drift.Mask(id)+" is missing", r.route.node.Origin(r.scope()))
 		return
 	}
+	if r.route.target == nil && r.route.url == "" {
+		const none = "no upstream is called"
+		p.Upstream.Verify, p.Upstream.Min = drift.Impossible[bool](none), drift.Impossible[string](none)
+		return
+	}
 	conn := r.route.target.Child("HTTPTargetConnection")
 	scope := r.scope()
 	if name := attr(r.route.target, "name"); name != "" {
@@ -369,9 +374,6 @@ func (r *run) encrypted(p *drift.Policy, ssl *source.Element, scope string) {
 		u.Verify = drift.From(true, o)
 	case u.Verify.State == drift.Default:
 		u.Verify = drift.Unknown[bool]("without a trust store the platform decides it", o)
-		if len(u.URLs.Value) == 0 && u.URLs.Known() {
-			u.Verify = drift.ByDefault(false)
-		}
 	}
 	if t := ssl.Child("TrustStore"); t.Str() != "" {
 		u.CAs = drift.From([]string{drift.Mask(t.Str())}, t.Origin(scope))
