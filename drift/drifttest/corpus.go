@@ -165,6 +165,8 @@ func Between(r *drift.Result) []drift.Finding {
 
 var (
 	secretLine = regexp.MustCompile(`(?im)^[\s"'-]*(?:password|secret|client_secret|api_key|private_key|primaryKey|secondaryKey|connectionString|instrumentationKey|key)["']?\s*:\s*["']?([^\s"'{}\[\],@]{8,})["']?,?\s*$`)
+	secretPair = regexp.MustCompile(`(?i)["'\s{,]["']?(?:password|client_secret|clientsecret|secret_value|api_key|apikey_value|private_key|primaryKey|secondaryKey|connectionString|instrumentationKey|redis_password|bind_password)["']?\s*[:=]\s*["']([^"'\s{}\[\],$]{8,})["']`)
+	hashed     = regexp.MustCompile(`(?:\$apr1\$|\$2[aby]\$|\{SHA\})[A-Za-z0-9./+=$]{12,}`)
 	pemKey     = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----\s*([A-Za-z0-9+/=]{20,})`)
 )
 
@@ -175,6 +177,14 @@ func Secrets(text []byte) []string {
 		if s := string(m[1]); !strings.HasPrefix(s, "$") && !strings.HasPrefix(s, "http") && strings.ContainsAny(s, "0123456789") {
 			out = append(out, s)
 		}
+	}
+	for _, m := range secretPair.FindAllSubmatch(text, -1) {
+		if s := string(m[1]); !strings.HasPrefix(s, "http") && !strings.HasPrefix(s, "vault") && strings.ContainsAny(s, "0123456789") {
+			out = append(out, s)
+		}
+	}
+	for _, m := range hashed.FindAll(text, -1) {
+		out = append(out, string(m))
 	}
 	for _, m := range pemKey.FindAllSubmatch(text, -1) {
 		out = append(out, string(m[1]))

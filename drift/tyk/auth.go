@@ -278,6 +278,7 @@ func (e *endpoint) jwt(v view, s scheme) *drift.JWT {
 		}
 		j.Keys, j.Static = leaf(v, urls, n), drift.ByDefault(false)
 	}
+	j.Claims = e.scoped(v, get)
 	in, names := e.sources(s.from, "authorization")
 	var sources []string
 	for i := range in {
@@ -285,4 +286,33 @@ func (e *endpoint) jwt(v view, s scheme) *drift.JWT {
 	}
 	j.Sources = drift.ByDefault(sources)
 	return j
+}
+
+// scoped are the scopes of which a token must hold one: those that choose a policy, where no policy counts without.
+func (e *endpoint) scoped(v view, get func(classic, oas string) *source.Node) drift.Leaf[[]drift.Claim] {
+	if n := get("jwt_default_policies", "defaultPolicies"); len(n.Items()) > 0 {
+		return drift.ByDefault([]drift.Claim(nil))
+	}
+	name, mapping := e.root.Get("jwt_scope_claim_name"), e.root.Get("jwt_scope_to_policy_mapping")
+	if m := e.root.Get("scopes", "jwt"); m != nil {
+		name, mapping = m.Get("scope_claim_name"), m.Get("scope_to_policy")
+	}
+	var values []string
+	if e.oas {
+		n := get("", "scopes")
+		name, mapping = n.Get("claimName"), n.Get("scopeToPolicyMapping")
+		for _, m := range mapping.Items() {
+			values = append(values, drift.Mask(m.Get("scope").Str()))
+		}
+	} else if mapping != nil {
+		values = append(values, mapping.Keys...)
+	}
+	if len(values) == 0 {
+		return drift.ByDefault([]drift.Claim(nil))
+	}
+	claim := name.Str()
+	if claim == "" {
+		claim = "scope"
+	}
+	return leaf(v, []drift.Claim{{Name: claim, Values: drift.Sorted(values)}}, mapping)
 }

@@ -25,15 +25,24 @@ func further(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
 	}
 }
 
+func scoped(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
+	f := goodNew().With(t, "api.json", `"defaultPolicies": ["partner"],`, `"scopes": { "claimName": "scp", "scopeToPolicyMapping": [ { "scope": "orders", "policyId": "partner" } ] },`)
+	return f, []drifttest.Mutation{
+		unsure(weak("DR-AUT-09", `{ "scope": "orders", "policyId": "partner" }`, `{ "scope": "orders", "policyId": "partner" }, { "scope": "anything", "policyId": "partner" }`)),
+		weak("DR-AUT-09", `"scopes": {`, `"defaultPolicies": ["partner"], "scopes": {`),
+	}
+}
+
 // TestTable seeds every rule that Tyk's definitions can express, and says of the others why they cannot.
 func TestTable(t *testing.T) {
 	const conf = "it is set in the gateway's own tyk.conf, not in definitions"
 	f, list := further(t)
 	drifttest.Mutate(t, tyk.Read, f, list)
+	f, short := scoped(t)
+	drifttest.Mutate(t, tyk.Read, f, short)
 	drifttest.Whole(t, "tyk", map[string]string{
 		"DR-AUT-02": "an API's authentication holds for all of it; what is taken out is DR-AUT-19",
 		"DR-AUT-04": drifttest.NoEarly,
-		"DR-AUT-09": drifttest.NotRead + ": scopes choose a policy, whose rights are compared by class",
 		"DR-AUT-14": drifttest.NoFallback,
 		"DR-AUT-15": "without the answer of what it asks the call is refused",
 		"DR-AUT-16": conf,
@@ -54,5 +63,5 @@ func TestTable(t *testing.T) {
 		"DR-TRF-04": conf,
 		"DR-TRF-05": "limits of a key come with the key",
 		"DR-TRF-10": drifttest.OrderIsFixed,
-	}, classicMutations(), documentMutations(), list)
+	}, classicMutations(), documentMutations(), list, short)
 }
