@@ -66,6 +66,17 @@ func (a *api) organizations() {
 	}
 	turned(operation{id: "suspendOrganization", path: "/api/organizations/{id}/suspend", summary: "Stop everything it has, at every gateway",
 		doc: "One change, felt by the next call of each of its applications, until it is resumed. For an operator or admin."}, c.SuspendOrganization)
+	turned(operation{id: "offboardOrganization", path: "/api/organizations/{id}/offboard", summary: "End the trust in an organization for good",
+		doc: `Its flag at the gateways, its applications, open requests, grants and credentials end in one transaction. It is offboarding until
+every gateway has said that all of it is in force, then offboarded, with evidence in the audit log: see offboarding. It cannot be
+taken back; suspendOrganization can. In person, for an operator or admin.`}, c.OffboardOrganization)
+	add(a, operation{id: "offboarding", method: http.MethodGet, path: "/api/organizations/{id}/offboarding", tag: tagOrganizations,
+		summary: "How far the end of an organization has come, and what it waits for",
+		doc: `Every grant and credential that it ever had with the change that ended it, what each gateway has said, and how many operations
+could still be called by the view that gateways enforce. Complete once it waits for nothing. For staff, and the organization itself.`,
+	}, func(ctx context.Context, in *Object) (*Got[control.Offboarding], error) {
+		return got(c.Offboarding(ctx, in.actor(), in.object()))
+	})
 	turned(operation{id: "resumeOrganization", path: "/api/organizations/{id}/resume", summary: "End a suspension",
 		doc: "Grants and keys are what they were; ends that have passed meanwhile have passed. For an operator or admin."}, c.ResumeOrganization)
 }

@@ -135,6 +135,7 @@ func TestStory(t *testing.T) {
 		{name: "close", as: "member", do: "POST /api/applications/${app}/close", body: `{"reason":"over"}`, status: 200, has: []string{`"state":"closed"`}},
 		{name: "suspend all", as: "operator", do: "POST /api/organizations/${memberorg}/suspend", body: `{"reason":"unpaid"}`, status: 200},
 		{name: "resume all", as: "operator", do: "POST /api/organizations/${memberorg}/resume", body: `{"reason":"paid"}`, status: 200},
+		{name: "no end yet", as: "operator", do: "GET /api/organizations/${memberorg}/offboarding", status: 409, kind: "not-offboarding"},
 
 		{name: "environments", as: "operator", do: "GET /api/environments", status: 200, has: []string{`"gateway":"local-live"`}},
 		{name: "for partners", as: "member", do: "GET /api/environments", status: 200, has: []string{`"gateways":[]`}},
@@ -177,6 +178,8 @@ func TestStory(t *testing.T) {
 	} {
 		w.play(s)
 	}
+	w.play(scenario{name: "the end", as: "operator", do: "POST /api/organizations/${memberorg}/offboard", body: `{"reason":"the contract ended"}`, status: 200, has: []string{`"state":"offboarding"`}})
+	w.play(scenario{name: "how far it is", as: "operator", do: "GET /api/organizations/${memberorg}/offboarding", status: 200, has: []string{`"ended":[`, "${crd}"}})
 	w.letter("ines@fjord-bank.example", "/password/reset", "reset")
 	w.play(scenario{name: "set", do: "POST /api/passwords", body: `{"token":"${reset}","password":"a third horse battery staple"}`, status: 204})
 	w.play(scenario{name: "every session is over", as: "member", do: "GET /api/me", status: 401, kind: "session-over"})

@@ -180,10 +180,24 @@ func words() map[string]word {
 		"Evidence.made":       {text: "When it was exported"},
 		"Evidence.object":     {text: "What it is about", example: "gr" + id},
 		"Evidence.verifier":   {text: "The key that verifies the checkpoint; compare it with the one that you trust", example: "gatehouse+1a2b3c4d+AZ…"},
-		"Proven.leaf":         {text: "The entry as the log holds it, byte for byte: JSON as a string"},
-		"Proven.personal":     {text: "Personal values that the entry commits to; erased ones and those of others without value"},
-		"Proven.seq":          {text: "The entry's place in the log", example: 128},
-		"Proven.proof":        {text: "The hashes that lead from its leaf to the root, in base64"},
+		"EndedObject.digest":  {text: "Of that change in the feed"},
+		"EndedObject.state":   {text: "How it stands", example: "revoked"},
+		"EndedObject.seq":     {text: "The change in the feed of the environment by which gateways know; 0: it has no number yet", example: 42},
+
+		"OffboardedAt.reach":    {text: "Operations that its applications can still call, by the view that gateways enforce", example: 0},
+		"OffboardedAt.receipts": {text: "What each gateway said last; for staff"},
+		"OffboardedAt.waiting":  {text: "Gateways that have not said so yet"},
+
+		"Offboarding.applications": {text: "How many applications it had", example: 3},
+		"Offboarding.ended":        {text: "Every grant and credential that it ever had"},
+		"Offboarding.gateways":     {text: "By environment: what the gateways have said"},
+		"Offboarding.organization": {text: "Whose end it is"},
+		"Offboarding.waits":        {text: "For what it waits, in words; not there once it is complete"},
+
+		"Proven.leaf":     {text: "The entry as the log holds it, byte for byte: JSON as a string"},
+		"Proven.personal": {text: "Personal values that the entry commits to; erased ones and those of others without value"},
+		"Proven.seq":      {text: "The entry's place in the log", example: 128},
+		"Proven.proof":    {text: "The hashes that lead from its leaf to the root, in base64"},
 
 		"Facts.application":  {text: "Which application asks"},
 		"Facts.history":      {text: "Earlier requests of the organization, newest first, ten at most"},
@@ -259,7 +273,7 @@ func words() map[string]word {
 
 		"Organization.country":     {text: "Where it is registered (ISO 3166-1 alpha-2)", example: "NO"},
 		"Organization.register":    {text: "Its number in a public register of companies", example: "914778271"},
-		"Organization.state":       {text: "Registered ones are granted nothing yet; nothing of a suspended one passes a gateway", example: "verified", enum: one("registered", "verified", "suspended", "offboarded")},
+		"Organization.state":       {text: "Registered ones are granted nothing yet; nothing of a suspended one passes a gateway", example: "verified", enum: one("registered", "verified", "suspended", "offboarding", "offboarded")},
 		"Organization.verified":    {text: "When staff verified it"},
 		"Organization.verified_by": {text: "Who did", example: "per" + id},
 		"Organization.website":     {text: "Its public address", example: "https://fjord-bank.example"},

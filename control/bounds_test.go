@@ -26,7 +26,7 @@ func TestABoundRoleReachesItsPlaceOnly(t *testing.T) {
 		"Decide": identity.Approver.AtAPI("ident"), "AskQuestion": identity.Approver.AtAPI("ident"), "NarrowGrant": identity.APIOwner.AtAPI("ident"), "SuspendGrant": identity.APIOwner.AtAPI("ident"),
 		"ResumeGrant": identity.Operator.AtOrganization(a.Organization), "EndGrant": identity.Approver.AtAPI("ident"),
 		"VerifyOrganization": identity.Operator.AtOrganization(a.Organization), "SuspendOrganization": identity.Operator.AtOrganization(a.Organization),
-		"ResumeOrganization": identity.Operator.AtOrganization(a.Organization), "RevokeCredential": identity.Operator.AtOrganization(a.Organization),
+		"ResumeOrganization": identity.Operator.AtOrganization(a.Organization), "OffboardOrganization": identity.Operator.AtOrganization(a.Organization), "RevokeCredential": identity.Operator.AtOrganization(a.Organization),
 	}
 	for method, call := range calls(w, o) {
 		role, listed := here[method]

@@ -78,7 +78,7 @@ func (c *Control) Invite(ctx context.Context, a identity.Actor, n NewInvitation)
 			if o, err = w.organization(n.Organization); err != nil {
 				return err
 			}
-			if o.State == organization.Suspended || o.State == organization.Offboarded {
+			if o.State == organization.Suspended || o.State == organization.Offboarding || o.State == organization.Offboarded {
 				return mayBeGranted(o)
 			}
 		}

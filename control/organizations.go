@@ -16,7 +16,7 @@ func (c *Control) Organizations(ctx context.Context, a identity.Actor, s organiz
 	err := c.view(ctx, a, "Organizations", func(r read) (err error) {
 		var f form
 		search = f.optional("/search", search, longestName)
-		states := []organization.State{"", organization.Registered, organization.Verified, organization.Suspended, organization.Offboarded}
+		states := []organization.State{"", organization.Registered, organization.Verified, organization.Suspended, organization.Offboarding, organization.Offboarded}
 		if !slices.Contains(states, s) {
 			f.bad("/state", "must be one of registered, verified, suspended, offboarded")
 		}
@@ -96,7 +96,7 @@ func (c *Control) turnOrganization(ctx context.Context, a identity.Actor, method
 		if o, err = turn(w, old); err != nil {
 			return err
 		}
-		action := map[string]string{"verified": "organization.verify", "suspended": "organization.suspend", "resumed": "organization.resume"}[word]
+		action := map[string]string{"verified": "organization.verify", "suspended": "organization.suspend", "resumed": "organization.resume", "offboarded": "organization.offboard"}[word]
 		if o, err = w.putOrganization(action, reason, old, o); err != nil {
 			return err
 		}

@@ -78,11 +78,13 @@ var rights = map[string]who{
 	"AcceptInvitation":   anybody,
 
 	// Organizations.
-	"Organizations":       staff | host,
-	"Organization":        readers,
-	"VerifyOrganization":  keepers,
-	"SuspendOrganization": keepers,
-	"ResumeOrganization":  keepers,
+	"Organizations":        staff | host,
+	"Organization":         readers,
+	"VerifyOrganization":   keepers,
+	"SuspendOrganization":  keepers,
+	"ResumeOrganization":   keepers,
+	"OffboardOrganization": keepers | inPerson, // a leaked token ends no partner
+	"Offboarding":          readers,
 
 	// Applications.
 	"CreateApplication": builders | keepers,

@@ -90,6 +90,8 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 		"SuspendOrganization": func(a identity.Actor) error { _, err := c.SuspendOrganization(ctx, a, o.org, 0, "r"); return err },
 		"ResumeOrganization":  func(a identity.Actor) error { _, err := c.ResumeOrganization(ctx, a, o.org, 0, "r"); return err },
 
+		"OffboardOrganization": func(a identity.Actor) error { _, err := c.OffboardOrganization(ctx, a, o.org, 0, "r"); return err },
+		"Offboarding":          func(a identity.Actor) error { _, err := c.Offboarding(ctx, a, o.org); return err },
 		"CreateApplication": func(a identity.Actor) error {
 			_, err := c.CreateApplication(ctx, a, control.NewApplication{Organization: o.org, Name: "n", Purpose: "p", Owner: nowhere.person})
 			return err
@@ -340,7 +342,7 @@ func mapsKeys[V any](m map[string]V) func(func(string) bool) {
 }
 
 // byOrganization is the methods that take an object which another organization may own; the others take none.
-var byOrganization = []string{"Person", "Members", "Organization", "UpdateApplication", "CloseApplication", "Application", "Applications",
+var byOrganization = []string{"Person", "Members", "Organization", "Offboarding", "UpdateApplication", "CloseApplication", "Application", "Applications",
 	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "AnswerQuestion", "Grant", "Grants", "EndGrant", "NarrowGrant", "IssueKey", "RevokeCredential", "RegisterClient",
 	"RotateKey", "ChangeCredential", "ActivateCredential", "SuspendCredential", "ResumeCredential", "Uses", "Dormant",
 	"Credential", "Credentials", "Reach", "InForce", "Audit", "Evidence", "RevokeMachineToken", "EndSession",

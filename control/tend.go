@@ -37,6 +37,10 @@ func (c *Control) tend(ctx context.Context) {
 
 // tendAll does everything that is due now.
 func (c *Control) tendAll(ctx context.Context) error {
+	return errors.Join(c.tendRequests(ctx), c.tendOffboardings(ctx))
+}
+
+func (c *Control) tendRequests(ctx context.Context) error {
 	for {
 		var due []grant.Request
 		err := c.Store.Update(ctx, func(tx store.Tx) (err error) {

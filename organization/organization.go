@@ -12,12 +12,13 @@ import (
 // State is where an organization stands.
 type State string
 
-// The states: registered, verified, suspended and back, offboarded for good.
+// The states: registered, verified, suspended and back, offboarding, offboarded for good.
 const (
-	Registered State = "registered" // may prepare applications, may not be granted anything
-	Verified   State = "verified"
-	Suspended  State = "suspended" // nothing of it passes a gateway
-	Offboarded State = "offboarded"
+	Registered  State = "registered" // may prepare applications, may not be granted anything
+	Verified    State = "verified"
+	Suspended   State = "suspended"   // nothing of it passes a gateway
+	Offboarding State = "offboarding" // everything of it has ended; not every gateway has said so yet
+	Offboarded  State = "offboarded"
 )
 
 // Organization is one partner.
@@ -59,6 +60,24 @@ func (o Organization) Resume(reason string) (Organization, error) {
 		return o, fault.New(fault.Conflict, "organization %s is %s, not suspended", o.ID, o.State)
 	}
 	o.State, o.Reason = Verified, reason
+	return o, nil
+}
+
+// Offboard ends the trust for good. It is not over before Complete.
+func (o Organization) Offboard(reason string) (Organization, error) {
+	if o.State == Offboarding || o.State == Offboarded {
+		return o, fault.New(fault.Conflict, "organization %s is already %s", o.ID, o.State)
+	}
+	o.State, o.Reason = Offboarding, reason
+	return o, nil
+}
+
+// Complete says that every gateway has in force that everything of the organization has ended.
+func (o Organization) Complete() (Organization, error) {
+	if o.State != Offboarding {
+		return o, fault.New(fault.Conflict, "organization %s is %s, not offboarding", o.ID, o.State)
+	}
+	o.State = Offboarded
 	return o, nil
 }
 

@@ -18,15 +18,24 @@ func TestTurns(t *testing.T) {
 		"verify": func(o organization.Organization) (organization.Organization, error) {
 			return o.Verify("per_1", "why", now)
 		},
-		"suspend": func(o organization.Organization) (organization.Organization, error) { return o.Suspend("why") },
-		"resume":  func(o organization.Organization) (organization.Organization, error) { return o.Resume("why") },
+		"suspend":  func(o organization.Organization) (organization.Organization, error) { return o.Suspend("why") },
+		"resume":   func(o organization.Organization) (organization.Organization, error) { return o.Resume("why") },
+		"offboard": func(o organization.Organization) (organization.Organization, error) { return o.Offboard("why") },
+		"complete": func(o organization.Organization) (organization.Organization, error) {
+			n, err := o.Complete()
+			if err == nil {
+				n.Reason = "why"
+			}
+			return n, err
+		},
 	}
 	may := map[organization.State]map[string]organization.State{
-		organization.Registered: {"verify": organization.Verified},
-		organization.Verified:   {"suspend": organization.Suspended},
-		organization.Suspended:  {"resume": organization.Verified},
-		organization.Offboarded: {},
-		"":                      {},
+		organization.Registered:  {"verify": organization.Verified, "offboard": organization.Offboarding},
+		organization.Verified:    {"suspend": organization.Suspended, "offboard": organization.Offboarding},
+		organization.Suspended:   {"resume": organization.Verified, "offboard": organization.Offboarding},
+		organization.Offboarding: {"complete": organization.Offboarded},
+		organization.Offboarded:  {},
+		"":                       {"offboard": organization.Offboarding},
 	}
 	for from, allowed := range may {
 		for name, turn := range turns {

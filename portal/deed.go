@@ -175,6 +175,13 @@ func (v *visit) organizationDeed(verb string) (deed, error) {
 			_, err := v.Control.ResumeOrganization(ctx, v.actor, i, version, reason)
 			return err
 		}
+	case "offboard":
+		d.title, d.button, d.danger, d.notice = "Offboard "+o.Name, "Offboard the organization for good", true, "org-offboarded"
+		d.text = "Its applications, open requests, grants and credentials end at once and for good, in one change. It cannot be taken back: to stop it for a while, suspend it instead."
+		d.do = func(version int64, reason string) error {
+			_, err := v.Control.OffboardOrganization(ctx, v.actor, i, version, reason)
+			return err
+		}
 	default:
 		return d, fault.New(fault.NotFound, "there is no such page")
 	}

@@ -32,7 +32,7 @@ func (v *visit) organizationRow(o organization.Organization) organizationRow {
 }
 
 func listOrganizations(v *visit) error {
-	states := []string{string(organization.Registered), string(organization.Verified), string(organization.Suspended), string(organization.Offboarded)}
+	states := []string{string(organization.Registered), string(organization.Verified), string(organization.Suspended), string(organization.Offboarding), string(organization.Offboarded)}
 	p := &organizationsPage{State: v.oneOf("state", states), Search: clean(v.r.URL.Query().Get("search"), textField)}
 	list, err := v.Control.Organizations(v.r.Context(), v.actor, organization.State(p.State), p.Search, control.Page{After: v.after()})
 	if err != nil {
@@ -56,7 +56,9 @@ type organizationPage struct {
 	Grants       []grantRow
 	InForce      []forceView
 	Own          bool
-	Audit        string // where its entries are
+	Leaving      bool                // it is offboarding or offboarded
+	Offboarding  control.Offboarding // then: how far
+	Audit        string              // where its entries are
 }
 
 func (*organizationPage) template() string { return "organization" }
@@ -89,6 +91,12 @@ func (v *visit) organizationPage(i id.ID) error {
 	p.Manages = v.actor.Class == identity.Member && v.actor.Has(identity.Owner) || v.actor.Class == identity.Staff && v.actor.Has(identity.Admin, identity.Operator)
 	if p.Invitations, err = v.invitations(i); err != nil {
 		return err
+	}
+	if p.Leaving = o.State == organization.Offboarding || o.State == organization.Offboarded; p.Leaving {
+		if p.Offboarding, err = v.Control.Offboarding(ctx, v.actor, i); err != nil {
+			return err
+		}
+		p.Offboarding.Waits = p.Offboarding.Waits[:min(len(p.Offboarding.Waits), overviewSize)]
 	}
 	if p.Own {
 		p.Audit = "/audit"

@@ -96,6 +96,7 @@ func problemTypes() []explained {
 		{"too-many-tries", 429, "Too many tries from here or for this address.", "Wait for as long as Retry-After says."},
 		{"own-application", 403, "Nobody decides for an application that they made themselves.", "Another person with the role decides."},
 		{"own-organization", 403, "Nobody decides for an organization that they belong to.", "A person of the platform decides."},
+		{"not-offboarding", 409, "Nobody has ended the trust in the organization.", "There is nothing to show before somebody does."},
 		{"question-open", 409, "A question about the request waits for its answer.", "Answer it first; or refuse the request, with a reason."},
 		{"grant-over", 409, "The grant has ended, and cannot be renewed or grown any more.", "Ask for a new one."},
 		{"grant-emergency", 409, "Emergency access ends when it ends.", "Ask for a grant in the usual way."},

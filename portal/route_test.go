@@ -48,4 +48,13 @@ func TestQuestionRenewalAndStandIn(t *testing.T) {
 		t.Error("the stand-in may not decide")
 	}
 	set.submit(attr(form[0], "action"), nil).want(200).says("Nobody is away")
+
+	// In the end.
+	org := s.admin.get("/organizations").follow("Nordlicht Bank")
+	end := org.follow("Offboard")
+	end.submit(end.path, fill{"reason": "the contract ended"}).want(200).says("Everything of the organization has ended", "The end of trust")
+	s.admin.get(s.grant).says("ended")
+	if e := s.admin.get("/evidence/" + strings.TrimPrefix(org.path, "/organizations/")); e.status != 200 && e.status != 503 {
+		t.Errorf("evidence: %d", e.status)
+	}
 }

@@ -21,7 +21,7 @@ func standing(word string) badge {
 		return badge{word, "good"}
 	case "open", "registered", "upcoming", "retiring", "pending", "unconfirmed", "waiting":
 		return badge{word, "wait"}
-	case "suspended", "expired", "deprecated", "lapsed", "escalated":
+	case "suspended", "expired", "deprecated", "lapsed", "escalated", "offboarding":
 		return badge{word, "warn"}
 	case "refused", "revoked", "offboarded", "disabled", "denied", "emergency":
 		return badge{word, "bad"}
@@ -68,6 +68,7 @@ var notices = map[string]string{
 	"key-changed":       "The key is changed.",
 	"org-verified":      "The organization is verified.",
 	"org-suspended":     "The organization is suspended. Nothing of it passes a gateway.",
+	"org-offboarded":    "Everything of the organization has ended. It is offboarded once every gateway has said so.",
 	"org-resumed":       "The organization is active again.",
 	"invited":           "The invitation is on its way.",
 	"invite-withdrawn":  "The invitation is withdrawn: its link opens nothing any more.",
@@ -100,6 +101,7 @@ var deeds = map[string]string{
 	"letter.give-up": "gave up on a letter", "link.send": "sent a link",
 	"machine.create": "made the machine token", "machine.revoke": "revoked the machine token",
 	"organization.register": "registered the organization", "organization.resume": "resumed the organization",
+	"organization.offboard": "offboarded the organization", "organization.offboard-complete": "completed the offboarding", "organization.offboard-evidence": "sealed the evidence of the offboarding",
 	"organization.suspend": "suspended the organization", "organization.verify": "verified the organization",
 	"person.add-staff": "added the person", "person.change-password": "changed the password", "person.change-staff": "changed roles or state",
 	"person.confirm": "confirmed the address", "person.recover-admin": "recovered the administrator", "person.register": "registered",

@@ -105,7 +105,7 @@ func organizationPairs(o organization.Organization, _ time.Time) []string {
 
 func (c *cli) organizations() *cobra.Command {
 	const path = "/api/organizations"
-	return group("organization", "Partners: list, verify, suspend, resume", "",
+	return group("organization", "Partners: list, verify, suspend, resume, offboard", "",
 		listing(c, "list", "List organizations", "  gatehouse organization list --state registered", path, []string{"state", "search"},
 			[]string{"ORGANIZATION", "NAME", "STATE", "CREATED"}, func(o organization.Organization, _ time.Time) []string {
 				return []string{string(o.ID), o.Name, string(o.State), when(o.Created)}
@@ -113,7 +113,9 @@ func (c *cli) organizations() *cobra.Command {
 		show(c, "organization", path, organizationPairs),
 		deed(c, "verify", "Say that you have checked who it is", path, "note", false, organizationPairs),
 		deed(c, "suspend", "Stop everything it has, at every gateway", path, "reason", true, organizationPairs),
-		deed(c, "resume", "End a suspension", path, "reason", true, organizationPairs))
+		deed(c, "resume", "End a suspension", path, "reason", true, organizationPairs),
+		deed(c, "offboard", "End the trust for good: applications, requests, grants, credentials", path, "reason", true, organizationPairs),
+		c.offboarding(path))
 }
 
 func applicationPairs(a application.Application, _ time.Time) []string {

@@ -1,0 +1,282 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gatehouse/application"
+	"gatehouse/credential"
+	"gatehouse/env"
+	"gatehouse/fault"
+	"gatehouse/feed"
+	"gatehouse/grant"
+	"gatehouse/id"
+	"gatehouse/identity"
+	"gatehouse/organization"
+	"gatehouse/store"
+)
+
+// OffboardOrganization ends the trust in an organization for good: its flag at the gateways, its applications, open requests,
+// grants and credentials, in one transaction. It is not over before every gateway has said that all of it is in force: see
+// Offboarding. Operator or admin, in person. SuspendOrganization does the first step at once, and can be taken back.
+func (c *Control) OffboardOrganization(ctx context.Context, a identity.Actor, i id.ID, version int64, reason string) (organization.Organization, error) {
+	var f form
+	reason = f.text("/reason", reason, longestReason)
+	return c.turnOrganization(ctx, a, "OffboardOrganization", "offboarded", i, version, reason, &f,
+		func(w *write, o organization.Organization) (organization.Organization, error) {
+			fresh, err := o.Offboard(reason)
+			if err != nil {
+				return o, err
+			}
+			apps, err := w.applicationsOf(o.ID)
+			if err != nil {
+				return o, err
+			}
+			for _, old := range apps {
+				if app, err := old.Close(reason, w.now); err == nil {
+					if old, err = w.putApplication("application.close", reason, old, app); err != nil {
+						return o, err
+					}
+				}
+				if err := w.endAllOf(old, reason); err != nil {
+					return o, err
+				}
+			}
+			return fresh, nil
+		})
+}
+
+func (r read) applicationsOf(org id.ID) ([]application.Application, error) {
+	return all(applicationID, func(after id.ID, n int) ([]application.Application, error) {
+		return r.tx.Applications(r.ctx, org, after, n)
+	})
+}
+
+// Offboarding is how far an organization's end has come.
+type Offboarding struct {
+	Organization organization.Organization `json:"organization"`
+	Applications int                       `json:"applications"`
+	Ended        []EndedObject             `json:"ended"` // every grant and credential that it ever had
+	Gateways     []OffboardedAt            `json:"gateways"`
+	Waits        []string                  `json:"waits,omitempty"` // for what, in words; none once it is complete
+}
+
+// EndedObject is a grant or credential and the change by which gateways know that it is over.
+type EndedObject struct {
+	ID          id.ID  `json:"id"`
+	Environment string `json:"environment"`
+	State       string `json:"state"`
+	Seq         int64  `json:"seq"` // in the feed of the environment; 0: it has no number yet
+	Digest      string `json:"digest,omitempty"`
+}
+
+// OffboardedAt is what the gateways of one environment have said.
+type OffboardedAt struct {
+	Environment string         `json:"environment"`
+	Seq         int64          `json:"seq"` // everything about the organization is at or before this change
+	Receipts    []feed.Receipt `json:"receipts"`
+	Waiting     []string       `json:"waiting,omitempty"`
+	Reach       int            `json:"reach"` // operations that its applications can still call, by the view that is enforced
+}
+
+// Offboarding tells how far the end of an organization has come, and what it waits for. Members see their own.
+func (c *Control) Offboarding(ctx context.Context, a identity.Actor, i id.ID) (Offboarding, error) {
+	var out Offboarding
+	err := c.view(ctx, a, "Offboarding", func(r read) (err error) {
+		if out, err = c.offboarding(r, i); err == nil && ofPartner(a) {
+			for n := range out.Gateways {
+				out.Gateways[n].Receipts = nil // the platform's own
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+func (c *Control) offboarding(r read, i id.ID) (Offboarding, error) {
+	out := Offboarding{Ended: []EndedObject{}, Gateways: []OffboardedAt{}}
+	o, err := r.organization(i)
+	if err != nil {
+		return out, err
+	}
+	out.Organization = o
+	if o.State != organization.Offboarding && o.State != organization.Offboarded {
+		return out, fault.Of(fault.Conflict, "not-offboarding", "the organization is %s: nobody has offboarded it", o.State)
+	}
+	apps, err := r.applicationsOf(i)
+	if err != nil {
+		return out, err
+	}
+	out.Applications = len(apps)
+	envs, err := r.tx.Environments(r.ctx)
+	if err != nil {
+		return out, err
+	}
+	if err := r.endedObjects(i, &out); err != nil {
+		return out, err
+	}
+	for _, e := range envs {
+		at, err := c.offboardedAt(r, e, apps, &out)
+		if err != nil {
+			return out, err
+		}
+		out.Gateways = append(out.Gateways, at)
+	}
+	return out, nil
+}
+
+// endedObjects lists every grant and credential of the organization with its newest change, and what still holds.
+func (r read) endedObjects(i id.ID, out *Offboarding) error {
+	grants, err := all(grantID, func(after id.ID, n int) ([]grant.Grant, error) {
+		return r.tx.Grants(r.ctx, grant.Filter{Organization: i}, after, n)
+	})
+	if err != nil {
+		return err
+	}
+	for _, g := range grants {
+		if g.State != grant.Ended && r.now.Before(g.Until) {
+			out.Waits = append(out.Waits, fmt.Sprintf("grant %s is %s", g.ID, g.State))
+		}
+		if err := r.endedObject(out, feed.KindGrant, EndedObject{ID: g.ID, Environment: g.Environment, State: g.Standing(r.now)}, g.Version); err != nil {
+			return err
+		}
+	}
+	creds, err := all(credentialID, func(after id.ID, n int) ([]credential.Credential, error) {
+		return r.tx.Credentials(r.ctx, i, "", after, n)
+	})
+	if err != nil {
+		return err
+	}
+	for _, cr := range creds {
+		if cr.State != credential.Revoked && r.now.Before(cr.Expires) {
+			out.Waits = append(out.Waits, fmt.Sprintf("credential %s is %s", cr.ID, cr.State))
+		}
+		if err := r.endedObject(out, feed.KindCredential, EndedObject{ID: cr.ID, Environment: cr.Environment, State: string(cr.State)}, cr.Version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r read) endedObject(out *Offboarding, k feed.Kind, o EndedObject, version int64) error {
+	e, err := r.tx.EntryOf(r.ctx, o.Environment, k, string(o.ID))
+	switch {
+	case err != nil && !errors.Is(err, fault.NotFound):
+		return err
+	case err != nil || e.Version < version:
+		out.Waits = append(out.Waits, fmt.Sprintf("the newest change of %s has no number yet", o.ID))
+	default:
+		o.Seq, o.Digest = e.Seq, e.Digest
+	}
+	out.Ended = append(out.Ended, o)
+	return nil
+}
+
+// offboardedAt asks what the gateways of one environment have said, and what the view that they enforce still lets through.
+func (c *Control) offboardedAt(r read, e env.Environment, apps []application.Application, out *Offboarding) (OffboardedAt, error) {
+	at := OffboardedAt{Environment: e.Name, Receipts: []feed.Receipt{}}
+	flag, err := r.tx.EntryOf(r.ctx, e.Name, feed.KindOrganization, string(out.Organization.ID))
+	committed := flag.Committed
+	if errors.Is(err, fault.NotFound) {
+		err, committed = nil, r.now
+	}
+	if err != nil {
+		return at, err
+	}
+	// Complete puts the organization once more: the flag that stops everything is the version before, or this one.
+	if flag.Version < out.Organization.Version && out.Organization.State == organization.Offboarding {
+		out.Waits = append(out.Waits, "the organization's end has no number in "+e.Name+" yet")
+	}
+	at.Seq = flag.Seq
+	for _, o := range out.Ended {
+		if o.Environment == e.Name {
+			at.Seq = max(at.Seq, o.Seq)
+		}
+	}
+	f := c.source.inForce(e.Name, at.Seq, committed)
+	at.Waiting = f.Waiting
+	for _, g := range f.Waiting {
+		out.Waits = append(out.Waits, fmt.Sprintf("gateway %s of %s has not said that change %d is in force", g, e.Name, at.Seq))
+	}
+	at.Receipts = c.source.receipts(e.Name)
+	if v := c.Views.View(e.Name); v != nil && v.Routes != nil && v.Access != nil {
+		for _, a := range apps {
+			for _, op := range v.Reach(a.ID, r.now) {
+				if op.Grant != "" {
+					at.Reach++
+				}
+			}
+		}
+	}
+	if at.Reach > 0 {
+		out.Waits = append(out.Waits, fmt.Sprintf("%d operations of %s can still be called", at.Reach, e.Name))
+	}
+	return at, nil
+}
+
+// tendOffboardings completes those that wait for nothing any more. Of several control planes that do it at once, one does:
+// the others are told fault.Stale.
+func (c *Control) tendOffboardings(ctx context.Context) error {
+	var open []organization.Organization
+	err := c.Store.View(ctx, func(tx store.Tx) (err error) {
+		open, err = tx.Organizations(ctx, organization.Offboarding, "", "", tendBatch)
+		return err
+	})
+	for _, o := range open {
+		if e := c.completeOffboarding(ctx, o.ID); !errors.Is(e, fault.Stale) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
+
+// completeOffboarding seals the evidence, if nothing is waited for: every grant and credential with the change that ended it,
+// and every gateway's receipt for it.
+func (c *Control) completeOffboarding(ctx context.Context, i id.ID) error {
+	var o Offboarding
+	look := identity.Actor{Class: identity.System}
+	err := c.Store.View(ctx, func(tx store.Tx) (err error) {
+		o, err = c.offboarding(read{tx: tx, ctx: ctx, a: look, now: c.now()}, i)
+		return err
+	})
+	if err != nil || len(o.Waits) > 0 || o.Organization.State != organization.Offboarding {
+		return err
+	}
+	return c.update(ctx, look, "tend", func(w *write) error {
+		old, err := w.organization(i)
+		if err != nil {
+			return err
+		}
+		if err := seen(o.Organization.Version, old.Version); err != nil {
+			return err
+		}
+		fresh, err := old.Complete()
+		if err != nil {
+			return err
+		}
+		err = w.audit(change{action: "organization.offboard-evidence", object: i, organization: i, reason: old.Reason}, nil,
+			state(sealedOffboarding{o, w.now}))
+		if err != nil {
+			return err
+		}
+		fresh, err = w.putOrganization("organization.offboard-complete", old.Reason, old, fresh)
+		if err != nil {
+			return err
+		}
+		return w.eachMember(i, func(p identity.Person) error {
+			if p.State != identity.Active || !slices.Contains(p.Roles, identity.Owner) {
+				return nil
+			}
+			return c.organizationLetter(w, p, fresh, "offboarded: nothing of it can be called at any gateway")
+		})
+	})
+}
+
+// sealedOffboarding is what the audit keeps of a complete offboarding.
+type sealedOffboarding struct {
+	Offboarding
+	Complete time.Time `json:"complete"`
+}

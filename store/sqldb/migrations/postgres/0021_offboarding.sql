@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX organizations_by_state ON organizations (state, id);
