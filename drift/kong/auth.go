@@ -151,7 +151,7 @@ func (v view) requirements(name string) drift.Ways {
 	case "mtls-auth":
 		r.Kind = drift.MTLSProof
 		r.Forward = drift.ByDefault(false)
-		r.MTLS = &drift.MTLS{CAs: v.list(nil, "ca_certificates"), Pins: v.list(nil, "allow_partial_chain_subjects"), Header: drift.ByDefault("")}
+		r.MTLS = &drift.MTLS{CAs: v.list(nil, "ca_certificates"), Pins: v.bound(), Header: drift.ByDefault("")}
 		return one(r)
 	case "header-cert-auth":
 		r.Kind = drift.MTLSProof
@@ -345,4 +345,14 @@ func (v view) openID(r drift.Requirement) drift.Ways {
 func (v view) has(key string) bool {
 	n := v.node(key)
 	return n != nil && len(n.Strs()) > 0
+}
+
+// bound is what mtls-auth ties a certificate to: a consumer, unless it is told not to look for one.
+func (v view) bound() drift.Leaf[[]string] {
+	skip := v.flag(false, "skip_consumer_lookup")
+	l := drift.Leaf[[]string]{Value: []string{"consumer"}, State: skip.State, Origin: skip.Origin, Cause: skip.Cause}
+	if skip.Value {
+		l.Value = nil
+	}
+	return l
 }

@@ -1,6 +1,7 @@
 package kong
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -28,6 +29,9 @@ func (v view) sink() drift.Leaf[string] {
 	return v.str(v.p.name)
 }
 
+// written are the headers that code of a log plugin writes out.
+var written = regexp.MustCompile(`get_headers?\(\s*["']([A-Za-z0-9-]+)["']`)
+
 func (r *reader) observe(rt *route, on map[string]*plugin, p *drift.Policy) {
 	none, off := drift.ByDefault([]string(nil)), drift.ByDefault(false)
 	l := &p.Logging
@@ -51,6 +55,16 @@ func (r *reader) observe(rt *route, on map[string]*plugin, p *drift.Policy) {
 		}
 		if n := v.node("custom_fields_by_lua"); n != nil && len(n.Keys) > 0 {
 			l.Fields = leaf(v, drift.Sorted(n.Keys), n)
+			for _, code := range n.Values {
+				for _, m := range written.FindAllStringSubmatch(code.Str(), -1) {
+					h := strings.ToLower(m[1])
+					l.Headers = leaf(v, append(l.Headers.Value, h), code)
+					l.Redactions.Value = slices.DeleteFunc(slices.Clone(l.Redactions.Value), func(s string) bool { return s == h })
+				}
+				if strings.Contains(code.Str(), "get_raw_body") || strings.Contains(code.Str(), "get_body") {
+					l.Body = leaf(v, int64(8<<20), code)
+				}
+			}
 			p.Opaque = leaf(v, append(p.Opaque.Value, drift.Opaque{Kind: "lua", Name: name + " fields", Hash: drift.Hash(n.Canonical()), Code: drift.Shown(n.Canonical()), Origin: v.origin(n)}), n)
 		}
 	}
