@@ -34,14 +34,14 @@ func (g *Gateway) serveOwn(ctx context.Context, l net.Listener) error {
 	ended := make(chan error, 1)
 	var running sync.WaitGroup
 	defer running.Wait()
+	var arriving arrivals
 	s2 := g.newH2()
 	go func() {
-		ended <- g.accept(ctx, l, &running, func(nc net.Conn) {
+		ended <- g.accept(ctx, l, &running, &arriving, func(nc net.Conn) func() {
 			if g.speaksH2(ctx, nc) {
-				s2.ServeConn(nc)
-			} else {
-				s.ServeConn(nc)
+				return s2.Take(nc)
 			}
+			return s.Take(nc)
 		})
 	}()
 	select {
@@ -49,6 +49,8 @@ func (g *Gateway) serveOwn(ctx context.Context, l net.Listener) error {
 		return errors.Join(err, s.Close(), s2.Close())
 	case <-ctx.Done():
 		_ = l.Close()
+		<-ended
+		arriving.wait(2 * greetGrace) // who was let in gets a server before they take no more
 	}
 	bound, cancel := context.WithTimeout(work, most.Drain)
 	defer cancel()
@@ -58,7 +60,6 @@ func (g *Gateway) serveOwn(ctx context.Context, l net.Listener) error {
 	if err := errors.Join(s.Shutdown(bound), <-both); err != nil {
 		g.o.Log.Warn("exchanges were cut off", "environment", g.o.Environment, "after", most.Drain)
 	}
-	<-ended
 	g.idle()
 	return nil
 }

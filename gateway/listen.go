@@ -13,15 +13,26 @@ import (
 )
 
 // accept takes connections of the listener until it is closed, and has each served on a goroutine of its own, which running
-// counts. Over TLS the handshake is made first. Connections that still make theirs when ctx ends are closed.
-func (g *Gateway) accept(ctx context.Context, l net.Listener, running *sync.WaitGroup, serve func(net.Conn)) error {
+// counts. Over TLS the handshake is made first. Connections that still make theirs a moment after ctx has ended are closed.
+func (g *Gateway) accept(ctx context.Context, l net.Listener, running *sync.WaitGroup, arriving *arrivals, take func(net.Conn) func()) error {
 	pause := time.Duration(0)
 	for {
 		nc, err := l.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			running.Go(func() { g.greet(ctx, nc, serve) })
+			arriving.add(1)
+			running.Go(func() {
+				arrived := sync.OnceFunc(func() { arriving.add(-1) })
+				defer arrived()
+				g.greet(ctx, nc, func(nc net.Conn) {
+					run := take(nc)
+					arrived()
+					if run != nil {
+						run()
+					}
+				})
+			})
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
@@ -30,6 +41,40 @@ func (g *Gateway) accept(ctx context.Context, l net.Listener, running *sync.Wait
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second) // out of descriptors: wait for some to come back
 			time.Sleep(pause)
 		}
+	}
+}
+
+// arrivals counts connections that were accepted and have no server yet.
+type arrivals struct {
+	mu   sync.Mutex
+	n    int
+	none chan struct{} // closed once there are none; nil: nobody waits
+}
+
+func (a *arrivals) add(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.n += n; a.n == 0 && a.none != nil {
+		close(a.none)
+		a.none = nil
+	}
+}
+
+// wait returns when there are none any more, or after a while: a handshake may take long.
+func (a *arrivals) wait(most time.Duration) {
+	a.mu.Lock()
+	if a.n == 0 {
+		a.mu.Unlock()
+		return
+	}
+	none := make(chan struct{})
+	a.none = none
+	a.mu.Unlock()
+	t := time.NewTimer(most)
+	defer t.Stop()
+	select {
+	case <-none:
+	case <-t.C:
 	}
 }
 
@@ -45,13 +90,17 @@ func (g *Gateway) speaksH2(ctx context.Context, nc net.Conn) bool {
 		return false
 	}
 	_ = nc.SetReadDeadline(time.Now().Add(g.o.Limits.HeadTime))
-	stop := context.AfterFunc(ctx, func() { _ = nc.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetReadDeadline(time.Now().Add(greetGrace)) })
 	yes := prior(nc)
 	if stop() {
 		_ = nc.SetReadDeadline(time.Time{})
 	}
 	return yes
 }
+
+// greetGrace is how long a connection that came just before the gateway stops has to say what it speaks. A client that was
+// let in is served: it cannot know that it was the last.
+const greetGrace = 500 * time.Millisecond
 
 // greet makes the handshake of a connection of TLS and has it served.
 func (g *Gateway) greet(ctx context.Context, nc net.Conn, serve func(net.Conn)) {
@@ -60,8 +109,10 @@ func (g *Gateway) greet(ctx context.Context, nc net.Conn, serve func(net.Conn)) 
 		serve(nc)
 		return
 	}
-	bound, cancel := context.WithTimeout(ctx, g.o.Limits.HeadTime)
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.o.Limits.HeadTime)
+	late := context.AfterFunc(ctx, func() { time.AfterFunc(greetGrace, cancel) })
 	err := t.HandshakeContext(bound)
+	late()
 	cancel()
 	if err != nil {
 		g.meters.handshakes.Inc()

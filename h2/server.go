@@ -54,6 +54,14 @@ func (s *Server) prepare() {
 // ServeConn serves one connection, on which the client speaks HTTP/2 from its first byte, and returns when it is over. After
 // Shutdown or Close it is closed at once.
 func (s *Server) ServeConn(nc net.Conn) {
+	if serve := s.Take(nc); serve != nil {
+		serve()
+	}
+}
+
+// Take makes a connection one of the server's and returns what serves it, to be called once. A Shutdown that comes later
+// lets it bring requests for a moment. Where it is not taken there is nothing to call: it is closed.
+func (s *Server) Take(nc net.Conn) (serve func()) {
 	s.prepare()
 	sc := &serverConn{server: s, scheme: "http"}
 	if t, ok := nc.(interface{ NetConn() net.Conn }); ok && t != nil {
@@ -65,19 +73,20 @@ func (s *Server) ServeConn(nc net.Conn) {
 	sc.conn = newConn(nc, sc, s.limits)
 	sc.poison = s.Poison
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.draining.Load() || len(s.conns) >= s.limits.Conns {
-		s.mu.Unlock()
 		_ = nc.Close()
-		return
+		return nil
 	}
 	s.conns[sc] = struct{}{}
 	s.running.Add(1)
-	s.mu.Unlock()
-	defer s.running.Done()
-	sc.serve()
-	s.mu.Lock()
-	delete(s.conns, sc)
-	s.mu.Unlock()
+	return func() {
+		defer s.running.Done()
+		sc.serve()
+		s.mu.Lock()
+		delete(s.conns, sc)
+		s.mu.Unlock()
+	}
 }
 
 // Shutdown takes no further connections and tells the clients of the others that they end. Requests that come within half a

@@ -75,7 +75,9 @@ func (s *Server) Serve(l net.Listener) error {
 		nc, err := l.Accept()
 		if err == nil {
 			pause = 0
-			go s.ServeConn(nc)
+			if serve := s.Take(nc); serve != nil {
+				go serve()
+			}
 			continue
 		}
 		if s.draining.Load() {
@@ -91,22 +93,31 @@ func (s *Server) Serve(l net.Listener) error {
 
 // ServeConn serves one connection and returns when it is over. Shutdown waits for it; afterwards it is closed at once.
 func (s *Server) ServeConn(nc net.Conn) {
+	if serve := s.Take(nc); serve != nil {
+		serve()
+	}
+}
+
+// Take makes a connection one of the server's and returns what serves it, to be called once. A Shutdown that comes later
+// lets it bring its request. After Shutdown there is nothing to call: it is closed.
+func (s *Server) Take(nc net.Conn) (serve func()) {
 	s.prepare()
 	c := newConn(s, nc)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.draining.Load() {
-		s.mu.Unlock()
 		_ = nc.Close()
-		return
+		return nil
 	}
 	s.conns[c] = struct{}{}
 	s.running.Add(1)
-	s.mu.Unlock()
-	defer s.running.Done()
-	if s.open.Add(1) > int64(s.limits.Conns) {
-		c.busy()
-	} else {
-		c.serve()
+	return func() {
+		defer s.running.Done()
+		if s.open.Add(1) > int64(s.limits.Conns) {
+			c.busy()
+		} else {
+			c.serve()
+		}
 	}
 }
 
