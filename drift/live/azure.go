@@ -219,6 +219,7 @@ func (a *arm) everything(ctx context.Context) {
 		a.list(ctx, k)
 	}
 	a.fragments(ctx)
+	a.workspaces(ctx)
 	var work []func()
 	for _, p := range a.list(ctx, "/products") {
 		at := "/products/" + segment(p)
@@ -275,27 +276,52 @@ func (a *arm) members(ctx context.Context, at string) {
 	}
 }
 
+// names lists a collection of which the resources are fetched one by one, or not at all.
+func (a *arm) names(ctx context.Context, path string) []string {
+	var out []string
+	seen := map[string]bool{}
+	for next := a.at(path); next != "" && !seen[next]; {
+		seen[next] = true
+		var page struct {
+			Value []object `json:"value"`
+			Next  string   `json:"nextLink"`
+		}
+		if err := a.c.get(ctx, next, &page); err != nil {
+			if !missing(err) {
+				a.fail(path, err)
+			}
+			break
+		}
+		for _, o := range page.Value {
+			out = append(out, segment(o))
+		}
+		next = page.Next
+	}
+	return out
+}
+
 // fragments are fetched one by one, for a list does not hold what they say as it is written.
 func (a *arm) fragments(ctx context.Context) {
-	var page struct {
-		Value []object `json:"value"`
-	}
-	if err := a.c.get(ctx, a.at("/policyFragments"), &page); err != nil {
-		if !missing(err) {
-			a.fail("/policyFragments", err)
-		}
-		return
-	}
-	for _, o := range page.Value {
+	for _, name := range a.names(ctx, "/policyFragments") {
 		var one object
-		if err := a.c.get(ctx, a.at("/policyFragments/"+segment(o)+"?format=rawxml"), &one); err != nil {
-			a.fail("/policyFragments/"+segment(o), err)
+		if err := a.c.get(ctx, a.at("/policyFragments/"+name+"?format=rawxml"), &one); err != nil {
+			a.fail("/policyFragments/"+name, err)
 			continue
 		}
 		if p, ok := one["properties"].(object); ok {
 			p["format"] = "rawxml"
 		}
 		a.add(one)
+	}
+}
+
+// workspaces have APIs of their own, which are an environment of their own here.
+func (a *arm) workspaces(ctx context.Context) {
+	if strings.Contains(strings.ToLower(a.root), "/workspaces/") {
+		return
+	}
+	for _, name := range a.names(ctx, "/workspaces") {
+		a.fail("/workspaces/"+name, fmt.Errorf("a workspace is read on its own, by its own address"))
 	}
 }
 

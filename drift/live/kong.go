@@ -91,13 +91,14 @@ func kongList(ctx context.Context, c *client, kind string) ([]object, error) {
 		}
 		seen[next] = true
 		var page struct {
-			Data []object `json:"data"`
-			Next string   `json:"next"`
+			Data      []object `json:"data"`
+			Consumers []object `json:"consumers"` // of a group
+			Next      string   `json:"next"`
 		}
 		if err := c.get(ctx, next, &page); err != nil {
 			return nil, err
 		}
-		out = append(out, page.Data...)
+		out = append(append(out, page.Data...), page.Consumers...)
 		if next = page.Next; strings.HasPrefix(next, "/") {
 			next = strings.TrimSuffix(c.base.Path, "/") + next // Kong leaves the workspace out
 			if strings.HasPrefix(page.Next, c.base.Path) {
@@ -115,10 +116,15 @@ func (f *fetch) members(ctx context.Context, c *client, groups []object) {
 		if id == "" {
 			continue
 		}
+		at := "consumer_groups/" + url.PathEscape(id)
 		var page struct {
 			Consumers []object `json:"consumers"`
 		}
-		if err := c.get(ctx, "consumer_groups/"+url.PathEscape(id), &page); err != nil {
+		err := c.get(ctx, at, &page)
+		if err == nil && page.Consumers == nil { // later editions list them apart
+			page.Consumers, err = kongList(ctx, c, at+"/consumers")
+		}
+		if err != nil {
 			f.problem("consumers of group "+drift.Mask(fmt.Sprint(g["name"])), err)
 			continue
 		}

@@ -129,7 +129,8 @@ func TestKong(t *testing.T) {
 		"/plugins?size=1000":         `{"data":[{"name":"key-auth","route":{"id":"r1"},"service":null,"consumer":null,"enabled":true,"config":{"key_names":["x-key"],"key_in_query":false,"hide_credentials":true}},{"name":"openid-connect","service":{"id":"s2"},"route":null,"enabled":true,"config":{"issuer":"https://login.example.com","client_secret":["hunter22secret"],"token_endpoint":"https://login.example.com/token"}},{"name":"rate-limiting","route":null,"service":null,"enabled":true,"config":{"minute":5,"policy":"redis","redis":{"password":"hunter22secret"}}}],"next":null}`,
 		"/consumers?size=1000":       `{"data":[{"id":"c1","username":"alice"}],"next":null}`,
 		"/certificates?size=1000":    `{"data":[{"id":"k1","cert":` + quoted(drifttest.Leafless(t, "a.example.com")) + `,"key":"-----BEGIN PRIVATE KEY-----\nhunter22secret\n-----END PRIVATE KEY-----"}],"next":null}`,
-		"/consumer_groups?size=1000": `{"data":[{"id":"g1","name":"gold"}],"next":null}`,
+		"/consumer_groups?size=1000": `{"data":[{"id":"g1","name":"gold"},{"id":"g2","name":"late"}],"next":null}`,
+		"/consumer_groups/g2":        `{"id":"g2","name":"late"}`, "/consumer_groups/g2/consumers?size=1000": `{"data":[{"id":"c1","username":"alice"}],"next":null}`,
 		"/consumer_groups/g1":        `{"consumer_group":{"id":"g1"},"consumers":[{"id":"c1","username":"alice"}]}`,
 		"/upstreams?size=1000":       `{"data":[],"next":null}`,
 		"/ca_certificates?size=1000": `{"data":[],"next":null}`,
@@ -145,7 +146,7 @@ services:
 - {name: items, url: "https://items.example.com", routes: [{name: all, paths: [/items], protocols: [https]}], plugins: [{name: openid-connect, config: {issuer: "https://login.example.com", client_secret: ["{vault://a/b}"]}}]}
 plugins: [{name: rate-limiting, config: {minute: 5, policy: redis}}]
 consumers: [{username: alice}]
-consumer_groups: [{name: gold, consumers: [{username: alice}]}]
+consumer_groups: [{name: gold, consumers: [{username: alice}]}, {name: late, consumers: [{username: alice}]}]
 `, "kong.conf": "ssl_protocols = TLSv1.2 TLSv1.3\nlog_level = notice\ntracing_instrumentations = off\n"})
 	if len(e.Literals) > 0 {
 		t.Errorf("what was masked is taken for a secret in a file: %+v", e.Literals)
@@ -303,6 +304,9 @@ func TestWorkloadIdentity(t *testing.T) {
 	defer authority.Close()
 	g := serve(t, func(w http.ResponseWriter, r *http.Request) { answers(t, docs)(w, r) })
 	docs[apim] = `{"id":"` + apim + `","properties":{}}`
+	docs[apim+"/workspaces"] = `{"value":[{"id":"` + apim + `/workspaces/w","name":"w"}]}`
+	docs[apim+"/policyFragments"] = `{"value":[{"id":"` + apim + `/policyFragments/f","name":"f"}]}`
+	docs[apim+"/policyFragments/f"] = `{"id":"` + apim + `/policyFragments/f","name":"f","properties":{"value":"<fragment><set-header name=\"A\" /></fragment>"}}`
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte("assertion\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -316,8 +320,12 @@ func TestWorkloadIdentity(t *testing.T) {
 	pool.TLSClientConfig.RootCAs.AddCert(authority.Certificate())
 	o.Transport = pool
 	defer pool.CloseIdleConnections()
-	if _, _, err := live.Fetch(context.Background(), live.Source{Gateway: "azureapim", Address: g.URL + apim}, o); err != nil {
+	fsys, problems, err := live.Fetch(context.Background(), live.Source{Gateway: "azureapim", Address: g.URL + apim}, o)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if len(problems) != 1 || problems[0].File != "workspaces/w" || !strings.Contains(all(t, fsys), "policyFragments") {
+		t.Errorf("a workspace is passed over: %v", problems)
 	}
 	if posted != "POST /ours/oauth2/v2.0/token assertion "+g.URL+"/.default" || g.seen.Get("Authorization") != "Bearer exchanged-token" {
 		t.Errorf("%s; %s", posted, g.seen.Get("Authorization"))
