@@ -50,8 +50,12 @@ func (a *h2Asker) ask(c *carrier, try, total time.Duration) error {
 	x := &c.x
 	k := &h2Ask{c: c, request: wire.Message{Head: x.Request.Head, Body: x.Request.Body, Length: x.Request.Length}}
 	k.request.Authority, k.request.Scheme = a.host, a.scheme
-	if len(c.trailers) > 0 {
-		k.request.Fields = append(x.Request.Fields, wire.Field{Name: nameTrailer, Value: c.trailers})
+	announced := c.trailers
+	if e := c.h1.e; e != nil {
+		announced, _ = e.Request.Fields.Get("Trailer")
+	}
+	if len(announced) > 0 {
+		k.request.Fields = append(x.Request.Fields, wire.Field{Name: nameTrailer, Value: announced})
 	}
 	k.call = h2.Call{Request: &k.request, Response: &x.Response, Head: try, Total: max(total, time.Millisecond)}
 	if err := k.content(); err != nil {
@@ -80,6 +84,7 @@ func (k *h2Ask) content() error {
 		k.call.Trailer = func() wire.Fields { return c.x.Request.Trailer }
 		return nil
 	}
+	k.call.Trailer = e.Trailer
 	e.LimitBody(c.body.most)
 	whole, ok, err := e.Whole()
 	switch {
@@ -90,6 +95,9 @@ func (k *h2Ask) content() error {
 		k.request.Body, k.request.Length = nil, int64(len(whole))
 		if len(whole) > 0 {
 			k.request.Body = bytes.NewReader(whole)
+		}
+		if len(e.Trailer()) > 0 {
+			k.request.Body, k.request.Length = bytes.NewReader(whole), -1
 		}
 		return nil
 	}

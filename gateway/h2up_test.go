@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -191,6 +192,30 @@ func TestActiveHealthOverH2(t *testing.T) {
 			if m.Down {
 				t.Errorf("%s is taken for unwell", m.Name)
 			}
+		}
+	}
+}
+
+// A trailer of HTTP/1.1 reaches an upstream of HTTP/2, whether the content is small or streamed.
+func TestTrailerFromHTTP1ToH2(t *testing.T) {
+	h := start(t, setup{codec: toH2C, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, strconv.Itoa(len(b))+" "+r.Trailer.Get("Content-Digest")+r.Trailer.Get("Gatehouse-Grant"))
+	})})
+	h.patient()
+	key, _ := h.issue()
+	h.grant("read")
+	for _, size := range []int{5, 300_000} {
+		r, _ := http.NewRequest("POST", "http://"+h.addr+"/eid/v1/upload", io.LimitReader(zeros{}, int64(size)))
+		r.Header.Set("X-API-Key", key)
+		r.ContentLength = -1
+		r.Trailer = http.Header{"Content-Digest": {"d"}, "Gatehouse-Grant": {"forged"}}
+		res, err := h.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := read(t, res); a.status != 200 || a.body != strconv.Itoa(size)+" d" {
+			t.Errorf("%d bytes: the upstream got %d %q", size, a.status, a.body)
 		}
 	}
 }

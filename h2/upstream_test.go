@@ -370,3 +370,47 @@ func TestCancelledCall(t *testing.T) {
 		t.Error("the upstream was not told")
 	}
 }
+
+// Whatever an upstream says, what is handed on is clean, and nothing hangs.
+func FuzzUpstream(f *testing.F) {
+	var seed bytes.Buffer
+	fr := http2.NewFramer(&seed, nil)
+	_ = fr.WriteSettings()
+	_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x88}, EndHeaders: true})
+	_ = fr.WriteData(1, false, []byte("hello"))
+	_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x00, 0x01, 'x', 0x01, 'y'}, EndStream: true, EndHeaders: true})
+	f.Add(bytes.Clone(seed.Bytes()))
+	_ = fr.WriteGoAway(1, http2.ErrCodeNo, nil)
+	f.Add(bytes.Clone(seed.Bytes()))
+	f.Add([]byte("HTTP/1.1 200 OK\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		u := upstream(t, func(r *raw) {
+			_, _ = r.c.Write(b)
+			if w, ok := r.c.(interface{ CloseWrite() error }); ok {
+				_ = w.CloseWrite()
+			}
+			r.drain()
+		})
+		u.Patience.Head, u.Patience.Body = 100*time.Millisecond, 100*time.Millisecond
+		q := wire.Message{Head: wire.Head{Method: wire.View("GET"), Scheme: "http", Authority: wire.View("up"), Path: wire.View("/")}}
+		var a wire.Message
+		c := h2.Call{Request: &q, Response: &a, Total: time.Second}
+		defer c.Done()
+		if u.Do(context.Background(), &c) != nil {
+			return
+		}
+		if a.Status < 200 || a.Status > 599 {
+			t.Errorf("status %d", a.Status)
+		}
+		if a.Body != nil {
+			_, _ = io.Copy(io.Discard, a.Body)
+		}
+		for _, f := range append(append(wire.Fields(nil), a.Fields...), a.Trailer...) {
+			for _, ch := range append(f.Name.Clone(), f.Value...) {
+				if ch < ' ' && ch != '\t' || ch == 0x7f {
+					t.Errorf("a control character was handed on: %q", f)
+				}
+			}
+		}
+	})
+}
