@@ -63,6 +63,7 @@ var badXML = map[string]string{
 
 // TestBadInput: whatever lies beside it, the good file is read, each bad one is said with its name, and the coverage is not whole.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	outside := filepath.Join(t.TempDir(), "outside.yaml")
 	if err := os.WriteFile(outside, []byte("outside: 1\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -85,6 +86,9 @@ func TestBadInput(t *testing.T) {
 			}
 			want := map[string]bool{"large.yaml": true, "link.yaml": true, "folder": true}
 			others := bad()
+			if gateway != "kong" && gateway != "traefik" {
+				delete(others, "bomb.yaml") // all of them parse it in the same way, and it takes its time
+			}
 			if gateway == "apigee" { // which reads XML, and settings in JSON
 				for name := range others {
 					if strings.HasSuffix(name, ".yaml") {

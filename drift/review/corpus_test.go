@@ -48,6 +48,7 @@ func said(r *drift.Result, env string) []string {
 // TestWholeCorpus reads every file of the corpus alone. Nothing crashes; what is written otherwise and means the same gives no finding, and
 // the same findings on its own; and no report of any form holds a secret of the file.
 func TestWholeCorpus(t *testing.T) {
+	t.Parallel()
 	total, ops, rewritten, withSecrets := 0, 0, 0, 0
 	for _, c := range corpora {
 		read := reader(t, c.gateway)
