@@ -14,6 +14,7 @@ type nginxConf struct {
 	before string // beside the server
 	server string // its locations
 	tls    bool
+	main   string // beside everything
 }
 
 func (l *lab) nginx(ctx context.Context, name string, c nginxConf) (*process, error) {
@@ -27,7 +28,10 @@ func (l *lab) nginx(ctx context.Context, name string, c nginxConf) (*process, er
 			listen += " ssl"
 			c.before += fmt.Sprintf("ssl_certificate %s; ssl_certificate_key %s; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:s:10m;\n", l.certificate, l.key)
 		}
-		text := fmt.Sprintf(`daemon off; worker_processes %[1]d; pid %[2]s/%[3]s.pid; error_log %[2]s/%[3]s.log;
+		if os.Geteuid() == 0 {
+			c.main = "user root;" // its workers read files of ours
+		}
+		text := fmt.Sprintf(`daemon off; %[7]s worker_processes %[1]d; pid %[2]s/%[3]s.pid; error_log %[2]s/%[3]s.log;
 events { worker_connections 4096; }
 http { access_log off; keepalive_requests 1000000000; client_body_temp_path %[2]s/body-%[3]s; proxy_temp_path %[2]s/proxy-%[3]s;
 fastcgi_temp_path %[2]s/f-%[3]s; uwsgi_temp_path %[2]s/u-%[3]s; scgi_temp_path %[2]s/s-%[3]s;
@@ -35,7 +39,7 @@ fastcgi_temp_path %[2]s/f-%[3]s; uwsgi_temp_path %[2]s/u-%[3]s; scgi_temp_path %
 server { listen %[5]s; default_type application/json;
 %[6]s
 } }
-`, workers(), l.dir, name, c.before, listen, c.server)
+`, workers(), l.dir, name, c.before, listen, c.server, c.main)
 		file := filepath.Join(l.dir, name+".conf")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return nil, err
