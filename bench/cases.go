@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 )
 
 // group is what is measured together, in rounds of all.
@@ -110,7 +111,7 @@ func routesGroup(ctx context.Context, l *lab) ([]entrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	ld := load{connections: 64, path: "/", script: script}
+	ld := load{connections: 64, path: "/", script: script, warm: 5 * time.Second} // each route's first request makes its series
 	return []entrant{{"routes-10000", "nginx", n, ld}, {"routes-10000", "gatehouse", h.process, ld}}, nil
 }
 

@@ -121,7 +121,7 @@ func (l *lab) measure(ctx context.Context, g group) ([]result, error) {
 		return nil, err
 	}
 	for _, e := range entrants { // caches, pools and the branch predictor: nothing of it counts
-		if _, err := e.load.run(ctx, e.process, time.Second); err != nil {
+		if _, err := e.load.run(ctx, e.process, max(e.load.warm, time.Second)); err != nil {
 			return nil, fmt.Errorf("%s %s: %w", e.kase, e.target, err)
 		}
 	}

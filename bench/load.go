@@ -19,7 +19,8 @@ type load struct {
 	connections int
 	path        string
 	key         string
-	script      string // a file for wrk; it writes the requests itself
+	script      string        // a file for wrk; it writes the requests itself
+	warm        time.Duration // how long it is asked before it counts; 0: a second
 }
 
 // tally is what one round of a target came to.
