@@ -57,6 +57,7 @@ func New(o Options) (http.Handler, error) {
 	a.tokens()
 	a.staff()
 	a.members()
+	a.webhooks()
 	a.organizations()
 	a.applications()
 	a.catalogue()

@@ -17,6 +17,7 @@ const (
 	tagSignIn        = "Signing in"
 	tagTokens        = "Machine tokens"
 	tagStaff         = "Staff"
+	tagWebhooks      = "Webhooks"
 	tagOrganizations = "Organizations"
 	tagApplications  = "Applications"
 	tagCatalogue     = "Catalogue"
@@ -57,6 +58,7 @@ func (a *api) config() huma.Config {
 				{Name: tagSignIn, Description: "How people register, prove who they are, and get a session."},
 				{Name: tagTokens, Description: "What programs sign in with, and how the command line gets its own."},
 				{Name: tagStaff, Description: "The people of the platform."},
+				{Name: tagWebhooks, Description: "Endpoints that are told of what happens, by Standard Webhooks."},
 				{Name: tagOrganizations, Description: "Partners: legal parties with members and an end of trust."},
 				{Name: tagApplications, Description: "The non-human identities of partners, each with an owner who answers for it."},
 				{Name: tagCatalogue, Description: "What is offered: products, their plans, the operations in them. Open to anybody."},

@@ -9,8 +9,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"gatehouse/config"
 	"gatehouse/event"
 	"gatehouse/fault"
+	"gatehouse/fetch"
 	"gatehouse/gateway"
 	"gatehouse/identity"
 	"gatehouse/mail"
@@ -484,4 +487,13 @@ func (s *serving) openEvents() (*event.Lines, error) {
 		w = f
 	}
 	return event.NewLines(w, event.LinesOptions{}), nil
+}
+
+// outside is the client that reaches what others name: public addresses, what the operator allows, and in development loopback.
+func (s *serving) outside() *fetch.Client {
+	allowed := s.Config.Fetch
+	if s.Config.Dev {
+		allowed = append(slices.Clone(allowed), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
+	}
+	return fetch.New(fetch.Options{Allowed: allowed, Plain: len(allowed) > 0})
 }

@@ -14,6 +14,7 @@ import (
 	"gatehouse/control"
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/fetch"
 	"gatehouse/identity"
 	"gatehouse/mail"
 	"gatehouse/store"
@@ -22,9 +23,10 @@ import (
 // plane is the control plane and its database, while this process has them.
 type plane struct {
 	*control.Control
-	store store.Store
-	stop  context.CancelFunc
-	wait  sync.WaitGroup
+	store   store.Store
+	outside *fetch.Client
+	stop    context.CancelFunc
+	wait    sync.WaitGroup
 
 	stopPages context.CancelFunc
 	pages     sync.WaitGroup
@@ -37,7 +39,9 @@ func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string,
 		return err
 	}
 	p := &plane{store: db, stop: func() {}, stopPages: func() {}}
+	p.outside = s.outside()
 	p.Control = control.New(control.Options{
+		Fetch: p.outside,
 		Store: db, Mail: sender, Kinds: Kinds(), Views: s, Keys: s.keys, Now: time.Now, Log: s.Log,
 		URL: url, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
 		CheckBackup: s.checkBackup,
@@ -72,6 +76,7 @@ func (s *serving) closePlane() error {
 	p.pages.Wait()
 	p.stop()
 	p.wait.Wait()
+	p.outside.Close()
 	s.source.set(nil)
 	s.plane.Store(nil)
 	return p.store.Close()

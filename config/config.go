@@ -4,6 +4,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 
 	"gatehouse/secret"
 )
@@ -16,11 +17,12 @@ type Config struct {
 	Dev        bool         // development conveniences; refused unless every listener is on loopback
 	Example    bool         // development: run the example upstream beside us
 	Control    Listener
-	Gateway    Listener // of the first environment; each further one listens ten ports higher
-	H2C        bool     // clients of gateways without TLS may speak HTTP/2 from the first byte
-	Codec      string   // who reads and writes HTTP/1.1 in gateways: "http1" (ours) or "std" (net/http)
-	DNS        string   // host:port of the server that upstreams' names are looked up at; "": the system's
-	Operations Listener // health, metrics and profiles; no TLS
+	Gateway    Listener       // of the first environment; each further one listens ten ports higher
+	H2C        bool           // clients of gateways without TLS may speak HTTP/2 from the first byte
+	Codec      string         // who reads and writes HTTP/1.1 in gateways: "http1" (ours) or "std" (net/http)
+	DNS        string         // host:port of the server that upstreams' names are looked up at; "": the system's
+	Operations Listener       // health, metrics and profiles; no TLS
+	Fetch      []netip.Prefix // that may be fetched from and posted to although they are private
 	SMTP       SMTP
 	Secrets    map[string]secret.Value // by the names that manifests use
 	Events     string                  // where exchanges are told: "stdout", "none" or a file; "" is stdout, in development a file in Data

@@ -37,6 +37,7 @@ func Settings() []Setting {
 		{"gateway.codec", "who reads and writes HTTP/1.1 in gateways: http1, our own, or std, Go's net/http (default " + Default().Codec + ")", oneOf(func(c *Config) *string { return &c.Codec }, "http1", "std")},
 		{"gateway.h2c", "clients of a gateway without TLS may speak HTTP/2 from the first byte (prior knowledge); over TLS they choose it in the handshake (default false)", truth(func(c *Config) *bool { return &c.H2C })},
 		{"gateway.dns", "address of the DNS server that upstreams' names are looked up at, such as 10.0.0.2:53 (default: those of the system)", server(func(c *Config) *string { return &c.DNS })},
+		{"fetch.allow", "networks, separated by commas, that may be fetched from and posted to although they are private, such as 10.1.0.0/16; http is taken there too (default none; in development loopback)", networks},
 		{"smtp.host", "server that letters are given to", text(func(c *Config) *string { return &c.SMTP.Host })},
 		{"smtp.port", "its port (default 587)", port(func(c *Config) *int { return &c.SMTP.Port })},
 		{"smtp.user", "user name there", text(func(c *Config) *string { return &c.SMTP.User })},
@@ -151,4 +152,17 @@ func webAddress(of func(*Config) *string) setter {
 		*of(c) = u.Scheme + "://" + u.Host
 		return nil
 	}
+}
+
+// networks reads prefixes separated by commas.
+func networks(c *Config, v string) error {
+	c.Fetch = nil
+	for one := range strings.SplitSeq(v, ",") {
+		p, err := netip.ParsePrefix(strings.TrimSpace(one))
+		if err != nil {
+			return fmt.Errorf("must be networks such as 10.1.0.0/16, separated by commas, not %q", one)
+		}
+		c.Fetch = append(c.Fetch, p.Masked())
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/fetch"
 	"gatehouse/identity"
 	"gatehouse/mail"
 	"gatehouse/policy"
@@ -31,6 +32,7 @@ type Control struct {
 	proofs *token.Prover // of the token endpoint
 	marks  *token.Once   // assertions that were used
 	issued *issued       // tokens since the last report
+	told   chan struct{} // an event may wait for a webhook
 	even   time.Duration // how long an answer takes that must not tell whether something was written
 
 	source    *source
@@ -45,6 +47,7 @@ type Options struct {
 	Views    Views         // what the gateways enforce
 	Keys     Keys          // what checkpoints and feed entries are signed with
 	Now      func() time.Time
+	Fetch    Fetcher // what webhooks are sent by; nil: a client that reaches public addresses only
 	Log      *slog.Logger
 	URL      string            // of the portal, for links in letters: no slash at the end
 	Gateways map[string]string // environment -> the address partners call
@@ -77,6 +80,9 @@ func New(o Options) *Control {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Fetch == nil {
+		o.Fetch = fetch.New(fetch.Options{})
+	}
 	s := newSource(o.Store, o.Now, o.Log)
 	c := &Control{
 		source:    s,
@@ -88,6 +94,7 @@ func New(o Options) *Control {
 		offers:  newOffers(),
 		host:    secret.Random("ghh_"),
 		posted:  make(chan struct{}, 1),
+		told:    make(chan struct{}, 1),
 		even:    evenly,
 		proofs:  token.NewProver(),
 		marks:   token.NewOnce(),
@@ -110,6 +117,8 @@ func (c *Control) Run(ctx context.Context) error {
 	defer cancel()
 	var wg sync.WaitGroup
 	wg.Go(func() { c.sendLetters(ctx) })
+	wg.Go(func() { c.deliver(ctx) })
+	wg.Go(func() { c.notify(ctx) })
 	wg.Go(func() { c.sweep(ctx) })
 	wg.Go(func() { c.tend(ctx) })
 	wg.Go(func() { c.keepIssuers(ctx) })

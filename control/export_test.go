@@ -63,3 +63,21 @@ func Bounded() []string { return slices.Sorted(maps.Keys(bounded)) }
 
 // Tend does everything that is due by itself.
 func (c *Control) Tend(ctx context.Context) error { return c.tendAll(ctx) }
+
+// DeliverWebhooks tries every delivery that waits.
+func DeliverWebhooks(ctx context.Context, c *Control) error {
+	for {
+		if n, err := c.deliverSome(ctx); n == 0 || err != nil {
+			return err
+		}
+	}
+}
+
+// Notify tells of everything that comes to its end.
+func Notify(ctx context.Context, c *Control) error {
+	for {
+		if more, err := c.notifySome(ctx); !more || err != nil {
+			return err
+		}
+	}
+}

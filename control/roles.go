@@ -156,9 +156,20 @@ var rights = map[string]who{
 	"Backup":             admin | host,
 	"GivenUpLetters":     staff | host,
 
+	// Webhooks.
+	"AddWebhook":          builders | keepers | host,
+	"Webhooks":            readers,
+	"Webhook":             readers,
+	"ChangeWebhook":       builders | keepers | host,
+	"RotateWebhookSecret": builders | keepers | host,
+	"DeadDeliveries":      readers,
+	"ResendDelivery":      builders | keepers | host,
+
 	// What Gatehouse does by itself.
 	"sendLetters":   system,
 	"rotateIssuers": system,
+	"deliver":       system,
+	"notify":        system,
 }
 
 var byRole = map[identity.Role]who{

@@ -26,11 +26,11 @@ import (
 var update = flag.Bool("update", false, "write testdata/roles.txt")
 
 // ids names one object of each kind, none of which need exist.
-type ids struct{ org, person, app, request, grant, credential, machine, session, invitation id.ID }
+type ids struct{ org, person, app, request, grant, credential, machine, session, invitation, webhook id.ID }
 
 var nowhere = ids{"org_00000000000000000000000000", "per_00000000000000000000000000", "app_00000000000000000000000000",
 	"req_00000000000000000000000000", "gr_00000000000000000000000000", "crd_00000000000000000000000000",
-	"mt_00000000000000000000000000", "ses_00000000000000000000000000", "inv_00000000000000000000000000"}
+	"mt_00000000000000000000000000", "ses_00000000000000000000000000", "inv_00000000000000000000000000", "wh_00000000000000000000000000"}
 
 // calls has a call of every method that takes an actor.
 func calls(w *world, o ids) map[string]func(identity.Actor) error {
@@ -78,7 +78,17 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 		},
 		"Invitations":        func(a identity.Actor) error { _, err := c.Invitations(ctx, a, o.org, page); return err },
 		"WithdrawInvitation": func(a identity.Actor) error { _, err := c.WithdrawInvitation(ctx, a, o.invitation); return err },
-		"SeeInvitation":      func(a identity.Actor) error { _, err := c.SeeInvitation(ctx, a, secret.New("x")); return err },
+		"AddWebhook": func(a identity.Actor) error {
+			_, _, err := c.AddWebhook(ctx, a, control.NewWebhook{Organization: o.org, URL: "https://example.org/hook"})
+			return err
+		},
+		"Webhooks":            func(a identity.Actor) error { _, err := c.Webhooks(ctx, a, o.org, page); return err },
+		"Webhook":             func(a identity.Actor) error { _, err := c.Webhook(ctx, a, o.webhook); return err },
+		"ChangeWebhook":       func(a identity.Actor) error { _, err := c.ChangeWebhook(ctx, a, o.webhook, 0, "paused"); return err },
+		"RotateWebhookSecret": func(a identity.Actor) error { _, _, err := c.RotateWebhookSecret(ctx, a, o.webhook); return err },
+		"DeadDeliveries":      func(a identity.Actor) error { _, err := c.DeadDeliveries(ctx, a, o.webhook, page); return err },
+		"ResendDelivery":      func(a identity.Actor) error { return c.ResendDelivery(ctx, a, o.webhook, 1) },
+		"SeeInvitation":       func(a identity.Actor) error { _, err := c.SeeInvitation(ctx, a, secret.New("x")); return err },
 		"AcceptInvitation": func(a identity.Actor) error {
 			_, err := c.AcceptInvitation(ctx, a, secret.New("x"), "", secret.New("x"))
 			return err
@@ -346,7 +356,8 @@ var byOrganization = []string{"Person", "Members", "Organization", "Offboarding"
 	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "AnswerQuestion", "Grant", "Grants", "EndGrant", "NarrowGrant", "IssueKey", "RevokeCredential", "RegisterClient",
 	"RotateKey", "ChangeCredential", "ActivateCredential", "SuspendCredential", "ResumeCredential", "Uses", "Dormant",
 	"Credential", "Credentials", "Reach", "InForce", "Audit", "Evidence", "RevokeMachineToken", "EndSession",
-	"ChangeMember", "Invite", "Invitations", "WithdrawInvitation"}
+	"ChangeMember", "Invite", "Invitations", "WithdrawInvitation",
+	"AddWebhook", "Webhooks", "Webhook", "ChangeWebhook", "RotateWebhookSecret", "DeadDeliveries", "ResendDelivery"}
 
 // TestAnotherOrganizationsObjectsAreNotThere calls every method with another organization's objects, which exist, and
 // with objects that do not: both are not found, word for word the same.
@@ -362,7 +373,11 @@ func TestAnotherOrganizationsObjectsAreNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	inv := must(w.Invite(w.ctx, a, control.NewInvitation{Email: "ingo@example.org", Roles: []identity.Role{identity.Viewer}}))(t)
-	theirs := ids{a.Organization, a.Person, app.ID, r.ID, g.ID, cr.ID, m.ID, a.Session, inv.ID}
+	hook, _, err := w.AddWebhook(w.ctx, a, control.NewWebhook{URL: "https://example.org/hook"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := ids{a.Organization, a.Person, app.ID, r.ID, g.ID, cr.ID, m.ID, a.Session, inv.ID, hook.ID}
 	all, none := calls(w, theirs), calls(w, nowhere)
 	for _, who := range []identity.Actor{b, machine(b)} {
 		for _, method := range byOrganization {

@@ -22,6 +22,7 @@ type write struct {
 	changes int // objects stored
 	entries int // audit entries written
 	letters int // in the outbox
+	told    int // events on their way to webhooks
 	seal    func(mail.Letter) mail.Letter
 }
 
@@ -31,7 +32,7 @@ func (c *Control) update(ctx context.Context, a identity.Actor, method string, f
 	if err := allow(a, method); err != nil {
 		return err
 	}
-	posted := false
+	posted, told := false, false
 	err := c.Store.Update(ctx, func(tx store.Tx) error {
 		w := &write{read: read{tx: tx, ctx: ctx, a: a, now: c.now()}, seal: c.sealer.seal}
 		if err := fn(w); err != nil {
@@ -40,16 +41,24 @@ func (c *Control) update(ctx context.Context, a identity.Actor, method string, f
 		if w.changes > 0 && w.entries == 0 {
 			return fault.New(fault.Internal, "something went wrong on our side").Because(fmt.Errorf("%s changed the store without an audit entry", method))
 		}
-		posted = w.letters > 0
+		posted, told = w.letters > 0, w.told > 0
 		return nil
 	})
 	if err == nil && posted {
-		select {
-		case c.posted <- struct{}{}:
-		default: // it is awake already
-		}
+		wake(c.posted)
+	}
+	if err == nil && told {
+		wake(c.told)
 	}
 	return err
+}
+
+// wake tells whoever reads the channel that there is something to do.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it is awake already
+	}
 }
 
 // change is what an audit entry says beside the states of the object.
@@ -73,7 +82,10 @@ func (w *write) audit(ch change, before, after json.RawMessage) error {
 	e.Personal = append(audit.Commit("actor.name", w.a.Name), audit.Commit("actor.address", w.a.Address)...)
 	e.Personal = append(e.Personal, ch.personal...)
 	w.entries++
-	return w.tx.AppendAudit(w.ctx, e)
+	if err := w.tx.AppendAudit(w.ctx, e); err != nil {
+		return err
+	}
+	return w.tell(ch, after)
 }
 
 // actorName is how the audit names an actor: class and ID, never a name.

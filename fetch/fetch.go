@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -53,12 +54,14 @@ func New(o Options) *Client {
 		t = &http.Transport{}
 	}
 	c := &Client{allowed: o.Allowed, plain: o.Plain}
-	d := &net.Dialer{Timeout: dialTime, ControlContext: c.mayDial}
-	t.Proxy, t.DialContext, t.DialTLSContext = nil, d.DialContext, nil
+	t.Proxy, t.DialTLSContext = nil, nil
+	t.DialContext = (&net.Dialer{Timeout: dialTime, ControlContext: c.mayDial(c.reaches)}).DialContext
 	t.TLSHandshakeTimeout, t.ResponseHeaderTimeout = dialTime, exchangeTime
 	t.MaxResponseHeaderBytes, t.MaxIdleConnsPerHost, t.IdleConnTimeout = headBytes, 2, 30*time.Second
 	t.DisableCompression, t.ForceAttemptHTTP2 = true, true // a small answer that unpacks into a large one is none
-	c.http = &http.Client{Transport: t, Timeout: exchangeTime, CheckRedirect: c.mayFollow}
+	plain := t.Clone()
+	plain.DialContext = (&net.Dialer{Timeout: dialTime, ControlContext: c.mayDial(c.listed)}).DialContext
+	c.http = &http.Client{Transport: bySchemes{http: plain, https: t}, Timeout: exchangeTime, CheckRedirect: c.mayFollow}
 	return c
 }
 
@@ -68,24 +71,39 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // HTTP is the client for libraries that want one. What it reads is bounded by nobody: they must.
 func (c *Client) HTTP() *http.Client { return c.http }
 
-// mayDial looks at the address that is about to be connected to: what a name resolves to is not known before.
-func (c *Client) mayDial(_ context.Context, _, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil || !c.reaches(ap.Addr()) {
-		return inside(address)
+// bySchemes sends what is not encrypted to listed networks only: who listens elsewhere is not known.
+type bySchemes struct{ http, https *http.Transport }
+
+func (b bySchemes) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme == "https" {
+		return b.https.RoundTrip(r)
 	}
-	return nil
+	return b.http.RoundTrip(r)
+}
+
+func (b bySchemes) CloseIdleConnections() {
+	b.http.CloseIdleConnections()
+	b.https.CloseIdleConnections()
+}
+
+// mayDial looks at the address that is about to be connected to: what a name resolves to is not known before.
+func (c *Client) mayDial(may func(netip.Addr) bool) func(context.Context, string, string, syscall.RawConn) error {
+	return func(_ context.Context, _, address string, _ syscall.RawConn) error {
+		ap, err := netip.ParseAddrPort(address)
+		if err != nil || !may(ap.Addr()) {
+			return inside(address)
+		}
+		return nil
+	}
 }
 
 // reaches reports whether the address may be connected to.
-func (c *Client) reaches(a netip.Addr) bool {
+func (c *Client) reaches(a netip.Addr) bool { return c.listed(a) || public(a.Unmap().WithZone("")) }
+
+// listed reports whether the operator has allowed the address.
+func (c *Client) listed(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	for _, p := range c.allowed {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return public(a)
+	return slices.ContainsFunc(c.allowed, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // notPublic is what no partner's service has as its address, beside what netip itself knows (RFC 6890).

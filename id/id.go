@@ -33,6 +33,7 @@ const (
 	Review       Kind = "rev" // a campaign
 	Item         Kind = "rvi" // of a review
 	Offboarding  Kind = "off"
+	Webhook      Kind = "wh"
 )
 
 // alphabet is Crockford's base 32 in lower case: it sorts as its values do and has no i, l, o, u.

@@ -36,6 +36,7 @@ func navigation(f *frame) []navGroup {
 			}},
 			{"Organization", []navItem{
 				{Text: "Profile and people", Href: "/organization", Icon: "org"},
+				{Text: "Webhooks", Href: "/webhooks", Icon: "token"},
 				{Text: "Activity", Href: "/audit", Icon: "log"},
 			}},
 		}
@@ -58,6 +59,7 @@ func navigation(f *frame) []navGroup {
 				{Text: "People", Href: "/people", Icon: "people"},
 				{Text: "Stand-ins", Href: "/absences", Icon: "clock"},
 				{Text: "Machine tokens", Href: "/tokens", Icon: "token"},
+				{Text: "Webhooks", Href: "/webhooks", Icon: "token"},
 			}},
 		}
 	}

@@ -90,6 +90,7 @@ func problemTypes() []explained {
 		{"too-many-invitations", 409, "As many invitations are open as there may be.", "Withdraw one first."},
 		{"last-owner", 409, "The organization would be without an owner.", "Name another owner first."},
 		{"successor-needed", 409, "Whoever leaves answers for something.", "Say who takes it over."},
+		{"too-many-webhooks", 409, "There are as many webhooks as there may be.", "End one that is no longer used."},
 		{"elsewhere", 403, "Your role is bound to other APIs or organizations.", "Ask somebody whose role counts here, or an administrator for a role here."},
 		{"inside", 403, "The address is inside the platform's own network, where nothing that others name is fetched from or sent to.", "Name a public address, or ask the operator to allow this one."},
 		{"wrong-password", 401, "E-mail address and password do not fit together.", "Try again, or set a new password."},

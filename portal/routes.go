@@ -129,6 +129,14 @@ func routes() []route {
 		{get, "/tokens/{id}/revoke", signedIn, askDeed},
 		{post, "/tokens/{id}/revoke", signedIn, doDeed},
 
+		{get, "/webhooks", signedIn, listWebhooks},
+		{get, "/webhooks/new", signedIn, askWebhook},
+		{post, "/webhooks", signedIn, addWebhook},
+		{get, "/webhooks/{id}", signedIn, showWebhook},
+		{post, "/webhooks/{id}/state", signedIn, changeWebhook},
+		{post, "/webhooks/{id}/secret", signedIn, rotateWebhook},
+		{post, "/webhooks/{id}/resend", signedIn, resendDelivery},
+
 		{get, "/device", signedIn, askDevice},
 		{post, "/device", signedIn, decideDevice},
 		{get, "/account", signedIn, showAccount},

@@ -22,6 +22,7 @@ func standing(word string) badge {
 	case "open", "registered", "upcoming", "retiring", "pending", "unconfirmed", "waiting":
 		return badge{word, "wait"}
 	case "suspended", "expired", "deprecated", "lapsed", "escalated", "offboarding":
+	case "suspended", "expired", "deprecated", "paused", "lapsed", "escalated":
 		return badge{word, "warn"}
 	case "refused", "revoked", "offboarded", "disabled", "denied", "emergency":
 		return badge{word, "bad"}
@@ -75,6 +76,9 @@ var notices = map[string]string{
 	"accepted":          "Welcome. Sign in with the password that you have just chosen.",
 	"member-saved":      "Roles and state of the member are saved.",
 	"left":              "You have left the organization. Your sessions have ended.",
+	"webhook-saved":     "The webhook is saved.",
+	"webhook-ended":     "The webhook has ended.",
+	"resent":            "It is on its way again.",
 	"staff-added":       "The person is added. A sign-in link is on its way to them.",
 	"staff-saved":       "Roles and state are saved.",
 	"token-revoked":     "The machine token is revoked.",
@@ -98,6 +102,8 @@ var deeds = map[string]string{
 	"grant.renew": "renewed the grant", "grant.grow": "grew the grant", "grant.narrow": "narrowed the grant", "grant.emergency": "made the emergency grant",
 	"request.ask": "asked a question", "request.answer": "answered a question", "request.emergency": "asked for emergency access",
 	"request.remind": "reminded of a decision", "request.escalate": "escalated a decision", "request.lapse": "let the request lapse",
+	"webhook.add": "added the webhook", "webhook.change": "changed the webhook", "webhook.rotate": "made a fresh secret for the webhook", "webhook.pause": "paused the webhook",
+	"webhook.resend": "sent an event again", "webhook.give-up": "gave up on an event", "grant.ending": "told of the grant's end", "credential.ending": "told of the credential's end",
 	"letter.give-up": "gave up on a letter", "link.send": "sent a link",
 	"machine.create": "made the machine token", "machine.revoke": "revoked the machine token",
 	"organization.register": "registered the organization", "organization.resume": "resumed the organization",

@@ -14,8 +14,10 @@ import (
 	"gatehouse/id"
 	"gatehouse/identity"
 	"gatehouse/mail"
+	"gatehouse/notice"
 	"gatehouse/organization"
 	"gatehouse/session"
+	"gatehouse/webhook"
 )
 
 // Store keeps everything that happens.
@@ -43,6 +45,8 @@ type Tx interface {
 	env.Store
 	audit.Log
 	feed.Log
+	webhook.Store
+	notice.Store
 	Outbox
 	// Once records that this person sent the form with this key and returns "" the first time, else the object that the
 	// first one made. object may be empty at first and set by a second call in the same transaction. A form without a key

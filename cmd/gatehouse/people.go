@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/adminapi"
 	"gatehouse/identity"
+	"gatehouse/webhook"
 )
 
 // members is what owners do about their people.
@@ -76,5 +77,37 @@ func (c *cli) invitations() *cobra.Command {
 		listing(c, "list", "List invitations", "", path, []string{"organization"}, []string{"INVITATION", "E-MAIL", "ROLES", "STATE", "EXPIRES"},
 			func(i adminapi.Invitation, _ time.Time) []string {
 				return []string{string(i.ID), i.Email, words(i.Roles), i.Standing, when(i.Expires)}
+			}))
+}
+
+func webhookPairs(e webhook.Endpoint, _ time.Time) []string {
+	return []string{"webhook", string(e.ID), "url", e.URL, "told of", words(e.Kinds), "state", string(e.State), "reason", e.Reason, "created", when(e.Created)}
+}
+
+func (c *cli) webhooks() *cobra.Command {
+	const path = "/api/webhooks"
+	var n struct {
+		Organization string   `json:"organization,omitempty"`
+		URL          string   `json:"url"`
+		Kinds        []string `json:"kinds,omitempty"`
+	}
+	add := &cobra.Command{Use: "add URL", Short: "Add a webhook; its secret is printed once", Args: exactly("URL"),
+		Example: "  gatehouse webhook add https://example.org/hooks/gatehouse --kind grant --kind credential",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n.URL = args[0]
+			return ask(cmd.Context(), c, http.MethodPost, path, n, func(f adminapi.FreshWebhook, now time.Time) []string {
+				return append(webhookPairs(f.Webhook, now), "secret", f.Secret)
+			})
+		}}
+	add.Flags().StringSliceVar(&n.Kinds, "kind", nil, "what it is told of, such as grant; may be given several times; left out, everything")
+	add.Flags().StringVar(&n.Organization, "organization", "", "for the platform: which partner's; left out, your own or the platform's")
+	state := &cobra.Command{Use: "set ID STATE", Short: "Pause a webhook, let it go on, or end it: paused, active, ended", Args: exactly("ID", "STATE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return ask(cmd.Context(), c, http.MethodPatch, path+"/"+url.PathEscape(args[0]), map[string]string{"state": args[1]}, webhookPairs)
+		}}
+	return group("webhook", "Webhooks: list, add, set", "", add, state,
+		listing(c, "list", "List webhooks", "", path, []string{"organization"}, []string{"WEBHOOK", "URL", "TOLD OF", "STATE"},
+			func(e webhook.Endpoint, _ time.Time) []string {
+				return []string{string(e.ID), e.URL, words(e.Kinds), string(e.State)}
 			}))
 }

@@ -23,6 +23,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"People", people()},
 		{"Links", links()},
 		{"Invitations", invitations()},
+		{"Webhooks", webhooks()},
+		{"Notices", notices()},
 		{"Machines", machines()},
 		{"Devices", devices()},
 		{"Sessions", sessions()},
