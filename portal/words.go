@@ -21,8 +21,7 @@ func standing(word string) badge {
 		return badge{word, "good"}
 	case "open", "registered", "upcoming", "retiring", "pending", "unconfirmed", "waiting":
 		return badge{word, "wait"}
-	case "suspended", "expired", "deprecated", "lapsed", "escalated", "offboarding":
-	case "suspended", "expired", "deprecated", "paused", "lapsed", "escalated":
+	case "suspended", "expired", "deprecated", "lapsed", "escalated", "offboarding", "paused":
 		return badge{word, "warn"}
 	case "refused", "revoked", "offboarded", "disabled", "denied", "emergency":
 		return badge{word, "bad"}
