@@ -30,7 +30,8 @@ var rooms = map[string]room{
 	"balance":   {1, "", "which target of an upstream is asked, and which are not"},
 	"config":    {1, "fault secret", "start-up configuration"},
 	"certs":     {1, "", "a TLS listener's certificates, read again when their files change"},
-	"manifest":  {1, "fault", "what is declared"},
+	"manifest":  {1, "fault rule", "what is declared"},
+	"rule":      {1, "fault", "expressions that decide on requests"},
 
 	"identity":     {2, "id secret", "people and machines of the control plane"},
 	"session":      {2, "id secret", "a person's sign-in"},
@@ -98,7 +99,7 @@ var rooms = map[string]room{
 
 	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret token wire", "manifest -> routes, feed -> access index"},
 
-	"control": {6, "application audit credential env fault feed grant id identity mail manifest organization policy ratelimit secret session snapshot store token fetch notice webhook", "every rule of who may change what"},
+	"control": {6, "application audit credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook", "every rule of who may change what"},
 	"gateway": {6, "balance event fault feed id manifest policy problem ratelimit secret snapshot wire h2 http1 token", "serves requests from a view"},
 
 	"authserver": {7, "control credential fault identity secret token", "OAuth"},
@@ -121,6 +122,8 @@ var sideways = map[string]string{
 	"secret -> id":                   "one alphabet",
 	"config -> fault":                "faults are the lowest of all",
 	"config -> secret":               "secrets of the configuration do not print",
+	"rule -> fault":                  "faults are the lowest of all",
+	"manifest -> rule":               "rules are checked with the plan that declares them, and their examples run",
 	"manifest -> fault":              "faults are the lowest of all",
 	"store/sqldb -> store":           "implements it",
 	"store/storetest -> store":       "tests it",

@@ -274,6 +274,9 @@ func (c *Control) basis(w *write, r grant.Request, scopes []string) (*grant.Basi
 		return nil, err
 	}
 	b.Revision = of.Revision
+	if p, ok := of.Product(r.Product); ok {
+		b.DataClass = p.DataClass
+	}
 	for op := range of.opened(r.Product, scopes) {
 		b.Operations = append(b.Operations, op[0]+"/"+op[1])
 	}

@@ -16,6 +16,7 @@ import (
 	"gatehouse/identity"
 	"gatehouse/manifest"
 	"gatehouse/organization"
+	"gatehouse/rule"
 )
 
 // AccessRequest is what a member asks for.
@@ -104,6 +105,9 @@ func (c *Control) RequestAccess(ctx context.Context, a identity.Actor, q AccessR
 			Product: q.Product, Plan: q.Plan, Scopes: q.Scopes, Purpose: q.Purpose, Duration: q.Duration,
 			By: a.Person, Created: w.now, State: grant.Open, Stages: stagesOf(plan, sort), Decisions: []grant.Decision{},
 			Sort: sort, Of: q.Of, Since: w.now}
+		if err := w.ruled(&r, plan, offers, o); err != nil {
+			return err
+		}
 		action := "request.create"
 		if sort == grant.Emergency {
 			action = "request.emergency"
@@ -111,9 +115,24 @@ func (c *Control) RequestAccess(ctx context.Context, a identity.Actor, q AccessR
 		if r, err = w.putRequest(action, "", grant.Request{}, r); err != nil {
 			return err
 		}
-		if len(r.Stages) == 0 {
-			old := r
+		old := r
+		if r.Rule != nil && r.Rule.Then == rule.Refuse {
+			if r, err = r.ByRule(w.now); err != nil {
+				return err
+			}
+			if r, err = w.putRequest("request.refuse", r.Decisions[0].Reason, old, r); err != nil {
+				return err
+			}
+			if err := c.tellDecision(w, r, app); err != nil {
+				return err
+			}
+			return w.made(method, q.Once, r.ID)
+		}
+		if len(r.Stages) == 0 || r.Rule != nil && r.Rule.Then == rule.Approve {
 			if r, err = r.Automatic(w.now); err != nil {
+				return err
+			}
+			if r.Decisions[0].Basis, err = c.basis(w, r, r.Scopes); err != nil {
 				return err
 			}
 			if r, err = c.grantIt(w, offers, old, r, app, "request.approve"); err != nil {
@@ -241,6 +260,25 @@ func (w *write) noneOpen(app application.Application, q AccessRequest) error {
 		if r.Product == q.Product {
 			return fault.Of(fault.Conflict, "request-open", "the application waits for an answer to request %s for the same product already", r.ID)
 		}
+	}
+	return nil
+}
+
+// ruled asks the plan's rules, and keeps in the request what they say.
+func (w *write) ruled(r *grant.Request, plan *manifest.Plan, of offer, o organization.Organization) error {
+	if len(plan.Approval.Rules) == 0 || r.Sort == grant.Emergency {
+		return nil
+	}
+	standing, err := w.standing(application.Application{ID: r.Application, Organization: r.Organization}, r.Environment)
+	if err != nil {
+		return err
+	}
+	p, _ := of.Product(r.Product)
+	name, then, reason, err := plan.Approval.Ruled(rule.Facts{Scopes: r.Scopes, Product: r.Product, Plan: r.Plan, Environment: r.Environment,
+		Sort: string(r.Sort), DataClass: p.DataClass, Duration: r.Duration, Country: o.Country, VerifiedFor: w.now.Sub(o.Verified), Standing: int64(len(standing))})
+	r.Rule = &grant.Ruling{Rule: name, Then: then, Reason: reason}
+	if err != nil { // fail closed: people decide
+		r.Rule.Error = err.Error()
 	}
 	return nil
 }

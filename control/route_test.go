@@ -13,6 +13,7 @@ import (
 	"gatehouse/id"
 	"gatehouse/identity"
 	"gatehouse/manifest"
+	"gatehouse/store"
 )
 
 // routed is a world whose product checking has a plan for each thing that a route can do.
@@ -26,6 +27,19 @@ func routed(t testing.TB) *world {
           stages: [{name: owner, role: approver, within: 2d, stand_in: operator}]
           renewal: {automatic: true}
           emergency: {longest: 4h, within: 1h}
+      - name: ruled
+        longest: 90d
+        limits: [{requests: 1, per: 1s}]
+        approval:
+          stages: [{name: owner, role: approver}]
+          rules:
+            - {name: far away, when: 'country == "XX"', then: refuse, reason: "We offer this nowhere near there."}
+            - {name: reading for a while, when: 'scopes.all(s, s.endsWith(":read")) && duration <= duration("720h") && verified_for >= duration("1h")', then: approve}
+            - {name: broken, when: '1 / standing == 5', then: approve}
+          examples:
+            - {scopes: ["checks:read"], duration: 30d, verified_for: 1d, standing: 1, then: approve}
+            - {scopes: ["checks:write"], duration: 30d, verified_for: 1d, standing: 1, then: people}
+            - {country: XX, then: refuse}
       - name: triple
         longest: 90d
         limits: [{requests: 50, per: 1s}]
@@ -326,4 +340,78 @@ func TestEmergencyIsShortDoubleApprovedAndLoud(t *testing.T) {
 	}
 	_, err = w.RequestAccess(w.ctx, a, control.AccessRequest{Of: g.ID})
 	wants(t, "renewing an emergency", err, fault.Conflict, "grant-emergency")
+}
+
+func TestRulesDecideWithoutPeople(t *testing.T) {
+	w := routed(t)
+	a := w.verified("First", "first@example.org")
+	request := func(name string, days int, scopes ...string) grant.Request {
+		t.Helper()
+		q := ask(w.application(a, name), "live", "checking", "ruled")
+		q.Scopes, q.Duration = scopes, time.Duration(days)*24*time.Hour
+		return must(w.RequestAccess(w.ctx, a, q))(t)
+	}
+	r := request("too new", 30, "checks:read")
+	if r.State != grant.Open || r.Rule == nil || r.Rule.Rule != "broken" || r.Rule.Error == "" {
+		t.Errorf("where a rule gives no answer people decide: %s, %+v", r.State, r.Rule)
+	}
+	w.clock.pass(2 * time.Hour)
+	r = request("app", 30, "checks:read")
+	g := w.grantOf(r)
+	if r.Rule.Rule != "reading for a while" || len(g.ApprovedBy) != 0 || r.Decisions[0].By != grant.ByPlan || r.Decisions[0].Basis == nil || r.Decisions[0].Reason != "rule reading for a while" {
+		t.Errorf("approved as %+v", r)
+	}
+	if r := request("longer", 31, "checks:read"); r.State != grant.Open {
+		t.Errorf("longer than the rule says: %s", r.State)
+	}
+	if r := request("more", 30, "checks:read", "checks:write"); r.State != grant.Open || len(r.Stages) != 1 {
+		t.Errorf("more than the rule says: %s", r.State)
+	}
+	// What a rule refuses, the partner is told why.
+	err := w.store.Update(w.ctx, func(tx store.Tx) error {
+		o, err := tx.Organization(w.ctx, a.Organization)
+		o.Country = "XX"
+		if err == nil {
+			_, err = tx.PutOrganization(w.ctx, o)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = request("away", 30, "checks:read")
+	if r.State != grant.Refused || r.Decisions[0].Reason != "We offer this nowhere near there." || r.Grant != "" {
+		t.Errorf("refused as %+v", r)
+	}
+	if ls := w.letters(a.Email); ls[len(ls)-1] != "Your access request was refused" {
+		t.Errorf("the partner was told %q", ls)
+	}
+}
+
+func TestExamplesOfRulesAreChecked(t *testing.T) {
+	w := newWorld(t).published()
+	check := func(rules string) string {
+		t.Helper()
+		yaml := strings.Replace(gatehouseYAML, "approval: {stages: [{name: owner, role: approver}]}", "approval: {stages: [{name: owner, role: approver}], "+rules+"}", 1)
+		p, _ := w.Publish(w.ctx, w.operator, "live", manifest.Bundle{"gatehouse.yaml": []byte(yaml), "ident.yaml": []byte(openAPI)}, "rules")
+		var out []string
+		for _, d := range p.Diagnostics {
+			out = append(out, d.Pointer+": "+d.Text)
+		}
+		return strings.Join(out, "\n")
+	}
+	const at = "/products/1/plans/0/approval"
+	for rules, want := range map[string]string{
+		`rules: [{name: r, when: "nobody == 1", then: approve}]`:                                                          at + "/rules/0/when: is no expression",
+		`rules: [{name: r, when: "scopes", then: approve}]`:                                                               at + "/rules/0/when: must be true or false",
+		`rules: [{name: r, when: "true", then: maybe}]`:                                                                   at + "/rules/0: say what the rule does",
+		`rules: [{name: r, when: "true", then: refuse}]`:                                                                  at + "/rules/0: a rule that refuses needs a reason",
+		`rules: [{name: r, when: "standing == 0", then: approve}], examples: [{standing: 1, then: approve}]`:              at + "/examples/0: expects approve, and no rule holds",
+		`rules: [{name: r, when: "environment == 'live'", then: approve}], examples: [{environment: live, then: people}]`: at + "/examples/0: expects people, and the rule r says approve",
+		`examples: [{then: people}]`:                                                                                      at + "/examples: there are no rules",
+	} {
+		if got := check(rules); !strings.Contains(got, want) {
+			t.Errorf("%s:\ngot  %s\nwant %s", rules, got, want)
+		}
+	}
 }

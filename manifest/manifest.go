@@ -64,6 +64,7 @@ type Product struct {
 	Title        string            `json:"title"`        // shown to people; default: the name
 	Description  string            `json:"description"`  // Markdown
 	Owner        string            `json:"owner"`        // the team that answers for it
+	DataClass    string            `json:"data_class"`   // of the data that it opens: public, internal, personal or sensitive; rules can ask for it
 	Environments []string          `json:"environments"` // where it is offered; default: everywhere
 	Operations   []ProductAPI      `json:"operations"`   // what a grant of the product opens, as far as its scopes go
 	Scopes       map[string]string `json:"scopes"`       // each scope a partner can ask for, with what it allows in a sentence
@@ -100,10 +101,33 @@ type Limit struct {
 
 // Approval is how a request on the plan is decided.
 type Approval struct {
-	Automatic bool    `json:"automatic"` // approved at once for a verified organization; else the stages decide
-	Stages    []Stage `json:"stages"`    // decide one after another; nobody decides twice on a request, nor on their own
-	Renewal   *Route  `json:"renewal"`   // how a renewal for no more than the grant holds is decided; default: as any request
-	Emergency *Urgent `json:"emergency"` // emergency access can be asked for; default: it cannot
+	Automatic bool      `json:"automatic"` // approved at once for a verified organization; else the stages decide
+	Stages    []Stage   `json:"stages"`    // decide one after another; nobody decides twice on a request, nor on their own
+	Rules     []Rule    `json:"rules"`     // decide before any stage; the first that holds speaks. Emergency access passes them by
+	Examples  []Example `json:"examples"`  // what the rules must decide: run whenever the manifest is checked
+	Renewal   *Route    `json:"renewal"`   // how a renewal for no more than the grant holds is decided; default: as any request
+	Emergency *Urgent   `json:"emergency"` // emergency access can be asked for; default: it cannot
+}
+
+// Rule decides without people, or says that people must.
+type Rule struct {
+	Name   string `json:"name"`   // part of the record of each decision
+	When   string `json:"when"`   // in CEL, over scopes, product, plan, environment, sort, data_class, duration, country, verified_for and standing
+	Then   string `json:"then"`   // approve, refuse or people
+	Reason string `json:"reason"` // the partner sees it; needed to refuse
+}
+
+// Example is a request, and what the rules must say about it.
+type Example struct {
+	Name        string   `json:"name"`         // for whoever reads the manifest
+	Scopes      []string `json:"scopes"`       // that are asked for
+	Environment string   `json:"environment"`  // where
+	Sort        string   `json:"sort"`         // renewal or growth; default: a new grant
+	Duration    Duration `json:"duration"`     // for how long
+	Country     string   `json:"country"`      // of the organization
+	VerifiedFor Duration `json:"verified_for"` // how long the organization has been verified
+	Standing    int64    `json:"standing"`     // how many grants the application holds there
+	Then        string   `json:"then"`         // approve, refuse or people
 }
 
 // Route is who decides, one after another.

@@ -22,6 +22,7 @@ func (c *check) products() {
 		c.words(at+"/title", r.Title, maxTitle)
 		c.words(at+"/description", r.Description, maxDescription)
 		c.words(at+"/owner", r.Owner, maxTitle)
+		c.dataClass(at+"/data_class", r.DataClass)
 		if r.Title == "" {
 			r.Title = r.Name
 		}
@@ -114,6 +115,7 @@ func (c *check) plan(at string, r *Product, l *Plan, first map[string]string) {
 		c.limit(fmt.Sprintf("%s/limits/%d", at, i), l, i)
 	}
 	c.approval(at+"/approval", &l.Approval)
+	c.rules(at+"/approval", r, l)
 	if _, written := c.places[at+"/longest"]; !written {
 		c.bad(at, "the plan needs the longest time that a grant may last, such as \"longest: 365d\"")
 	}
