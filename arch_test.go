@@ -91,6 +91,7 @@ var rooms = map[string]room{
 	"policy/granted":     {4, "fault id policy", "a policy kind"},
 	"policy/headers":     {4, "fault policy wire", "a policy kind"},
 	"policy/limit":       {4, "fault policy ratelimit", "a policy kind"},
+	"policy/clientcert":  {4, "credential fault policy secret", "a policy kind"},
 	"policy/oauth":       {4, "credential fault id policy secret token wire", "a policy kind"},
 	"policy/several":     {4, "fault policy", "policy kinds that join others"},
 	"policy/requestsize": {4, "fault policy wire", "a policy kind"},
@@ -106,7 +107,7 @@ var rooms = map[string]room{
 	"adminapi":   {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook", "JSON"},
 	"portal":     {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook", "pages"},
 
-	"app":           {8, "adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch", "the only room that knows all"},
+	"app":           {8, "adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert", "the only room that knows all"},
 	"cmd/gatehouse": {9, "drift drift/handshake drift/live drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook", "flags, signals, exit codes"},
 
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
@@ -133,6 +134,7 @@ var sideways = map[string]string{
 	"policy/granted -> policy":       "is one",
 	"policy/headers -> policy":       "is one",
 	"policy/limit -> policy":         "is one",
+	"policy/clientcert -> policy":    "is one",
 	"policy/oauth -> policy":         "is one",
 	"policy/several -> policy":       "are two",
 	"policy/requestsize -> policy":   "is one",

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/control"
 	"gatehouse/credential"
+	"gatehouse/id"
 )
 
 // NewClient is what an OAuth client is made from.
@@ -30,6 +31,25 @@ type IssuedClient struct {
 	ClientID   string     `json:"client_id"`
 	Secret     string     `json:"client_secret,omitempty"`
 	Issuer     string     `json:"issuer"`
+}
+
+// NewCertificate is what a client certificate is made from.
+type NewCertificate struct {
+	NewKey
+	Request     string `json:"csr,omitempty" doc:"A certificate signing request (PKCS #10), in PEM. Nothing but its key is taken from it." example:"-----BEGIN CERTIFICATE REQUEST-----…"`
+	Certificate string `json:"certificate,omitempty" doc:"Or a certificate that you have, in PEM" example:"-----BEGIN CERTIFICATE-----…"`
+	Replaces    id.ID  `json:"replaces,omitempty" doc:"The credential that it renews" example:"crd_01kas0v2m8c4y6n0q3r5t7w9xz"`
+}
+
+// EnrolledCertificate is a client certificate that was enrolled.
+type EnrolledCertificate struct {
+	Credential  Credential `json:"credential"`
+	Certificate string     `json:"certificate,omitempty" doc:"The certificate that was made, in PEM" example:"-----BEGIN CERTIFICATE-----…"`
+}
+
+// Authority is what signs client certificates.
+type Authority struct {
+	Certificate string `json:"certificate" doc:"Its own certificate, in PEM" example:"-----BEGIN CERTIFICATE-----…"`
 }
 
 // Issuer is what issues the access tokens of an environment.
@@ -85,6 +105,33 @@ and lifetimes are those of an API key. For an owner or developer.`,
 		}
 		i, err := c.Issuer(ctx, in.actor(), v.Environment)
 		return made("/api/credentials", v.ID, IssuedClient{a.credentialOf(v), string(v.ID), value.Reveal(), i.URL}, v.Version, err)
+	})
+	add(a, operation{id: "enrolCertificate", method: http.MethodPost, path: "/api/client-certificates", tag: tagCredentials, status: http.StatusCreated,
+		summary: "Enrol a client certificate",
+		doc: `With a signing request, the environment's own authority makes the certificate; or give one that you have, which then counts by its
+thumbprint. With replaces it renews another one, which retires a day later. For an owner or developer.`,
+	}, func(ctx context.Context, in *struct {
+		Caller
+		Once
+		Body NewCertificate
+	}) (*Made[EnrolledCertificate], error) {
+		n := in.Body
+		lifetime, err := span("/lifetime", n.Lifetime)
+		if err != nil {
+			return nil, err
+		}
+		v, text, err := c.EnrolCertificate(ctx, in.actor(), control.NewCertificate{NewKey: control.NewKey{Application: n.Application, Environment: n.Environment, Name: n.Name,
+			Lifetime: lifetime, Grants: n.Grants, Sources: n.Sources, Pending: n.Pending, Once: in.Key}, Request: n.Request, Certificate: n.Certificate, Replaces: n.Replaces})
+		return made("/api/credentials", v.ID, EnrolledCertificate{a.credentialOf(v), text}, v.Version, err)
+	})
+	add(a, operation{id: "authority", method: http.MethodGet, path: "/api/environments/{environment}/authority", tag: tagGateways,
+		summary: "Show what signs client certificates of an environment", doc: "What a listener that verifies clients' certificates is told to trust.",
+	}, func(ctx context.Context, in *struct {
+		Caller
+		Environment string `path:"environment" doc:"Where" example:"live"`
+	}) (*Got[Authority], error) {
+		text, err := c.Authority(ctx, in.actor(), in.Environment)
+		return got(Authority{text}, err)
 	})
 	add(a, operation{id: "issuer", method: http.MethodGet, path: "/api/environments/{environment}/issuer", tag: tagGateways,
 		summary: "Show what issues the access tokens of an environment", doc: "There is one as soon as the first OAuth client is registered there. Its metadata for clients is at /.well-known/oauth-authorization-server/oauth/{environment}.",

@@ -102,7 +102,7 @@ func words() map[string]word {
 		"Checked.ok":          {text: "Whether it could be published: warnings do not stop it", example: true},
 
 		"Credential.grants":    {text: "Bound to these grants; none: it stands for all of the application's in the environment", example: one("gr" + id)},
-		"Credential.kind":      {text: "How it is presented", example: "api_key", enum: one("api_key", "oauth_client")},
+		"Credential.kind":      {text: "How it is presented", example: "api_key", enum: one("api_key", "oauth_client", "client_certificate")},
 		"Credential.live":      {text: "Whether it proves anything now", example: true},
 		"Credential.public_id": {text: "The part of a key that may be shown: it names the key in events and logs"},
 		"Credential.retire_at": {text: "When it retires, once it has been replaced"},
@@ -127,6 +127,8 @@ func words() map[string]word {
 		"IssuedClient.client_secret": {text: "The secret. It is told now and never again; not there for other methods.", example: "ghc_live_…"},
 		"IssuedClient.credential":    {text: "What can be told of it later"},
 		"IssuedClient.issuer":        {text: "Whose token endpoint it asks: the metadata is found by this name", example: "https://gatehouse.platform.example/oauth/live"},
+
+		"EnrolledCertificate.credential": {text: "The credential that it is"},
 
 		"Issuer.audience": {text: "What the name of an API as a resource begins with; its path follows", example: "https://api.platform.example"},
 		"Issuer.keys":     {text: "Its keys, oldest first; the last one is the next"},

@@ -5,6 +5,7 @@ import (
 	"gatehouse/policy"
 	"gatehouse/policy/anonymous"
 	"gatehouse/policy/apikey"
+	"gatehouse/policy/clientcert"
 	"gatehouse/policy/cors"
 	"gatehouse/policy/granted"
 	"gatehouse/policy/headers"
@@ -20,7 +21,7 @@ import (
 
 // Kinds lists the policies that routes can name. A build of one's own passes append(app.Kinds(), …).
 func Kinds() []policy.Kind {
-	methods := []policy.Kind{apikey.Kind(), oauth.Kind()}
+	methods := []policy.Kind{apikey.Kind(), oauth.Kind(), clientcert.Kind()}
 	return append(methods,
 		anonymous.Kind(),
 		several.AnyOf(methods),

@@ -65,7 +65,7 @@ func newRealm(t testing.TB) *realm {
 	}
 	text := strings.ReplaceAll(gatehouseYAML, "[api_key, grant, rate_limit]", "[any_of: {methods: [{api_key: {}}, {oauth: {}}]}, grant, rate_limit]")
 	text = strings.Replace(text, "remove: [any_of: {methods: [{api_key: {}}, {oauth: {}}]}, grant, rate_limit]", "remove: [any_of, grant, rate_limit]", 1)
-	text = strings.ReplaceAll(text, "{name: free,", "{name: free, credentials: [api_key, oauth_client],")
+	text = strings.ReplaceAll(text, "{name: free,", "{name: free, credentials: [api_key, oauth_client, client_certificate],")
 	b := manifest.Bundle{"gatehouse.yaml": []byte(text), "ident.yaml": []byte(openAPI)}
 	r := &realm{world: w, gates: map[string]*snapshot.View{}, seen: map[string]feed.Position{}}
 	r.deps = policy.Deps{Limiter: func(string) *ratelimit.Limiter { return ratelimit.NewLimiter(1000) },

@@ -122,6 +122,8 @@ var rights = map[string]who{
 	"IssueKey":           builders, // nobody of the platform ever sees a partner's key
 	"RotateKey":          builders,
 	"RegisterClient":     builders,
+	"EnrolCertificate":   builders,
+	"Authority":          readers,
 	"IssueToken":         anybody, // who proves a client
 	"RevokeToken":        anybody,
 	"IntrospectToken":    anybody,

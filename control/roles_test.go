@@ -157,6 +157,11 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			_, _, err := c.RegisterClient(ctx, a, control.NewClient{NewKey: control.NewKey{Application: o.app, Name: "n"}, Method: "client_secret"})
 			return err
 		},
+		"EnrolCertificate": func(a identity.Actor) error {
+			_, _, err := c.EnrolCertificate(ctx, a, control.NewCertificate{NewKey: control.NewKey{Application: o.app, Name: "n"}, Request: aRequest})
+			return err
+		},
+		"Authority":  func(a identity.Actor) error { _, err := c.Authority(ctx, a, "nowhere"); return err },
 		"IssueToken": func(a identity.Actor) error { _, err := c.IssueToken(ctx, a, control.TokenRequest{}); return err },
 		"RevokeToken": func(a identity.Actor) error {
 			return c.RevokeToken(ctx, a, "live", control.Proof{}, "t")
@@ -353,7 +358,7 @@ func mapsKeys[V any](m map[string]V) func(func(string) bool) {
 
 // byOrganization is the methods that take an object which another organization may own; the others take none.
 var byOrganization = []string{"Person", "Members", "Organization", "Offboarding", "UpdateApplication", "CloseApplication", "Application", "Applications",
-	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "AnswerQuestion", "Grant", "Grants", "EndGrant", "NarrowGrant", "IssueKey", "RevokeCredential", "RegisterClient",
+	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "AnswerQuestion", "Grant", "Grants", "EndGrant", "NarrowGrant", "IssueKey", "RevokeCredential", "RegisterClient", "EnrolCertificate",
 	"RotateKey", "ChangeCredential", "ActivateCredential", "SuspendCredential", "ResumeCredential", "Uses", "Dormant",
 	"Credential", "Credentials", "Reach", "InForce", "Audit", "Evidence", "RevokeMachineToken", "EndSession",
 	"ChangeMember", "Invite", "Invitations", "WithdrawInvitation",

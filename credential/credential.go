@@ -16,6 +16,8 @@ type Kind string
 const (
 	APIKey Kind = "api_key"
 	Client Kind = "oauth_client"
+
+	Certificate Kind = "client_certificate"
 )
 
 // Title is the kind in words, as in "this API key".
@@ -25,6 +27,8 @@ func (k Kind) Title() string {
 		return "API key"
 	case Client:
 		return "OAuth client"
+	case Certificate:
+		return "client certificate"
 	}
 	return "credential"
 }

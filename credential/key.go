@@ -111,6 +111,8 @@ func (c Credential) Hint() string {
 		return strings.Join([]string{"ghc", c.Environment, c.PublicID, "…"}, "_")
 	case c.Kind == Client:
 		return string(c.ID)
+	case c.Kind == Certificate:
+		return "SHA-256 " + c.PublicID
 	case c.Kind != APIKey:
 		return c.PublicID
 	}

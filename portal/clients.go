@@ -52,6 +52,7 @@ func askClient(v *visit) error {
 type clientPage struct {
 	frame
 	Secret     string
+	PEM        string // a certificate that was made
 	Credential credential.Credential
 	Endpoint   string
 }
@@ -94,5 +95,61 @@ func registerClient(v *visit) error {
 	}
 	done := &clientPage{Secret: value.Reveal(), Credential: c, Endpoint: i.URL + "/token"} // the one place where a client's secret is shown
 	done.Title, done.Lead = "Your client", "It can ask for access tokens now."
+	return v.show(http.StatusOK, done)
+}
+
+func certificateForm(p *issuePage) *formPage {
+	f := newForm("/certificates",
+		p.Form.Field("name"), p.Form.Field("environment"),
+		field{Name: "csr", Label: "Signing request", Kind: areaField, Max: 12000, Mono: true, Hint: "PKCS #10 in PEM: our authority makes the certificate. Your key stays with you"},
+		field{Name: "certificate", Label: "Or a certificate that you have", Kind: areaField, Max: 12000, Mono: true, Hint: "In PEM: it counts by its thumbprint, until its own end at the latest"},
+		p.Form.Field("grants"), sourcesField(),
+		field{Name: "application", Label: "Application", Kind: selectField, Required: true, Options: []option{{Value: string(p.Application.ID), Label: p.Application.Name}}},
+	)
+	f.set("application", string(p.Application.ID))
+	out := &formPage{Form: f, Button: "Enrol the certificate", Back: "/applications/" + string(p.Application.ID)}
+	out.Title, out.Lead, out.Trail = "Enrol a client certificate for "+p.Application.Name, "The application proves itself by the certificate of its connection. There is no secret to send.", p.Trail
+	return out
+}
+
+func askCertificate(v *visit) error {
+	app := v.r.URL.Query().Get("application")
+	if app == "" {
+		return v.redirect("/applications")
+	}
+	p, err := v.issueOf(app)
+	if err != nil {
+		return err
+	}
+	if p.NoGrant {
+		return v.ok(p)
+	}
+	return v.ok(certificateForm(p))
+}
+
+func enrolCertificate(v *visit) error {
+	from, err := v.issueOf(v.r.PostForm.Get("application"))
+	if err != nil {
+		return err
+	}
+	p := certificateForm(from)
+	if !p.Form.read(v.r.PostForm) {
+		return v.show(statusOfForm(p.Form), p)
+	}
+	n := control.NewCertificate{NewKey: control.NewKey{Application: from.Application.ID, Environment: p.Form.value("environment"), Name: p.Form.value("name"),
+		Sources: sourcesOf(p.Form.value("sources")), Once: p.Form.Once}, Request: p.Form.value("csr"), Certificate: p.Form.value("certificate")}
+	for _, g := range p.Form.Field("grants").Values {
+		n.Grants = append(n.Grants, id.ID(g))
+	}
+	c, text, err := v.Control.EnrolCertificate(v.r.Context(), v.actor, n)
+	switch {
+	case err == nil:
+	case p.Form.refuse(err):
+		return v.show(problem.Status(fault.As(err)), p)
+	default:
+		return err
+	}
+	done := &clientPage{Credential: c, PEM: text}
+	done.Title, done.Lead = "Your certificate", "It counts as soon as the gateways have heard of it."
 	return v.show(http.StatusOK, done)
 }

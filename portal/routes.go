@@ -75,6 +75,8 @@ func routes() []route {
 		{get, "/credentials", signedIn, listKeys},
 		{get, "/credentials/new", members, askKey},
 		{post, "/credentials", members, issueKey},
+		{get, "/certificates/new", members, askCertificate},
+		{post, "/certificates", members, enrolCertificate},
 		{get, "/clients/new", members, askClient},
 		{post, "/clients", members, registerClient},
 		{get, "/credentials/{id}", signedIn, showKey},

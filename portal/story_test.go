@@ -109,6 +109,18 @@ func TestStory(t *testing.T) {
 	}
 	revokeClient := made.follow("I have kept it").want(200).says("client_secret").follow("Revoke")
 	revokeClient.submit(revokeClient.path, fill{"reason": "only tried out"}).want(200)
+	enrol := ines.get(appPath).follow("Enrol a certificate").want(200)
+	enrol.submit("/certificates", fill{"name": "mtls", "csr": "x"}).want(422).says("Must be one certificate signing request")
+	signed := enrol.submit("/certificates", fill{"name": "mtls", "csr": `-----BEGIN CERTIFICATE REQUEST-----
+MIHHMG4CAQAwDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA
+BE/+fWOZdJEjSXGOTxfZEFBKJFuTSwRe84WzAnY73WB/+BngQR+duNfVOgmrh+FK
+V5iqFAYtANNAa7qPkrJ8tNSgADAKBggqhkjOPQQDAgNJADBGAiEAgsEFmKFdOmHR
+5xNKm0vlI+OsI6HC0sUNfbjsuMaJ4L4CIQCJZBN1daBbnR4Bh5Sj2WtAG5lSTRlS
+nNDskIvzOweu+Q==
+-----END CERTIFICATE REQUEST-----
+`}).want(200).says("BEGIN CERTIFICATE")
+	revokeCertificate := signed.follow("See it").want(200).says("SHA-256").follow("Revoke")
+	revokeCertificate.submit(revokeCertificate.path, fill{"reason": "only tried out"}).want(200)
 	pending := ines.get(appPath).follow("Issue a key").submit("/credentials", fill{"name": "for later", "pending": "yes"}).want(200)
 	later := pending.follow("I have kept it").want(200).says("pending")
 	activated := later.submit(later.path+"/activate", nil).want(200).says("active")

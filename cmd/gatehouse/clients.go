@@ -97,3 +97,57 @@ func issuerPairs(i credential.Issuer, _ time.Time) []string {
 	}
 	return kv
 }
+
+// enrol makes a client certificate of a signing request, or binds one that is there.
+func (c *cli) enrol() *cobra.Command {
+	var n struct {
+		Application string   `json:"application"`
+		Environment string   `json:"environment"`
+		Name        string   `json:"name"`
+		Lifetime    string   `json:"lifetime,omitempty"`
+		Grants      []string `json:"grants,omitempty"`
+		Sources     []string `json:"sources,omitempty"`
+		Request     string   `json:"csr,omitempty"`
+		Certificate string   `json:"certificate,omitempty"`
+		Replaces    string   `json:"replaces,omitempty"`
+	}
+	var request, certificate string
+	cmd := &cobra.Command{Use: "enrol-certificate", Short: "Enrol a client certificate: of a signing request, or one that you have", Args: noArgs,
+		Example: `  gatehouse credential enrol-certificate --application app_… --env live --name server --csr server.csr`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for file, into := range map[string]*string{request: &n.Request, certificate: &n.Certificate} {
+				if file == "" {
+					continue
+				}
+				b, err := os.ReadFile(file)
+				if err != nil {
+					return err
+				}
+				*into = string(b)
+			}
+			var out struct {
+				Credential  credential.Credential `json:"credential"`
+				Certificate string                `json:"certificate,omitempty"`
+			}
+			if err := c.call(cmd.Context(), http.MethodPost, "/api/client-certificates", n, &out); err != nil {
+				return err
+			}
+			return c.print(out, func(p *printer) {
+				p.pairs(credentialPairs(out.Credential, time.Now())...)
+				if out.Certificate != "" {
+					p.line("\n%s", out.Certificate)
+				}
+			})
+		}}
+	f := cmd.Flags()
+	f.StringVar(&n.Application, "application", "", "whose certificate it is")
+	environmentFlag(cmd, &n.Environment, "where it is valid")
+	f.StringVar(&n.Name, "name", "", "to know it again")
+	f.StringVar(&request, "csr", "", "file with a certificate signing request, in PEM")
+	f.StringVar(&certificate, "certificate", "", "file with a certificate, in PEM")
+	f.StringVar(&n.Replaces, "replaces", "", "the credential that it renews")
+	f.StringVar(&n.Lifetime, "lifetime", "", "such as 7d; default: 30 days, or less where the plan says so")
+	f.StringSliceVar(&n.Grants, "grant", nil, "bind it to this grant; may be given several times")
+	f.StringSliceVar(&n.Sources, "source", nil, "only from this network; may be given several times")
+	return cmd
+}

@@ -74,7 +74,7 @@ func (c *cli) credentials() *cobra.Command {
 		}
 		return c.watch(cmd.Context(), args[0])
 	}
-	return group("credential", "Credentials: list, issue, rotate, suspend, revoke", "", issue, revoke, c.rotate(path), c.changeCredential(path), c.found(), c.registerClient(),
+	return group("credential", "Credentials: list, issue, rotate, suspend, revoke", "", issue, revoke, c.rotate(path), c.changeCredential(path), c.found(), c.registerClient(), c.enrol(),
 		deed(c, "suspend", "Stop it until it is resumed", path, "reason", true, credentialPairs),
 		deed(c, "resume", "End a suspension", path, "reason", true, credentialPairs),
 		&cobra.Command{Use: "activate ID", Short: "Begin the use of a pending one", Args: exactly("ID"), RunE: func(cmd *cobra.Command, args []string) error {
