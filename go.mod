@@ -29,7 +29,12 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/go-jose/go-jose/v4 v4.1.9
+require (
+	github.com/go-jose/go-jose/v4 v4.1.9
+	github.com/quic-go/quic-go v0.65.0
+)
+
+require github.com/quic-go/qpack v0.6.0 // indirect
 
 require (
 	cel.dev/cel-go v0.33.2

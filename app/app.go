@@ -273,6 +273,9 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 	var serving sync.WaitGroup
 	for _, g := range s.gateways {
 		s.startIn(&serving, above, "the gateway of "+g.environment, func(ctx context.Context) error { return g.Serve(ctx, g.listener) })
+		if t, ok := g.listener.(*secureListener); ok && s.Config.HTTP3 {
+			s.startIn(&serving, above, "HTTP/3 of the gateway of "+g.environment, func(ctx context.Context) error { return s.serveH3(ctx, g, t) })
+		}
 	}
 	s.start(below, "the operations listener", func(ctx context.Context) error {
 		return serveHTTP(ctx, operationsAt, s.operations(), s.Log)
@@ -394,6 +397,9 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	if err != nil {
 		l.Close()
 		return err
+	}
+	if t, ok := l.(*secureListener); ok && s.Config.HTTP3 {
+		g.OfferH3(t.Addr().(*net.TCPAddr).Port)
 	}
 	s.gateways = append(s.gateways, &served{environment: environment, url: address(at, l), listener: l, Gateway: g})
 	return nil

@@ -18,6 +18,7 @@ type Config struct {
 	Example    bool         // development: run the example upstream beside us
 	Control    Listener
 	Gateway    Listener       // of the first environment; each further one listens ten ports higher
+	HTTP3      bool           // gateways speak HTTP/3 too, on the UDP port of the same number
 	H2C        bool           // clients of gateways without TLS may speak HTTP/2 from the first byte
 	Codec      string         // who reads and writes HTTP/1.1 in gateways: "http1" (ours) or "std" (net/http)
 	DNS        string         // host:port of the server that upstreams' names are looked up at; "": the system's

@@ -148,17 +148,19 @@ func FuzzLoad(f *testing.F) {
 
 func TestListenersSettingsFitTogether(t *testing.T) {
 	for text, want := range map[string]string{
-		"gateway: {tls: {clients: verify}}":                                                                         "/gateway/tls/clients: needs a certificate",
-		"gateway: {tls: {certificate: a, key: b, clients: verify}}":                                                 "/gateway/tls/client-authorities: is missing",
-		"gateway: {tls: {certificate: a, key: b, clients: request, client-authorities: c}}":                         "/gateway/tls/clients: must be verify or require",
-		"gateway: {tls: {certificate: a, key: b, clients: always}}":                                                 "/gateway/tls/clients: must be none or request or verify or require",
-		"gateway: {tls: {folder: certs, clients: require, client-authorities: ca.pem}}":                             "",
-		"gateway: {dns: 10.0.0.2}":                                                                                  "/gateway/dns: must be an IP address with a port",
-		"gateway: {dns: '[fd00::1]:53'}":                                                                            "",
-		"gateway: {h2c: true, codec: std}":                                                                          "/gateway/h2c: needs the codec http1",
-		"gateway: {h2c: true, tls: {folder: certs}}":                                                                "/gateway/h2c: is for gateways without TLS",
-		"gateway: {h2c: true}":                                                                                      "",
-		"gateway: {tls: {certificate: a, key: b, clients: request}}":                                                "",
+		"gateway: {tls: {clients: verify}}":                                                 "/gateway/tls/clients: needs a certificate",
+		"gateway: {tls: {certificate: a, key: b, clients: verify}}":                         "/gateway/tls/client-authorities: is missing",
+		"gateway: {tls: {certificate: a, key: b, clients: request, client-authorities: c}}": "/gateway/tls/clients: must be verify or require",
+		"gateway: {tls: {certificate: a, key: b, clients: always}}":                         "/gateway/tls/clients: must be none or request or verify or require",
+		"gateway: {tls: {folder: certs, clients: require, client-authorities: ca.pem}}":     "",
+		"gateway: {dns: 10.0.0.2}":                                                          "/gateway/dns: must be an IP address with a port",
+		"gateway: {dns: '[fd00::1]:53'}":                                                    "",
+		"gateway: {h2c: true, codec: std}":                                                  "/gateway/h2c: needs the codec http1",
+		"gateway: {h2c: true, tls: {folder: certs}}":                                        "/gateway/h2c: is for gateways without TLS",
+		"gateway: {http3: true}":                                                            "/gateway/http3: needs TLS",
+		"gateway: {http3: true, tls: {folder: certs}}":                                      "",
+		"gateway: {h2c: true}":                                                              "",
+		"gateway: {tls: {certificate: a, key: b, clients: request}}":                        "",
 		"gateway: {tls: {certificate: a, key: b, folder: more, clients: none}}\ncontrol: {tls: {folder: /etc/tls}}": "",
 	} {
 		_, err := config.Load(write(t, text), nil)

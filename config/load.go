@@ -204,6 +204,9 @@ func (c *Config) check() (wrong []fault.Field) {
 	case c.H2C && c.Gateway.TLS():
 		wrong = append(wrong, fault.Field{Pointer: "/gateway/h2c", Text: "is for gateways without TLS: over TLS, clients choose HTTP/2 in the handshake"})
 	}
+	if c.HTTP3 && !c.Gateway.TLS() {
+		wrong = append(wrong, fault.Field{Pointer: "/gateway/http3", Text: "needs TLS: set gateway.tls.certificate and gateway.tls.key, or gateway.tls.folder"})
+	}
 	if c.SMTP.Host != "" && c.SMTP.From == "" {
 		wrong = append(wrong, fault.Field{Pointer: "/smtp/from", Text: "is missing: letters need a sender"})
 	}

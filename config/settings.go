@@ -36,6 +36,7 @@ func Settings() []Setting {
 		{"log.format", "text or json (default text)", oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json")},
 		{"gateway.codec", "who reads and writes HTTP/1.1 in gateways: http1, our own, or std, Go's net/http (default " + Default().Codec + ")", oneOf(func(c *Config) *string { return &c.Codec }, "http1", "std")},
 		{"gateway.h2c", "clients of a gateway without TLS may speak HTTP/2 from the first byte (prior knowledge); over TLS they choose it in the handshake (default false)", truth(func(c *Config) *bool { return &c.H2C })},
+		{"gateway.http3", "speak HTTP/3 too, on the UDP port of the same number; needs TLS (default false)", truth(func(c *Config) *bool { return &c.HTTP3 })},
 		{"gateway.dns", "address of the DNS server that upstreams' names are looked up at, such as 10.0.0.2:53 (default: those of the system)", server(func(c *Config) *string { return &c.DNS })},
 		{"fetch.allow", "networks, separated by commas, that may be fetched from and posted to although they are private, such as 10.1.0.0/16; http is taken there too (default none; in development loopback)", networks},
 		{"smtp.host", "server that letters are given to", text(func(c *Config) *string { return &c.SMTP.Host })},

@@ -298,6 +298,7 @@ func (g *Gateway) finish(c *carrier) {
 		f.Add(nameRateLimitPolicy, x.KeepScratch(ratelimit.AppendPolicy(x.Scratch(), x.Limits)))
 	}
 	f.Add(nameRequestID, x.ID)
+	g.offersH3(x)
 }
 
 // newID makes a request id in the exchange's own memory. It sorts by time, as all IDs do; it is no secret.

@@ -24,6 +24,7 @@ import (
 	"gatehouse/secret"
 	"gatehouse/snapshot"
 	"gatehouse/token"
+	"gatehouse/wire"
 )
 
 // Options is what a gateway is made from.
@@ -66,6 +67,7 @@ type Gateway struct {
 	carriers sync.Pool
 	buffers  http1.Buffers
 	names    names
+	altSvc   wire.View   // where HTTP/3 is offered; nil: nowhere
 	secure   *tls.Config // how upstreams are reached over TLS: verified by the system's roots and the name of the target
 
 	mu        sync.Mutex // guards what follows; requests do not take it

@@ -120,7 +120,7 @@ func (g *Gateway) greet(ctx context.Context, nc net.Conn, serve func(net.Conn)) 
 		_ = nc.Close()
 		return
 	}
-	serve(&secureConn{t, proven(t)})
+	serve(&secureConn{t, proven(t.ConnectionState())})
 }
 
 // secureConn is a connection of TLS whose handshake is made.
@@ -137,9 +137,8 @@ func secured(nc net.Conn) *policy.TLS {
 	return nil
 }
 
-// proven is what a connection whose handshake is made has proven.
-func proven(t *tls.Conn) *policy.TLS {
-	s := t.ConnectionState()
+// proven is what a handshake has proven.
+func proven(s tls.ConnectionState) *policy.TLS {
 	p := &policy.TLS{Version: s.Version, Suite: s.CipherSuite, ServerName: s.ServerName}
 	if len(s.PeerCertificates) > 0 {
 		p.Certificate = s.PeerCertificates[0]

@@ -94,6 +94,7 @@ type stdSender struct {
 	control *http.ResponseController
 	stall   time.Duration
 	body    *stdBody // of the request; nil: none
+	streams bool     // HTTP/3: both ways are apart, and no connection ends with an exchange
 }
 
 // fill makes the exchange's request from net/http's. Its error is what is wrong with the message.
@@ -103,7 +104,7 @@ func (s *stdSender) fill(x *policy.Exchange, r *http.Request, most Limits) error
 	q := &x.Request
 	q.Method, q.Scheme, q.Authority = keep(x, r.Method), "http", keep(x, strings.ToLower(r.Host))
 	if secure, _ := r.Context().Value(overTLS{}).(*tls.Conn); secure != nil {
-		q.Scheme, x.TLS = "https", proven(secure)
+		q.Scheme, x.TLS = "https", proven(secure.ConnectionState())
 	}
 	size := len(r.RequestURI) + len(r.Host)
 	for name, values := range r.Header {
@@ -248,7 +249,7 @@ func (s *stdSender) send(x *policy.Exchange) (int64, error) {
 // sets it a bound.
 func (s *stdSender) rest(x *policy.Exchange) {
 	switch {
-	case s.body == nil || s.body.ended.Load():
+	case s.body == nil || s.body.ended.Load() || s.streams:
 	case x.Refusal == nil && !x.Answered():
 		s.w.Header().Set("Connection", "close")
 		_ = s.control.EnableFullDuplex()
