@@ -147,7 +147,8 @@ func testRetries(t *testing.T, codec gateway.Codec) {
 		"slow": func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }} {
 		t.Run(name, func(t *testing.T) {
 			xs := targets(t, 2)
-			b := declared(xs, `retries: {attempts: 1, try: 100ms, minimum: 1000}`)
+			b := declared(xs, `retries: {attempts: 1, try: 500ms, minimum: 1000}`)
+			b["gatehouse.yaml"] = []byte(strings.Replace(string(b["gatehouse.yaml"]), "read: 300ms, total: 2s", "read: 5s, total: 30s", 1))
 			h := start(t, setup{codec: codec, bundle: b})
 			key, _ := h.issue()
 			h.grant("read", "write")
