@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/http1"
@@ -24,7 +25,7 @@ type Exchange struct {
 	server  *Server
 	ctx     context.Context
 	body    requestBody
-	expects bool
+	expects atomic.Bool // the client waits for 100; an upstream's goroutine may read the body
 	state   uint8
 	mute    bool // its stream is reset: nothing is written
 	content int64
@@ -56,15 +57,14 @@ func (e *Exchange) Content() int64 { return e.content }
 type requestBody struct {
 	e    *Exchange
 	err  error
-	read bool // somebody wants it
+	read atomic.Bool // somebody wants it
 }
 
 // Read reads content. Its errors are Reasons, ErrPeerGone, or that the read was aborted.
 func (b *requestBody) Read(p []byte) (int, error) {
 	e := b.e
-	b.read = true
-	if e.expects {
-		e.expects = false
+	b.read.Store(true)
+	if e.expects.CompareAndSwap(true, false) {
 		_ = e.Interim(&wire.Head{Status: 100}) // if it is too late, nobody waits for it
 	}
 	n, err := e.s.read(p, e.server.limits.Body, time.Time{})
@@ -79,7 +79,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 }
 
 // Ready reports whether the next Read waits for nobody.
-func (b *requestBody) Ready() bool { return !b.e.expects && b.e.s.ready() }
+func (b *requestBody) Ready() bool { return !b.e.expects.Load() && b.e.s.ready() }
 
 // Abort makes a Read that waits return, and all later ones; Abort(false) takes that back.
 func (b *requestBody) Abort(yes bool) {
@@ -198,7 +198,7 @@ func (e *Exchange) start(m *wire.Message, length int64, last, flush bool) error 
 // wrong with it is known before the answer. c.mu is held, and let go meanwhile.
 func (e *Exchange) settle() {
 	s := e.s
-	if s.whole || s.err != nil || e.body.read || e.expects {
+	if s.whole || s.err != nil || e.body.read.Load() || e.expects.Load() {
 		return
 	}
 	limit := timer(overlap, time.Time{})

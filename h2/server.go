@@ -226,7 +226,8 @@ func (c *serverConn) begin(_ *conn, b *block) error {
 	s.lent[0] = b.take()
 	*e = Exchange{Peer: c.client, s: s, server: c.server}
 	expects, malformed, r := request(b, c.scheme, &e.Request)
-	s.in, s.headed, s.whole, e.expects = in, true, b.last, expects && !b.last
+	s.in, s.headed, s.whole = in, true, b.last
+	e.expects.Store(expects && !b.last)
 	if !b.last {
 		s.length = e.Request.Length
 		e.body.e = e

@@ -91,9 +91,13 @@ func (c *Call) stop() error {
 			b.Abort(true)
 			aborted = true
 		}
-		c.link.writing.forget()
+		was := c.link.halted.Swap(true) // for a write that begins now; one that runs is ended by its deadline
 		_ = c.link.nc.SetWriteDeadline(past())
 		<-t.done
+		c.link.writing.forget()
+		if t.whole {
+			c.link.halted.Store(was)
+		}
 	}
 	wait.Stop()
 	if e != nil {
@@ -116,6 +120,9 @@ func (c *Call) stop() error {
 // write sends b to the upstream.
 func (l *link) write(b []byte) error {
 	l.writing.arm(now(), l.u.patience.Write)
+	if l.halted.Load() {
+		return errHalted
+	}
 	_, err := l.nc.Write(b)
 	if err != nil {
 		l.writing.forget()
