@@ -12,7 +12,6 @@ import (
 	"gatehouse/fetch"
 	"gatehouse/identity"
 	"gatehouse/secret"
-	"gatehouse/store"
 	"gatehouse/webhook"
 )
 
@@ -54,12 +53,12 @@ func (c *Control) deliver(ctx context.Context) {
 func (c *Control) deliverSome(ctx context.Context) (int, error) {
 	var claimed []webhook.Delivery
 	endpoints := make([]webhook.Endpoint, deliveryBatch)
-	err := c.Store.Update(ctx, func(tx store.Tx) (err error) {
-		if claimed, err = tx.ClaimDeliveries(ctx, c.now(), deliveryLease, deliveryBatch); err != nil {
+	err := c.update(ctx, identity.Actor{Class: identity.System}, "deliver", func(w *write) (err error) {
+		if claimed, err = w.tx.ClaimDeliveries(ctx, c.now(), deliveryLease, deliveryBatch); err != nil {
 			return err
 		}
 		for i, d := range claimed {
-			if endpoints[i], err = tx.Endpoint(ctx, d.Endpoint); err != nil {
+			if endpoints[i], err = w.tx.Endpoint(ctx, d.Endpoint); err != nil {
 				return err
 			}
 		}
