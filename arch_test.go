@@ -56,6 +56,7 @@ var rooms = map[string]room{
 	"drift/drifttest":    {2, "drift drift/plan drift/source", "what the tests of all readers share"},
 	"drift/handshake":    {2, "drift fault", "what addresses present, by a handshake and nothing beyond"},
 	"drift/adopt":        {2, "drift drift/patch fault", "a manifest of ours from what another gateway enforces"},
+	"drift/watch":        {2, "drift id", "what is kept of the control plane's reviews"},
 	"drift/patch":        {2, "fault", "single values of files changed, every other byte kept"},
 	"drift/plan":         {2, "drift drift/azureapim drift/patch fault", "changes that close findings, proven"},
 	"drift/report":       {2, "drift drift/plan", "results and plans as text, JSON, SARIF and Markdown"},
@@ -77,10 +78,10 @@ var rooms = map[string]room{
 
 	"token": {3, "", "signs and verifies what proves a caller without a look-up"},
 
-	"store":           {3, "application audit credential env feed grant id identity mail organization session notice webhook", "gathers the nouns' stores"},
+	"store":           {3, "application audit credential env feed grant id identity mail organization session notice webhook drift/watch", "gathers the nouns' stores"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},
-	"store/sqldb":     {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store", "SQL for all of them"},
-	"store/storetest": {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store", "a test for each promise"},
+	"store/sqldb":     {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch", "SQL for all of them"},
+	"store/storetest": {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch", "a test for each promise"},
 
 	"store/pgtest": {3, "secret", "a PostgreSQL for tests"},
 
@@ -100,14 +101,14 @@ var rooms = map[string]room{
 
 	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret token wire", "manifest -> routes, feed -> access index"},
 
-	"control": {6, "application audit credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook", "every rule of who may change what"},
+	"control": {6, "application audit credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch", "every rule of who may change what"},
 	"gateway": {6, "balance event fault feed id manifest policy problem ratelimit secret snapshot wire h2 http1 token", "serves requests from a view"},
 
 	"authserver": {7, "control credential fault identity secret token", "OAuth"},
-	"adminapi":   {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook", "JSON"},
-	"portal":     {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook", "pages"},
+	"adminapi":   {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch", "JSON"},
+	"portal":     {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report", "pages"},
 
-	"app":           {8, "adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert", "the only room that knows all"},
+	"app":           {8, "adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/review", "the only room that knows all"},
 	"cmd/gatehouse": {9, "drift drift/handshake drift/live drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook", "flags, signals, exit codes"},
 
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},

@@ -53,6 +53,7 @@ type Options struct {
 	Gateways map[string]string // environment -> the address partners call
 	Backups  string            // the folder that Backup writes into; made when it is not there
 	Version  string            // of this build
+	Watch    *Watch            // the drift review; nil: nothing is watched
 
 	// CheckBackup reads a copy that Backup has written and says whether it is whole; nil: nothing is checked.
 	CheckBackup func(ctx context.Context, file string) error
@@ -122,6 +123,7 @@ func (c *Control) Run(ctx context.Context) error {
 	wg.Go(func() { c.sweep(ctx) })
 	wg.Go(func() { c.tend(ctx) })
 	wg.Go(func() { c.keepIssuers(ctx) })
+	wg.Go(func() { c.watching(ctx) })
 	err := c.sequence(ctx)
 	cancel()
 	wg.Wait()

@@ -167,6 +167,14 @@ var rights = map[string]who{
 	"DeadDeliveries":      readers,
 	"ResendDelivery":      builders | keepers | host,
 
+	// The drift review.
+	"Drift":          operator | admin | auditor | host,
+	"DriftRuns":      operator | admin | auditor | host | system,
+	"ReviewDrift":    keepers | host | system,
+	"WaiveDrift":     keepers,
+	"DriftWaivers":   operator | admin | auditor | host,
+	"EndDriftWaiver": keepers,
+
 	// What Gatehouse does by itself.
 	"sendLetters":   system,
 	"rotateIssuers": system,

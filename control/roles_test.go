@@ -76,6 +76,15 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			_, err := c.Invite(ctx, a, control.NewInvitation{Organization: o.org, Email: "new@example.org", Roles: []identity.Role{identity.Viewer}})
 			return err
 		},
+		"Drift":        func(a identity.Actor) error { _, err := c.Drift(ctx, a); return err },
+		"DriftRuns":    func(a identity.Actor) error { _, err := c.DriftRuns(ctx, a); return err },
+		"ReviewDrift":  func(a identity.Actor) error { _, err := c.ReviewDrift(ctx, a); return err },
+		"WaiveDrift":   func(a identity.Actor) error { _, err := c.WaiveDrift(ctx, a, control.NewWaiver{}); return err },
+		"DriftWaivers": func(a identity.Actor) error { _, err := c.DriftWaivers(ctx, a, page); return err },
+		"EndDriftWaiver": func(a identity.Actor) error {
+			_, err := c.EndDriftWaiver(ctx, a, "dwv_00000000000000000000000000")
+			return err
+		},
 		"Invitations":        func(a identity.Actor) error { _, err := c.Invitations(ctx, a, o.org, page); return err },
 		"WithdrawInvitation": func(a identity.Actor) error { _, err := c.WithdrawInvitation(ctx, a, o.invitation); return err },
 		"AddWebhook": func(a identity.Actor) error {

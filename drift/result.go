@@ -1,5 +1,7 @@
 package drift
 
+import "time"
+
 // Result is everything that a comparison says.
 type Result struct {
 	Environments []Summary `json:"environments"`
@@ -57,6 +59,22 @@ func (r *Result) Verdict() string {
 		return "no drift in what was resolved"
 	}
 	return "no drift"
+}
+
+// Waive accepts findings by the waivers that cover them now, in the place of those that covered them before, and counts the matrix anew.
+func (r *Result) Waive(list []Waiver, now time.Time) {
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		f.Waiver = nil
+		for j := range list {
+			if list[j].Covers(f, now) {
+				f.Waiver = &list[j]
+				break
+			}
+		}
+	}
+	r.Matrix = nil
+	r.fillMatrix()
 }
 
 func (r *Result) fillMatrix() {

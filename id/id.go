@@ -30,6 +30,8 @@ const (
 	Gateway      Kind = "gw"
 	Invitation   Kind = "inv"
 	Absence      Kind = "abs"
+	DriftRun     Kind = "drn"
+	DriftWaiver  Kind = "dwv"
 	Review       Kind = "rev" // a campaign
 	Item         Kind = "rvi" // of a review
 	Offboarding  Kind = "off"

@@ -8,6 +8,7 @@ import (
 	"gatehouse/application"
 	"gatehouse/audit"
 	"gatehouse/credential"
+	"gatehouse/drift/watch"
 	"gatehouse/env"
 	"gatehouse/feed"
 	"gatehouse/grant"
@@ -47,6 +48,7 @@ type Tx interface {
 	feed.Log
 	webhook.Store
 	notice.Store
+	watch.Store
 	Outbox
 	// Once records that this person sent the form with this key and returns "" the first time, else the object that the
 	// first one made. object may be empty at first and set by a second call in the same transaction. A form without a key

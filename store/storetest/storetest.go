@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Invitations", invitations()},
 		{"Webhooks", webhooks()},
 		{"Notices", notices()},
+		{"Drift", drifts()},
 		{"Machines", machines()},
 		{"Devices", devices()},
 		{"Sessions", sessions()},
