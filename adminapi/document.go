@@ -26,6 +26,7 @@ const (
 	tagCredentials   = "Credentials"
 	tagGateways      = "Environments and gateways"
 	tagAudit         = "Audit"
+	tagDrift         = "Drift"
 )
 
 const introduction = `Everything that the portal does can be done here: both call the same rules.
@@ -67,6 +68,7 @@ func (a *api) config() huma.Config {
 				{Name: tagCredentials, Description: "What applications prove themselves with. Keys are shown once and stored as hashes."},
 				{Name: tagGateways, Description: "Where APIs are exposed, which revision is served there, and where a change is in force."},
 				{Name: tagAudit, Description: "Who changed what, when, why, from what to what: a log that proves itself."},
+				{Name: tagDrift, Description: "What the gateways of watched environments enforce, compared: the newest review, and what is accepted for a while."},
 			},
 			Components: &huma.Components{
 				Schemas: schemas,

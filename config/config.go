@@ -5,6 +5,7 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"gatehouse/secret"
 )
@@ -27,6 +28,7 @@ type Config struct {
 	SMTP       SMTP
 	Secrets    map[string]secret.Value // by the names that manifests use
 	Events     string                  // where exchanges are told: "stdout", "none" or a file; "" is stdout, in development a file in Data
+	Drift      Drift
 	LogLevel   slog.Level
 	LogFormat  string // "text" or "json"
 }
@@ -44,6 +46,13 @@ type Listener struct {
 
 // TLS reports whether the listener speaks it.
 func (l Listener) TLS() bool { return l.Certificate != "" || l.Folder != "" }
+
+// Drift is the review of environments that the control plane makes.
+type Drift struct {
+	Environments string        // NAME[@TIER][:GATEWAY]=FOLDER, several with spaces between; "": none
+	Every        time.Duration // 0: only when somebody asks
+	Notify       string        // addresses that are told of new findings, with spaces between
+}
 
 // SMTP is the server that letters are given to.
 type SMTP struct {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"gatehouse/secret"
 )
@@ -32,6 +33,9 @@ func Settings() []Setting {
 		{"dev", "development conveniences: letters are shown, not sent; refused unless every listener is on loopback (default false)", truth(func(c *Config) *bool { return &c.Dev })},
 		{"example", "run the example upstream, in development (default false)", truth(func(c *Config) *bool { return &c.Example })},
 		{"events", "where each exchange is told as a line of JSON: stdout, none or a file (default stdout; in development events.jsonl in the data folder)", text(func(c *Config) *string { return &c.Events })},
+		{"drift.environments", "what the drift review of the portal watches: NAME[@TIER][:GATEWAY]=FOLDER, several with spaces between (default none)", text(func(c *Config) *string { return &c.Drift.Environments })},
+		{"drift.every", "how often it reviews by itself, such as 6h; at least 1m (default 0: only when somebody asks)", span(func(c *Config) *time.Duration { return &c.Drift.Every })},
+		{"drift.notify", "addresses that are told of new findings, with spaces between", text(func(c *Config) *string { return &c.Drift.Notify })},
 		{"log.level", "debug, info, warn or error (default info)", func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{"log.format", "text or json (default text)", oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json")},
 		{"gateway.codec", "who reads and writes HTTP/1.1 in gateways: http1, our own, or std, Go's net/http (default " + Default().Codec + ")", oneOf(func(c *Config) *string { return &c.Codec }, "http1", "std")},
@@ -89,6 +93,20 @@ func server(of func(*Config) *string) setter {
 			return fmt.Errorf("must be an IP address with a port, such as 10.0.0.2:53, not %q", v)
 		}
 		*of(c) = v
+		return nil
+	}
+}
+
+func span(of func(*Config) *time.Duration) setter {
+	return func(c *Config, v string) error {
+		d, err := time.ParseDuration(v)
+		if v == "" || v == "0" {
+			d, err = 0, nil
+		}
+		if err != nil || d < 0 || d > 0 && d < time.Minute {
+			return fmt.Errorf("must be a time span of at least 1m, such as 6h, not %q", v)
+		}
+		*of(c) = d
 		return nil
 	}
 }

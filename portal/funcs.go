@@ -14,6 +14,7 @@ import (
 // functions are what templates may call.
 func functions(a assets, m markdown) template.FuncMap {
 	return template.FuncMap{
+		"tone":     tone,
 		"asset":    a.url,
 		"icon":     icon,
 		"markdown": m.html,

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"slices"
 	"strings"
 
 	"gatehouse/identity"
@@ -62,6 +63,10 @@ func navigation(f *frame) []navGroup {
 				{Text: "Webhooks", Href: "/webhooks", Icon: "token"},
 			}},
 		}
+	}
+	if f.Actor.Class == identity.Staff && f.Actor.Has(identity.Operator, identity.Admin, identity.Auditor) {
+		last := &groups[len(groups)-1]
+		last.Items = slices.Insert(last.Items, 1, navItem{Text: "Drift", Href: "/drift", Icon: "shield"})
 	}
 	for _, g := range groups {
 		for i := range g.Items {

@@ -116,6 +116,13 @@ func routes() []route {
 		{get, "/environments/{env}", staff, showEnvironment},
 		{get, "/environments/{env}/revisions/{number}", staff, showRevision},
 
+		{get, "/drift", staff, showDrift},
+		{post, "/drift/review", staff, reviewDrift},
+		{get, "/drift/findings/{id}", staff, showDriftFinding},
+		{post, "/drift/findings/{id}/waive", staff, waiveDrift},
+		{get, "/drift/waivers", staff, listDriftWaivers},
+		{post, "/drift/waivers/{id}/end", staff, endDriftWaiver},
+
 		{get, "/people", staff, listPeople},
 		{get, "/people/new", staff, askPerson},
 		{get, "/people/invite", staff, askInvitation},

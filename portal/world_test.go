@@ -96,7 +96,7 @@ func newWorld(t *testing.T, changes ...change) *world {
 	server := httptest.NewUnstartedServer(nil)
 	w.url = "http://" + server.Listener.Addr().String()
 	w.control = control.New(control.Options{
-		Store: s, Mail: w.box, Kinds: kinds, Views: w, Keys: k, Now: time.Now, URL: w.url, Version: "test", Backups: t.TempDir(),
+		Store: s, Mail: w.box, Kinds: kinds, Views: w, Keys: k, Now: time.Now, URL: w.url, Version: "test", Backups: t.TempDir(), Watch: watched(),
 		Gateways: map[string]string{"live": "http://127.0.0.1:8000", "test": "http://127.0.0.1:8010"},
 	})
 	o := portal.Options{Control: w.control, Box: w.box, Dev: true, Version: "test", Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
