@@ -169,6 +169,16 @@ func TestStory(t *testing.T) {
 		{name: "nothing dead", as: "member", do: "GET /api/webhooks/${wh}/dead", status: 200, has: []string{`"items":[]`}},
 		{name: "nothing to resend", as: "member", do: "POST /api/webhooks/${wh}/dead/1/resend", status: 404, kind: "not-found"},
 
+		{name: "drift, before anybody looked", as: "operator", do: "GET /api/drift", status: 200, has: []string{"north", "south"}},
+		{name: "nobody's else", as: "member", do: "GET /api/drift", status: 403, kind: "forbidden"},
+		{name: "a review", as: "operator", do: "POST /api/drift/runs", status: 200, has: []string{`"verdict":"drift found"`}},
+		{name: "reviews", as: "operator", do: "GET /api/drift/runs", status: 200, has: []string{`"verdict":"drift found"`}},
+		{name: "what was found", as: "operator", do: "GET /api/drift", status: 200, has: []string{`"rule":"DR-AUT-01"`}},
+		{name: "accepted for ever", as: "operator", do: "POST /api/drift/waivers", body: `{"rule":"DR-AUT-01","owner":"Payments","reason":"The south is closed.","ends":"2999-01-01T00:00:00Z"}`, status: 422, kind: "invalid"},
+		{name: "accepted for a while", as: "operator", do: "POST /api/drift/waivers", body: `{"rule":"DR-AUT-01","environment":"south","owner":"Payments","reason":"The south is closed.","ends":"${soon}"}`, status: 201, keep: "waiver=id"},
+		{name: "waivers", as: "operator", do: "GET /api/drift/waivers", status: 200, has: []string{"${waiver}"}},
+		{name: "no longer", as: "operator", do: "POST /api/drift/waivers/${waiver}/end", status: 200, has: []string{`"ended":"`}},
+
 		{name: "a machine token", as: "member", do: "POST /api/machine-tokens", body: `{"name":"pipeline","roles":["viewer"],"expires":"${soon}"}`, status: 201, keep: "machine=token mt=machine_token.id"},
 		{name: "which is one", as: "machine", do: "GET /api/me", status: 200, has: []string{`"class":"machine"`, `"roles":["viewer"]`}},
 		{name: "machine tokens", as: "member", do: "GET /api/machine-tokens", status: 200, has: []string{"${mt}"}},

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -31,6 +32,21 @@ type world struct {
 	spec    document
 }
 
+// watched are the folders of two gateways, of which one asks for no key, as drift.environments names them.
+func watched(t *testing.T) string {
+	t.Helper()
+	const deck = "_format_version: '3.0'\nservices:\n- name: s\n  url: https://u.example.com\n  routes: [{name: r, paths: ['~/a$'], methods: [GET], protocols: [https]}]\n"
+	var all []string
+	for name, more := range map[string]string{"north": "plugins: [{name: key-auth, config: {key_in_query: false}}]\n", "south": ""} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "kong.yaml"), []byte(deck+more), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, name+"@prod:kong="+dir)
+	}
+	return strings.Join(all, " ")
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, data: t.TempDir(), kept: map[string]string{}, called: map[string]bool{}}
@@ -38,6 +54,7 @@ func newWorld(t *testing.T) *world {
 	c.Data, c.Dev, c.Manifest, c.Events = w.data, true, "../examples/eid/manifest", "none"
 	c.Control.Listen, c.Gateway.Listen, c.Operations.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	c.Secrets = map[string]secret.Value{"eid-gateway": secret.New("of this test")}
+	c.Drift.Environments = watched(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan app.Started, 1), make(chan error, 1)
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelError}))

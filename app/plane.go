@@ -38,7 +38,7 @@ func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string,
 	if err != nil {
 		return err
 	}
-	watched, err := watch(s.Config)
+	watched, err := watch(s.Config, s.Log)
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // watch makes the drift review of the environments that the start-up configuration names; nil when it names none.
-func watch(c config.Config) (*control.Watch, error) {
+func watch(c config.Config, log *slog.Logger) (*control.Watch, error) {
 	var sources []review.Source
 	var names []string
 	for s := range strings.FieldsSeq(c.Drift.Environments) {
@@ -40,7 +40,7 @@ func watch(c config.Config) (*control.Watch, error) {
 			}
 		}
 		r := drift.Compare(envs, drift.Settings{Now: now})
-		slog.Info("drift review", "environments", len(envs), "findings", len(r.Findings), "took", time.Since(start))
+		log.Info("drift review", "environments", len(envs), "findings", len(r.Findings), "took", time.Since(start))
 		return r, nil
 	}}, nil
 }
