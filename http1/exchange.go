@@ -19,6 +19,7 @@ type Exchange struct {
 	Now     time.Time      // when the head was complete
 	Peer    netip.AddrPort // who sent it
 	Upgrade wire.View      // "websocket" when the client asks to change to it; nil otherwise
+	Tunnel  *Tunnel        // what the connection becomes when the answer is 101; nil: one with the default bounds
 
 	c       *conn
 	at      instant // when bytes came last
@@ -84,6 +85,10 @@ func (e *Exchange) Protocol() string {
 	}
 	return "HTTP/1.1"
 }
+
+// AsksUpgrade reports whether the client asks for a WebSocket, if only in a way in which it cannot have one: with content, by
+// another method than GET, with two Upgrade fields or in HTTP/1.0. Upgrade is nil then.
+func (e *Exchange) AsksUpgrade() bool { return e.head.upgrading && fold(e.head.upgrade, "websocket") }
 
 // Started reports whether part of the answer was written: Respond cannot be called again.
 func (e *Exchange) Started() bool { return e.state != unanswered }

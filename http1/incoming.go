@@ -11,7 +11,7 @@ func (e *Exchange) restart() {
 	e.Request = wire.Message{Head: wire.Head{Fields: e.Request.Fields[:0]}, Trailer: e.Request.Trailer[:0]}
 	e.head.reset(false, e.c.s.Underscores)
 	e.body.none(&e.src)
-	e.Upgrade, e.state, e.refused = nil, unanswered, Fine
+	e.Upgrade, e.Tunnel, e.state, e.refused = nil, nil, unanswered, Fine
 	e.closing, e.expects, e.parsed = false, false, false
 	e.sending, e.lent, e.sent, e.content = nil, false, 0, 0
 	e.taken, e.whole = nil, false

@@ -170,10 +170,10 @@ func (s *Server) stop(end func(*conn)) {
 
 // cutOff makes all that waits for the peer fail.
 func cutOff(c *conn) {
+	c.halted.Store(true) // first: what ends now must not look like the peer's doing
 	if t, ok := c.nc.(interface{ CloseRead() error }); ok {
 		_ = t.CloseRead()
 	}
-	c.halted.Store(true)
 	_ = c.nc.SetDeadline(past())
 }
 

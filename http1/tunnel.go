@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -44,8 +45,11 @@ func (e *Exchange) tunnel(m *wire.Message) error {
 	if err := l.nc.SetWriteDeadline(time.Time{}); err != nil {
 		return err
 	}
-	t := &tunnel{bufs: e.src.bufs, client: &c.halted, upstream: &l.halted}
-	t.heard.Store(time.Now().UnixNano())
+	t := e.Tunnel
+	if t == nil {
+		t = &Tunnel{}
+	}
+	t.open(e.src.bufs, c, l)
 	up := &lane{t: t, from: c.nc, raw: c.raw, to: l.nc, patience: l.u.patience.Write}
 	down := &lane{t: t, from: l.nc, raw: l.raw, to: c.nc, patience: c.s.limits.Write}
 	done := make(chan struct{})
@@ -55,6 +59,8 @@ func (e *Exchange) tunnel(m *wire.Message) error {
 	}()
 	up.carry(e.src.buf[e.src.r:e.src.w])
 	<-done
+	t.Up, t.Down, t.Silent = up.moved, down.moved, up.silent || down.silent
+	t.Halted = t.client.Load() || t.upstream.Load()
 	e.sent += down.moved
 	e.state = answered
 	c.over, c.ended = true, true
@@ -63,24 +69,62 @@ func (e *Exchange) tunnel(m *wire.Message) error {
 	return nil
 }
 
-// A tunnel is what both directions share.
-type tunnel struct {
+// A Tunnel is what a connection becomes that changes its protocol. The zero value is ready, for one exchange.
+type Tunnel struct {
+	Idle time.Duration // silence in both directions after which it ends; 0: 10 minutes
+
+	// What came of it, once Respond has returned.
+	Up, Down int64 // bytes that were carried to the upstream, and to the client
+	Silent   bool  // it ended because nothing was said for so long
+	Halted   bool  // it ended because the Server or the Upstream ends everything
+
 	bufs  *Buffers
 	heard atomic.Int64 // when a byte was last carried either way
-	dead  atomic.Bool  // one direction has failed
+	dead  atomic.Bool  // one direction has failed, or End was called
 
 	client, upstream *atomic.Bool // Server or Upstream end everything
+
+	mu   sync.Mutex
+	ends [2]net.Conn // once it is open
 }
 
-func (t *tunnel) over() bool { return t.dead.Load() || t.client.Load() || t.upstream.Load() }
+// End ends the tunnel at once: nothing more is carried when it has returned, apart from a write that is under way. It may be
+// called from any goroutine, and before the tunnel opens, which then carries nothing.
+func (t *Tunnel) End() {
+	t.dead.Store(true)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.ends {
+		if c != nil {
+			_ = c.SetDeadline(past())
+		}
+	}
+}
+
+func (t *Tunnel) open(bufs *Buffers, c *conn, l *link) {
+	if t.Idle <= 0 {
+		t.Idle = tunnelIdle
+	}
+	t.bufs, t.client, t.upstream = bufs, &c.halted, &l.halted
+	t.heard.Store(time.Now().UnixNano())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ends = [2]net.Conn{c.nc, l.nc}
+}
+
+func (t *Tunnel) over() bool { return t.dead.Load() || t.client.Load() || t.upstream.Load() }
+
+// silence is when it ends if nothing more is said.
+func (t *Tunnel) silence() time.Time { return time.Unix(0, t.heard.Load()).Add(t.Idle) }
 
 // A lane carries one direction.
 type lane struct {
-	t        *tunnel
+	t        *Tunnel
 	from, to net.Conn
 	raw      syscall.RawConn
 	patience time.Duration
 	moved    int64
+	silent   bool // it ended because nothing was said either way
 
 	buf []byte
 	n   int
@@ -91,17 +135,20 @@ type lane struct {
 func (w *lane) carry(first []byte) {
 	err := w.send(first)
 	for err == nil {
-		if err = w.receive(); w.n > 0 {
-			if sent := w.send(w.buf[:w.n]); err == nil {
-				err = sent
+		err = w.receive()
+		if errors.Is(err, os.ErrDeadlineExceeded) && !w.t.over() {
+			if w.silent = !time.Now().Before(w.t.silence()); !w.silent {
+				err = nil // the other direction is alive
+			}
+		}
+		if w.n > 0 {
+			if sent := w.send(w.buf[:w.n]); sent != nil {
+				err = sent // a hole in what is carried would be worse than an end
 			}
 		}
 		if w.buf != nil {
 			w.t.bufs.put(w.buf)
 			w.buf, w.n = nil, 0
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && time.Now().UnixNano()-w.t.heard.Load() < int64(tunnelIdle) {
-			err = nil // the other direction is alive
 		}
 	}
 	if c, ok := w.to.(interface{ CloseWrite() error }); ok && errors.Is(err, io.EOF) && c.CloseWrite() == nil {
@@ -129,7 +176,7 @@ func (w *lane) send(b []byte) error {
 
 // receive waits for bytes, without a buffer where that can be done.
 func (w *lane) receive() error {
-	if err := w.from.SetReadDeadline(time.Now().Add(tunnelIdle)); err != nil {
+	if err := w.from.SetReadDeadline(w.t.silence()); err != nil {
 		return err
 	}
 	if w.t.over() {

@@ -1,9 +1,13 @@
 package http1_test
 
 import (
+	"bytes"
 	"io"
 	"strings"
 	"testing"
+	"time"
+
+	"gatehouse/http1"
 )
 
 // A websocket's bytes pass both ways, those before the handshake's end too; each side may end first.
@@ -91,4 +95,90 @@ func TestTunnel(t *testing.T) {
 			t.Errorf("answered %d", status)
 		}
 	})
+}
+
+// Whoever has a tunnel can end it, also before it opens, and silence ends it; what was carried is told.
+func TestTunnelEnds(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		idle         time.Duration
+		early, late  bool // End is called
+		silent, over bool // what is told: over by the server
+	}{
+		{name: "silence", idle: 300 * time.Millisecond, silent: true},
+		{name: "from elsewhere", late: true},
+		{name: "before it opens", early: true},
+		{name: "with the server", over: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tunnel, told := &http1.Tunnel{Idle: c.idle}, make(chan struct{})
+			p := newProxy(t, newUpstream(t, func(_ int, u *peer) {
+				u.head()
+				u.say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+				_, _ = io.Copy(u.Conn, u.r)
+			}), func(p *proxy) {
+				p.server.Handler = func(e *http1.Exchange) {
+					if e.Tunnel = tunnel; c.early {
+						tunnel.End()
+					}
+					p.handle(e)
+					close(told)
+				}
+			})
+			client := dial(t, p)
+			client.say("GET /chat HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+			client.head()
+			n := int64(0)
+			if !c.early {
+				for range 5 { // speaking puts the end off
+					client.say("hello")
+					client.hear("hello")
+					n += 5
+					time.Sleep(c.idle / 3)
+				}
+			}
+			switch {
+			case c.late:
+				tunnel.End()
+			case c.over:
+				_ = p.server.Close()
+			}
+			_, _ = io.Copy(io.Discard, client.r)
+			<-told
+			if tunnel.Up != n || tunnel.Down != n || tunnel.Silent != c.silent || tunnel.Halted != c.over {
+				t.Errorf("it carried %d and %d bytes of %d; silent %v, halted %v", tunnel.Up, tunnel.Down, n, tunnel.Silent, tunnel.Halted)
+			}
+		})
+	}
+}
+
+// A client that takes nothing for too long loses the tunnel: what it reads then is a beginning of what was sent, without a hole.
+func TestTunnelStalls(t *testing.T) {
+	over := make(chan struct{})
+	p := newProxy(t, newUpstream(t, func(_ int, u *peer) {
+		u.head()
+		u.say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+		for i := byte(0); ; i++ {
+			if _, err := u.Write(bytes.Repeat([]byte{i}, 64<<10)); err != nil {
+				return
+			}
+		}
+	}), func(p *proxy) {
+		p.server.Limits.Write = 200 * time.Millisecond
+		p.server.Handler = func(e *http1.Exchange) { p.handle(e); close(over) }
+	})
+	client := dial(t, p)
+	client.say("GET /chat HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	client.head()
+	select {
+	case <-over:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on")
+	}
+	got, _ := io.ReadAll(client.r)
+	for i, b := range got {
+		if b != byte(i>>16) {
+			t.Fatalf("byte %d of %d is %d: there is a hole", i, len(got), b)
+		}
+	}
 }
