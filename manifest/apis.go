@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 func (c *check) apis() {
@@ -86,6 +87,7 @@ func (c *check) operations(i int, a *API, at string) {
 			c.bad(below+"/id", "the document has no operation %q%s", clip(o.ID), meant(o.ID, doc.ids()))
 		}
 		first[o.ID] = true
+		c.webSocket(below+"/websocket", a, doc, o)
 		for n, s := range o.Scopes {
 			c.scope(fmt.Sprintf("%s/scopes/%d", below, n), s)
 		}
@@ -114,6 +116,38 @@ func (c *check) operations(i int, a *API, at string) {
 			c.warn(where, "the document says that %s needs no authentication (%s line %d), but the manifest does not say anonymous: partners need a key for it", op.ID, a.OpenAPI, op.Line)
 		}
 	}
+}
+
+// Bounds of WebSockets.
+const (
+	maxWebSocket  = 7 * 24 * time.Hour
+	maxWebSockets = 1_000_000
+)
+
+// webSocket checks that an operation's connections can become WebSockets, and sets what was left out.
+func (c *check) webSocket(at string, a *API, doc *Document, o Operation) {
+	w := o.WebSocket
+	if w == nil {
+		return
+	}
+	if doc != nil {
+		for _, op := range doc.Operations {
+			if op.ID == o.ID && op.Method != "GET" {
+				c.bad(at, "a WebSocket begins with GET, and %s is called by %s", clip(o.ID), op.Method)
+			}
+		}
+	}
+	for _, u := range c.Upstreams {
+		if u.Name == a.Upstream && u.Protocol != "" && u.Protocol != HTTP1 {
+			c.bad(at, "a WebSocket needs an upstream of %s, and %s speaks %s", HTTP1, u.Name, clip(u.Protocol))
+		}
+	}
+	c.span(at+"/idle", w.Idle, time.Second, maxWebSocket)
+	c.span(at+"/longest", w.Longest, time.Second, maxWebSocket)
+	c.count(at+"/most", w.Most, 1, maxWebSockets)
+	or(&w.Idle, Duration(5*time.Minute))
+	or(&w.Longest, Duration(24*time.Hour))
+	or(&w.Most, 100)
 }
 
 // routes finds operations that would answer at the same method and path.

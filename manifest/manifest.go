@@ -44,12 +44,21 @@ type API struct {
 
 // Operation says what differs for one operation of an API.
 type Operation struct {
-	ID         string   `json:"id"`         // the operationId in the OpenAPI document
-	Expose     *bool    `json:"expose"`     // false: not offered by the gateway; default true
-	Scopes     []string `json:"scopes"`     // what a grant must hold; default: what the document's security says
-	Idempotent bool     `json:"idempotent"` // true: doing it twice does no more than doing it once, so it may be retried as a GET may
-	Policies   []Policy `json:"policies"`   // these kinds instead of the API's of the same kind, and others beside them
-	Remove     []string `json:"remove"`     // kinds of the API's policies that this operation goes without
+	ID         string     `json:"id"`         // the operationId in the OpenAPI document
+	Expose     *bool      `json:"expose"`     // false: not offered by the gateway; default true
+	Scopes     []string   `json:"scopes"`     // what a grant must hold; default: what the document's security says
+	Idempotent bool       `json:"idempotent"` // true: doing it twice does no more than doing it once, so it may be retried as a GET may
+	WebSocket  *WebSocket `json:"websocket"`  // its connections may become WebSockets, under these bounds; default: they may not
+	Policies   []Policy   `json:"policies"`   // these kinds instead of the API's of the same kind, and others beside them
+	Remove     []string   `json:"remove"`     // kinds of the API's policies that this operation goes without
+}
+
+// WebSocket bounds the WebSockets of an operation. What let the caller in counts for as long as one is open: it ends with the
+// grant, the credential, their owners or the operation.
+type WebSocket struct {
+	Idle    Duration `json:"idle"`    // silence in both directions after which one ends; default 5m
+	Longest Duration `json:"longest"` // from its request to its end; default 24h
+	Most    int      `json:"most"`    // open at once for one application, at each gateway; default 100
 }
 
 // Policy is one policy: the name of its kind, and that kind's own settings.
