@@ -45,6 +45,7 @@ type Slot uint32
 // Credential is what the access index knows of a credential.
 type Credential struct {
 	ID           id.Bits
+	Mark         secret.Hash // by which Access.Marked finds it again
 	Application  id.Bits
 	Organization id.Bits
 	Slot         Slot // of the application
@@ -161,10 +162,13 @@ type Principal struct {
 	Organization id.Bits
 	Application  id.Bits
 	Credential   id.Bits
-	Slot         Slot      // of the application
-	Bound        []id.Bits // the grants the credential is bound to; none: all of the application's
-	Scopes       *Scopes   // what it presented is for these only; nil: for all of its grant
-	Constrained  bool      // what it presented is of no use to who only reads it: it is bound to a key that was proven now
+	Slot         Slot        // of the application
+	Bound        []id.Bits   // the grants the credential is bound to; none: all of the application's
+	Scopes       *Scopes     // what it presented is for these only; nil: for all of its grant
+	Mark         secret.Hash // of the credential
+	Token        secret.Hash // the mark of the access token that was presented; zero: none was
+	Expires      int64       // when what was presented ends before its credential, in Unix microseconds; 0: it does not
+	Constrained  bool        // what it presented is of no use to who only reads it: it is bound to a key that was proven now
 }
 
 // Anybody is the Method of who did not prove anything and did not have to.

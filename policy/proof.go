@@ -2,8 +2,10 @@ package policy
 
 import (
 	"errors"
+	"time"
 
 	"gatehouse/fault"
+	"gatehouse/secret"
 )
 
 // Refusals are what callers are told whose credential is known and does not count. Each is counted by its code.
@@ -48,9 +50,34 @@ func (x *Exchange) Accept(c *Credential, r *Refusals) error {
 		return r.Source
 	}
 	x.Principal = Principal{Method: c.Kind, Organization: c.Organization, Application: c.Application, Credential: c.ID,
-		Slot: c.Slot, Bound: c.Bound}
+		Slot: c.Slot, Bound: c.Bound, Mark: c.Mark}
 	return nil
 }
+
+// Still checks anew, by Access and at Now, that what the Principal has proven still counts: for what outlives its request. It
+// brings the Principal up to date, and says when that ends by itself.
+func (x *Exchange) Still() (until time.Time, err error) {
+	was := x.Principal
+	c, ok := x.Access.Marked(was.Mark)
+	switch {
+	case !ok || c.ID != was.Credential, was.Token != (secret.Hash{}) && x.Access.Denied(was.Token):
+		return until, still.Revoked
+	case was.Expires != 0 && x.Now.UnixMicro() >= was.Expires:
+		return until, still.Expired
+	}
+	if err := x.Accept(&c, still); err != nil {
+		return until, err
+	}
+	p := &x.Principal
+	p.Scopes, p.Constrained, p.Token, p.Expires = was.Scopes, was.Constrained, was.Token, was.Expires
+	ends := c.Expires
+	if p.Expires != 0 {
+		ends = min(ends, p.Expires)
+	}
+	return time.UnixMicro(ends), nil
+}
+
+var still = NewRefusals("credential", "credential")
 
 // ErrNothing is the cause of a refusal of a caller who sent nothing by that method. Another method may do, where any of several
 // is enough.

@@ -137,7 +137,7 @@ func (a *Access) Marked(h secret.Hash) (policy.Credential, bool) {
 }
 
 func (a *Access) credential(c *credential) policy.Credential {
-	out := policy.Credential{ID: c.id, Slot: c.slot, State: c.state(), Expires: c.expires, Kind: c.kind(),
+	out := policy.Credential{ID: c.id, Mark: c.hash, Slot: c.slot, State: c.state(), Expires: c.expires, Kind: c.kind(),
 		Conditions: a.conditions.get(c.place())}
 	app := a.application(c.slot)
 	out.Application, out.ApplicationLive = app.id, app.first&liveBit != 0

@@ -193,7 +193,7 @@ func (c *compiler) route(i int, a *manifest.API, op *manifest.DocOperation, u up
 			Environment: c.out.Environment, API: a.Name, Operation: op.ID, Route: a.Name + " " + op.ID,
 			Method: op.Method, Path: a.FullPath(op.Path), Base: strings.TrimSuffix(a.Path, "/"), Scopes: a.Needs(*op), Products: slices.Sorted(slices.Values(c.products[operation{a.Name, op.ID}])),
 		},
-		Upstream: u.Upstream, Closed: u.closed, Retry: u.Retries != nil && (safe(op.Method) || a.Operation(op.ID).Idempotent), prefix: strings.TrimSuffix(a.UpstreamPath, "/"),
+		Upstream: u.Upstream, Closed: u.closed, WebSocket: a.Operation(op.ID).WebSocket, Retry: u.Retries != nil && (safe(op.Method) || a.Operation(op.ID).Idempotent), prefix: strings.TrimSuffix(a.UpstreamPath, "/"),
 	}
 	r.require(a.Headers)
 	if a.Path != "/" {

@@ -4,6 +4,7 @@ package snapshot
 
 import (
 	"strings"
+	"sync"
 
 	"gatehouse/fault"
 	"gatehouse/feed"
@@ -26,7 +27,20 @@ type Routes struct {
 	Upstreams   []*Upstream // by name
 	All         []*Route    // by API, path and method
 	tree        router
+	named       sync.Once
+	byName      map[string]*Route
 	plans       map[policy.Terms]*policy.PlanInfo
+}
+
+// Named is the route of that name (policy.RouteInfo.Route), or nil.
+func (r *Routes) Named(name string) *Route {
+	r.named.Do(func() {
+		r.byName = make(map[string]*Route, len(r.All))
+		for _, route := range r.All {
+			r.byName[route.Route] = route
+		}
+	})
+	return r.byName[name]
 }
 
 // Plan is what the revision says of a plan; nil when it does not offer it in this environment.
@@ -40,8 +54,9 @@ type Route struct {
 	Response  []func(*policy.Exchange)
 	Preflight func(*policy.Exchange) error // nil: the route takes no part in CORS
 	Upstream  *Upstream
-	Closed    error // a route that could not be built answers 503; it is never left out
-	Retry     bool  // its requests may be sent to the upstream again
+	Closed    error               // a route that could not be built answers 503; it is never left out
+	Retry     bool                // its requests may be sent to the upstream again
+	WebSocket *manifest.WebSocket // how its connections may become WebSockets; nil: they may not
 
 	headers      map[string]string // as the API declares them
 	conditions   []condition       // the same, to be looked at

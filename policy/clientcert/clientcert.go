@@ -47,5 +47,6 @@ func request(x *policy.Exchange) error {
 		return err
 	}
 	x.Principal.Constrained = true
+	x.Principal.Expires = x.TLS.Certificate.NotAfter.UnixMicro()
 	return nil
 }

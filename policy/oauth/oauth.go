@@ -112,7 +112,9 @@ func (t *tokens) request(x *policy.Exchange) error {
 	if err := x.Accept(&c, refusals); err != nil {
 		return err
 	}
-	x.Principal.Scopes, x.Principal.Constrained = a.Scopes, constrained
+	p := &x.Principal
+	p.Scopes, p.Constrained, p.Token = a.Scopes, constrained, a.Mark
+	p.Expires = a.Expires * 1_000_000
 	return nil
 }
 
