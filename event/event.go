@@ -29,7 +29,7 @@ type Exchange struct {
 	Verdict       string // "passed", "answered", "refused", or "aborted": the caller did not get the whole answer
 	Rule          string // the policy that refused or answered
 	Fault         string // the kind of the fault, "none" otherwise
-	Code          string // its stable name; of an aborted one "client-gone" or "upstream-broke-off"
+	Code          string // its stable name; of an aborted one "client-gone", "upstream-broke-off", or why the gateway ended a WebSocket
 	RequestBytes  int64
 	ResponseBytes int64
 	UpstreamTime  time.Duration // from the first byte sent to the head received

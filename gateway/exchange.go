@@ -87,7 +87,8 @@ type progress struct {
 
 	trailers wire.View // the names of the request's trailer, as they were announced
 
-	upgrade bool // the caller asks for another protocol
+	upgrade bool    // the caller asks for another protocol
+	tunnel  *tunnel // which it may have
 }
 
 const scratch = 4 << 10 // for what is written in an exchange: IDs, paths, limits
@@ -108,6 +109,7 @@ func (g *Gateway) take(ctx context.Context) *carrier {
 }
 
 func (g *Gateway) give(c *carrier) {
+	g.tunnels.remove(c)
 	c.reset()
 	g.carriers.Put(c)
 }

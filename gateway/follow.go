@@ -44,6 +44,7 @@ func (g *Gateway) apply(e feed.Entry) error {
 		if err := g.access.Apply(e); err != nil {
 			return err
 		}
+		g.tunnels.changed(e)
 		g.meters.applied(e, g.o.Now())
 		return nil
 	}
@@ -120,6 +121,7 @@ func (g *Gateway) use(routes *snapshot.Routes) {
 		}
 	}
 	g.meters.served(routes, old)
+	g.tunnels.published()
 }
 
 // idle closes connections to upstreams that nobody uses now.

@@ -19,8 +19,10 @@ import (
 func (g *Gateway) forward(c *carrier, p *pool) error {
 	x, u := &c.x, c.route.Upstream
 	if v, asks := x.Request.Fields.Get("Upgrade"); c.upgrade || asks && wire.ContainsToken(v, "websocket") {
-		c.rule = ruleUpstream
-		return fault.Of(fault.Unsupported, "upgrade-unsupported", "this gateway does not change a connection to another protocol")
+		if err := g.tunnelling(c); err != nil {
+			c.rule = ruleUpstream
+			return err
+		}
 	}
 	most, rule := x.BodyLimit, "request_size"
 	if most == 0 {
@@ -38,10 +40,12 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 
 	now := c.now()
 	if err := p.admit(c, now); err != nil {
+		g.tunnels.remove(c)
 		c.rule = ruleUpstream
 		return err
 	}
 	if err := g.ask(c, p, now); err != nil {
+		g.tunnels.remove(c)
 		p.leave(c, outcome(err))
 		c.rule = ruleUpstream
 		return g.explain(c, p, err)
@@ -49,10 +53,15 @@ func (g *Gateway) forward(c *carrier, p *pool) error {
 	c.answer = answer{r: x.Response.Body, c: c, pool: p}
 	x.Response.Body = &c.answer
 	if x.Response.Status < 200 {
-		_ = c.answer.Close()
-		x.Response.Body = nil
-		c.rule = ruleUpstream
-		return fault.Of(fault.BadUpstream, codeSwitched, textSwitched)
+		if err := g.switched(c, p); err != nil {
+			_ = c.answer.Close()
+			x.Response.Body = nil
+			g.tunnels.remove(c)
+			c.rule = ruleUpstream
+			return err
+		}
+	} else {
+		g.tunnels.remove(c)
 	}
 	inbound(x.Response.Fields)
 	return nil
@@ -208,6 +217,7 @@ type answer struct {
 	c     *carrier
 	pool  *pool
 	broke bool // it ended in its middle
+	left  bool // the pool knows how the upstream did
 	done  bool
 }
 
@@ -256,6 +266,8 @@ func (a *answer) Close() error {
 		c.member.Succeeded()
 	}
 	c.member.leave()
-	p.leave(c, o)
+	if !a.left {
+		p.leave(c, o)
+	}
 	return err
 }

@@ -82,7 +82,7 @@ func (f *h1Front) exchange(e *http1.Exchange, r http1.Reason) {
 			c.x.Request.Path = nil // perhaps it is what is wrong
 		}
 	}
-	if c.upgrade = e.Upgrade != nil; c.upgrade {
+	if c.upgrade = e.AsksUpgrade(); c.upgrade {
 		e.Close() // what comes may be of the other protocol already
 	}
 	var w sender = c.h1
@@ -154,6 +154,9 @@ func (h *h1Call) send(x *policy.Exchange) (int64, error) {
 	given := m.Body
 	if a, ok := given.(*answer); ok && a.r == io.Reader(&h.body) {
 		m.Body = &h.body // whose reader can tell http1 whether it is at hand
+		if m.Status == 101 {
+			m.Body = h.body.r // the upstream's end of a tunnel
+		}
 	}
 	if h.e.Refused() != http1.Fine {
 		h.e.Close() // nobody knows where the next request would begin

@@ -13,6 +13,7 @@ type Limits struct {
 	Drain    time.Duration // for running exchanges to end once the gateway stops: default 10s
 	Poll     time.Duration // how often the feed is asked besides its hints: default 1s
 	Report   time.Duration // between two reports of how credentials were used: default 10s
+	Tunnels  int           // WebSockets that are open at once: default 10,000
 	Keys     int           // counted keys of each limiter: default 1,048,576
 }
 
@@ -26,6 +27,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Drain, 10*time.Second)
 	def(&l.Poll, time.Second)
 	def(&l.Report, 10*time.Second)
+	def(&l.Tunnels, 10_000)
 	def(&l.Keys, 1<<20)
 	return l
 }

@@ -18,7 +18,7 @@ const (
 	passed   = "passed"   // the upstream answered
 	answered = "answered" // a policy did
 	refused  = "refused"
-	aborted  = "aborted" // the caller did not get the whole answer: Code says whose doing it was
+	aborted  = "aborted" // the caller did not get the whole answer, or the gateway ended a WebSocket: Code says whose doing it was, or why
 )
 
 // record writes the exchange's event and counts it. n is how many bytes of body were sent, err why not all were.
@@ -53,6 +53,13 @@ func (g *Gateway) record(c *carrier, n int64, err error) {
 		if errors.Is(err, errUpstreamBroke) && c.ctx.Err() == nil {
 			e.Code = "upstream-broke-off"
 		}
+	}
+	if t := c.tunnel; t != nil && e.Status == 101 {
+		e.RequestBytes, e.ResponseBytes = t.Up, t.Down
+		if f := t.over(); f != nil && err == nil {
+			e.Verdict, e.Code = aborted, f.Code
+		}
+		total = c.asked // how long it was open would say nothing beside answers
 	}
 	g.uses.note(x)
 	g.meters.exchange(e.Route, e.Status, e.Verdict, e.Rule, e.Fault, total, c.asked)
@@ -107,6 +114,7 @@ func newMeters(g *Gateway) *meters {
 	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq, m.handshakes, targets{g})
 	gauge("gatehouse_feed_trouble", "1 while the feed stands still.", nil, func() float64 { return truth(g.follower.Trouble() != nil) })
 	gauge("gatehouse_ready", "1 when requests are served.", nil, func() float64 { return truth(g.Ready() == nil) })
+	gauge("gatehouse_tunnels_open", "WebSockets that are open now.", nil, func() float64 { return float64(g.tunnels.opened.Load()) })
 	const revision = "Revision of the manifest that is served, and the newest that arrived."
 	gauge("gatehouse_revision", revision, prometheus.Labels{"which": "served"}, func() float64 { return float64(g.View().Revision) })
 	gauge("gatehouse_revision", revision, prometheus.Labels{"which": "desired"}, func() float64 { _, d, _ := g.status(); return float64(d) })
