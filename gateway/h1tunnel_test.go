@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/sha1"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -81,12 +82,21 @@ func (h *house) socket(t *testing.T, path, more string) *socket {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h.socketOn(t, c, path, more)
+}
+
+// socketOn asks on a connection.
+func (h *house) socketOn(t *testing.T, c net.Conn, path, more string) (s *socket) {
+	t.Helper()
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	err := c.SetDeadline(time.Now().Add(20 * time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path, h.addr, more); err != nil {
 		t.Fatal(err)
 	}
-	s := &socket{t: t, Conn: c, r: bufio.NewReader(c)}
+	s = &socket{t: t, Conn: c, r: bufio.NewReader(c)}
 	if s.res, err = http.ReadResponse(s.r, nil); err != nil {
 		t.Fatalf("no answer: %v", err)
 	}
@@ -332,4 +342,27 @@ func TestWebSocketEarly(t *testing.T) {
 	if _, err := io.ReadFull(s.r, got); err != nil || !bytes.Equal(got, early[:len(got)]) {
 		t.Errorf("%q came back: %v", got, err)
 	}
+}
+
+// Over TLS it is the same.
+func TestWebSocketOverTLS(t *testing.T) {
+	secure, pool := certificate(t)
+	h := start(t, setup{codec: gateway.HTTP1, secure: secure, upstream: http.HandlerFunc(sockets)})
+	h.inForce(h.revise(withSockets(h.upstream.URL, "{}")))
+	key, cred := h.issue()
+	h.grant("read")
+	c, err := tls.Dial("tcp", h.addr, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1", NextProtos: []string{"http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := h.socketOn(t, c, "/eid/v1/many", asks(key))
+	if s.res.StatusCode != 101 {
+		t.Fatalf("answered %d", s.res.StatusCode)
+	}
+	s.echo(strings.Repeat("secret", 50_000))
+	cred.Live = false
+	h.inForce(h.put(cred))
+	_, _ = io.WriteString(s, "too late")
+	s.over()
+	h.ended(s, "aborted", "credential-revoked")
 }
