@@ -33,7 +33,7 @@ func sockets(w http.ResponseWriter, r *http.Request) {
 	accept, protocol := "Sec-WebSocket-Accept: "+base64.StdEncoding.EncodeToString(sum[:])+"\r\n", "websocket"
 	switch what := r.URL.Query().Get("do"); what {
 	case "refuse":
-		http.Error(w, "not today", 403)
+		http.Error(w, "not today", http.StatusForbidden)
 		return
 	case "plain":
 		_, _ = io.WriteString(w, "plain")

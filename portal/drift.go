@@ -30,7 +30,7 @@ func (*driftPage) template() string { return "drift" }
 
 // findingRow is a finding in a list.
 type findingRow struct {
-	*drift.Finding
+	drift.Finding
 	On, At string
 }
 
@@ -39,7 +39,7 @@ func onOf(f *drift.Finding) findingRow {
 	if at == "" {
 		at = "neither is weaker"
 	}
-	return findingRow{f, report.Operations(f, 3), at}
+	return findingRow{*f, report.Operations(f, 3), at}
 }
 
 // tones colours severities; the word says them.
