@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +72,7 @@ func TestOpenRefuses(t *testing.T) {
 			file := made(t)
 			raw(t, file, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
 			return file
-		}, "schema version 9999, this build of Gatehouse knows up to "},
+		}, "schema version 9999, this build of Gatehouse knows up to " + newest(t) + ": run the version that wrote it"},
 		"a folder": {func(t *testing.T) string { return t.TempDir() }, "is no regular file: name another one"},
 		"a folder that is a file": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "x")
@@ -203,4 +204,15 @@ func TestDiskFull(t *testing.T) {
 	}); err != nil || len(ls) != 3 {
 		t.Errorf("%d letters, %v", len(ls), err)
 	}
+}
+
+// newest is the number of the newest migration, as the folder has it.
+func newest(t *testing.T) string {
+	t.Helper()
+	files, err := filepath.Glob("migrations/sqlite/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no migrations: %v", err)
+	}
+	name, _, _ := strings.Cut(filepath.Base(slices.Max(files)), "_")
+	return strings.TrimLeft(name, "0")
 }
