@@ -38,6 +38,7 @@ func run(t *testing.T) *program {
 	c.Control.Listen, c.Gateway.Listen, c.Operations.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	c.Secrets = map[string]secret.Value{"eid-gateway": secret.New("shared with the upstream")}
 	c.Events = "none"
+	c.Drift.Environments = watched(t)
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan app.Started, 1), make(chan error, 1)
 	s := app.Serve{Config: c, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: io.Discard, Ready: func(s app.Started) { ready <- s }}
@@ -57,6 +58,21 @@ func run(t *testing.T) *program {
 		}
 	})
 	return p
+}
+
+// watched are the folders of two gateways, of which one asks for no key, as drift.environments names them.
+func watched(t *testing.T) string {
+	t.Helper()
+	const deck = "_format_version: '3.0'\nservices:\n- name: s\n  url: https://u.example.com\n  routes: [{name: r, paths: ['~/a$'], methods: [GET], protocols: [https]}]\n"
+	var all []string
+	for name, more := range map[string]string{"north": "plugins: [{name: key-auth, config: {key_in_query: false}}]\n", "south": ""} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "kong.yaml"), []byte(deck+more), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, name+"@prod:kong="+dir)
+	}
+	return strings.Join(all, " ")
 }
 
 // manifestFor is the example's manifest with another address behind the gateway.
