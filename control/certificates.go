@@ -23,7 +23,6 @@ import (
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/identity"
-	"gatehouse/manifest"
 )
 
 const (
@@ -46,91 +45,50 @@ type NewCertificate struct {
 // the certificate is returned in PEM; it lives for 30 days unless less, or more that the plans allow, is asked for. The rules of
 // grants and lifetimes are those of IssueKey. Owner or developer of the organization.
 func (c *Control) EnrolCertificate(ctx context.Context, a identity.Actor, n NewCertificate) (credential.Credential, string, error) {
-	const method = "EnrolCertificate"
-	var cr credential.Credential
 	var text string
-	if err := allow(a, method); err != nil {
-		return cr, "", err
-	}
-	var f form
-	n.Name, n.Once = f.name("/name", n.Name, longestName), f.once(n.Once)
-	n.Sources = f.sources("/sources", n.Sources)
-	if n.Lifetime < 0 || n.Lifetime > 0 && n.Lifetime < shortestKey {
-		f.bad("/lifetime", "must be at least %s", manifest.Duration(shortestKey))
-	}
-	if len(n.Grants) > boundMost {
-		f.bad("/grants", "must be at most %d", boundMost)
-	}
-	request, given := f.certificate(n, c.now())
-	if err := f.err(); err != nil {
-		return cr, "", err
-	}
-	if err := c.warm(ctx); err != nil {
-		return cr, "", err
-	}
-	err := c.update(ctx, a, method, func(w *write) error {
-		made, err := w.once(method, n.Once)
-		if err != nil {
-			return err
-		}
-		if made != "" {
-			return fault.Of(fault.Conflict, "already-issued", "this form has enrolled the certificate %s already", made)
-		}
-		app, _, err := w.mayAsk(n.Application)
-		if err != nil {
-			return err
-		}
-		of, err := c.newest(ctx, w.tx, n.Environment)
-		if errors.Is(err, fault.NotFound) {
-			return fault.Bad("/environment", "there is no environment %q", clip(n.Environment))
-		}
-		if err != nil {
-			return err
-		}
-		lifetime, err := w.mayIssue(of, app, credential.Certificate, n.Lifetime, n.Grants)
-		if err != nil {
-			return err
-		}
-		if n.Lifetime == 0 && request != nil {
-			lifetime = min(lifetime, certificateFor)
-		}
-		fresh := credential.Credential{ID: w.fresh(id.Credential), Organization: app.Organization, Application: app.ID, Environment: n.Environment,
-			Kind: credential.Certificate, Name: n.Name, Grants: n.Grants, Sources: n.Sources, State: credential.Active, Created: w.now,
-			CreatedBy: a.Person, Expires: w.after(lifetime).Truncate(time.Second)}
-		if n.Pending {
-			fresh.State = credential.Pending
-		}
-		der := []byte(nil)
-		if request != nil {
-			if der, err = c.sign(fresh, request); err != nil {
+	var request *x509.CertificateRequest
+	var given *x509.Certificate
+	cr, err := c.issue(ctx, a, n.NewKey, issuing{
+		method: "EnrolCertificate", action: "credential.enrol-certificate", kind: credential.Certificate,
+		again: "this form has enrolled the certificate %s already",
+		check: func(f *form) { request, given = f.certificate(n, c.now()) },
+		make: func(w *write, fresh *credential.Credential) (err error) {
+			if text, err = c.certify(w, fresh, n, request, given); err != nil || n.Replaces == "" {
 				return err
 			}
-			text = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-		} else {
-			der = given.Raw
-			if given.NotAfter.Before(fresh.Expires) {
-				fresh.Expires = given.NotAfter.UTC()
-			}
-		}
-		fresh.Hash = sha256.Sum256(der)
-		fresh.PublicID = hex.EncodeToString(fresh.Hash[:])
-		if n.Replaces != "" {
-			if fresh, err = w.renews(fresh, n.Replaces); err != nil {
-				return err
-			}
-		}
-		if cr, err = w.putCredential("credential.enrol-certificate", "", credential.Credential{}, fresh); err != nil {
-			if errors.Is(err, fault.Conflict) {
-				return fault.Of(fault.Conflict, "certificate-taken", "this certificate has been enrolled already: each is enrolled once").Because(err)
-			}
+			*fresh, err = w.renews(*fresh, n.Replaces)
 			return err
-		}
-		return w.made(method, n.Once, cr.ID)
+		},
+		taken: fault.Of(fault.Conflict, "certificate-taken", "this certificate has been enrolled already: each is enrolled once"),
 	})
 	if err != nil {
-		return credential.Credential{}, "", err
+		return cr, "", err
 	}
 	return cr, text, nil
+}
+
+// certify binds the credential to the certificate that it is given, or to one that is made for the request and returned in PEM.
+func (c *Control) certify(w *write, fresh *credential.Credential, n NewCertificate, request *x509.CertificateRequest, given *x509.Certificate) (text string, err error) {
+	ends := fresh.Expires
+	if by := w.after(certificateFor); n.Lifetime == 0 && request != nil && by.Before(ends) {
+		ends = by
+	}
+	fresh.Expires = ends.Truncate(time.Second)
+	var der []byte
+	if request != nil {
+		if der, err = c.sign(*fresh, request); err != nil {
+			return "", err
+		}
+		text = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	} else {
+		der = given.Raw
+		if given.NotAfter.Before(fresh.Expires) {
+			fresh.Expires = given.NotAfter.UTC()
+		}
+	}
+	fresh.Hash = sha256.Sum256(der)
+	fresh.PublicID = hex.EncodeToString(fresh.Hash[:])
+	return text, nil
 }
 
 // renews lets the certificate that is renewed retire, and hands over what it stands for.

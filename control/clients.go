@@ -12,7 +12,6 @@ import (
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/identity"
-	"gatehouse/manifest"
 	"gatehouse/secret"
 	"gatehouse/token"
 )
@@ -29,79 +28,32 @@ type NewClient struct {
 // RegisterClient makes an OAuth client. A client secret is returned once and never again; other methods have none. The rules
 // of grants and lifetimes are those of IssueKey.
 func (c *Control) RegisterClient(ctx context.Context, a identity.Actor, n NewClient) (credential.Credential, secret.Value, error) {
-	const method = "RegisterClient"
-	var cr credential.Credential
 	var value secret.Value
-	if err := allow(a, method); err != nil {
-		return cr, value, err
-	}
-	var f form
-	n.Name, n.Once = f.name("/name", n.Name, longestName), f.once(n.Once)
-	n.Sources = f.sources("/sources", n.Sources)
-	if n.Lifetime < 0 || n.Lifetime > 0 && n.Lifetime < shortestKey {
-		f.bad("/lifetime", "must be at least %s", manifest.Duration(shortestKey))
-	}
-	if len(n.Grants) > boundMost {
-		f.bad("/grants", "must be at most %d", boundMost)
-	}
-	o := f.oauth(&n)
-	if err := f.err(); err != nil {
-		return cr, value, err
-	}
-	if err := c.warm(ctx); err != nil {
-		return cr, value, err
-	}
-	err := c.update(ctx, a, method, func(w *write) error {
-		made, err := w.once(method, n.Once)
-		if err != nil {
-			return err
-		}
-		if made != "" {
-			return fault.Of(fault.Conflict, "already-issued", "this form has made the client %s already: its secret was shown then and cannot be shown again", made)
-		}
-		app, _, err := w.mayAsk(n.Application)
-		if err != nil {
-			return err
-		}
-		of, err := c.newest(ctx, w.tx, n.Environment)
-		if errors.Is(err, fault.NotFound) {
-			return fault.Bad("/environment", "there is no environment %q", clip(n.Environment))
-		}
-		if err != nil {
-			return err
-		}
-		lifetime, err := w.mayIssue(of, app, credential.Client, n.Lifetime, n.Grants)
-		if err != nil {
-			return err
-		}
-		if _, err := c.issuer(w, n.Environment, false, "the first client"); err != nil {
-			return err
-		}
-		fresh := credential.Credential{
-			ID: w.fresh(id.Credential), Organization: app.Organization, Application: app.ID, Environment: n.Environment,
-			Kind: credential.Client, OAuth: &o, Name: n.Name, Grants: n.Grants, Sources: n.Sources,
-			State: credential.Active, Created: w.now, CreatedBy: a.Person, Expires: w.after(lifetime),
-		}
-		value, fresh.PublicID, fresh.Hash = credential.NewSecret(n.Environment)
-		if o.Method != credential.ClientSecret {
-			value, fresh.Hash = secret.Value{}, secret.Hash{}
-		}
-		if n.Pending {
-			fresh.State = credential.Pending
-		}
-		if cr, err = w.putCredential("credential.register-client", "", credential.Credential{}, fresh); err != nil {
-			return err
-		}
-		return w.made(method, n.Once, cr.ID)
+	var o credential.OAuth
+	cr, err := c.issue(ctx, a, n.NewKey, issuing{
+		method: "RegisterClient", action: "credential.register-client", kind: credential.Client,
+		again: "this form has made the client %s already: its secret was shown then and cannot be shown again",
+		check: func(f *form) { o = f.oauth(n) },
+		make: func(w *write, fresh *credential.Credential) error {
+			if _, err := c.issuer(w, fresh.Environment, false, "the first client"); err != nil {
+				return err
+			}
+			fresh.OAuth = &o
+			value, fresh.PublicID, fresh.Hash = credential.NewSecret(fresh.Environment)
+			if o.Method != credential.ClientSecret {
+				value, fresh.Hash = secret.Value{}, secret.Hash{}
+			}
+			return nil
+		},
 	})
 	if err != nil {
-		return credential.Credential{}, secret.Value{}, err
+		return cr, secret.Value{}, err
 	}
 	return cr, value, nil
 }
 
 // oauth takes how a client proves itself.
-func (f *form) oauth(n *NewClient) credential.OAuth {
+func (f *form) oauth(n NewClient) credential.OAuth {
 	o := credential.OAuth{Method: n.Method, Constrain: n.Constrain}
 	switch n.Method {
 	case credential.ClientSecret:

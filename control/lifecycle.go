@@ -166,9 +166,7 @@ func (c *Control) RotateKey(ctx context.Context, a identity.Actor, i id.ID, n Ro
 	if n.Overlap < 0 || n.Overlap > longestOverlap {
 		f.bad("/overlap", "must be from nothing to %s", manifest.Duration(longestOverlap))
 	}
-	if n.Lifetime < 0 || n.Lifetime > 0 && n.Lifetime < shortestKey {
-		f.bad("/lifetime", "must be at least %s", manifest.Duration(shortestKey))
-	}
+	f.lifetime(n.Lifetime)
 	if err := f.err(); err != nil {
 		return fresh, old, key, err
 	}
@@ -180,12 +178,8 @@ func (c *Control) RotateKey(ctx context.Context, a identity.Actor, i id.ID, n Ro
 		if err != nil {
 			return err
 		}
-		made, err := w.once(method, n.Once)
-		if err != nil {
+		if err := w.notAgain(method, n.Once, keyAgain); err != nil {
 			return err
-		}
-		if made != "" {
-			return fault.Of(fault.Conflict, "already-issued", "this form has made the credential %s already: its key was shown then and cannot be shown again", made)
 		}
 		if err := seen(n.Version, was.Version); err != nil {
 			return err

@@ -1,0 +1,121 @@
+package control_test
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/authserver"
+	"gatehouse/control"
+	"gatehouse/credential"
+	"gatehouse/fault"
+	"gatehouse/policy"
+	"gatehouse/policy/oauth"
+)
+
+func TestPrivateKeyJWT(t *testing.T) {
+	r := newRealm(t)
+	k := newKey(t)
+	cr, value := r.client(control.NewClient{Method: credential.PrivateKeyJWT, Keys: k.set()})
+	if !value.Empty() {
+		t.Error("a client with keys of its own got a secret")
+	}
+	now := r.clock.Now().Unix()
+	good := map[string]any{"iss": cr.ID, "sub": cr.ID, "aud": "https://portal.test/oauth/live", "jti": "a", "iat": now, "exp": now + 60}
+	assert := func(by key, change map[string]any) url.Values {
+		c := maps.Clone(good)
+		maps.Copy(c, change)
+		return grantType("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", by.sign(t, "JWT", false, c))
+	}
+	first := assert(k, nil)
+	if got := r.post("live", "token", first); got.status != 200 {
+		t.Fatalf("%d %s", got.status, got.raw)
+	}
+	r.wantError("the same assertion", r.post("live", "token", first), 401, "invalid_client")
+	for what, form := range map[string]url.Values{
+		"the same jti":           assert(k, map[string]any{"iat": now - 1}),
+		"another key":            assert(newKey(t), map[string]any{"jti": "b"}),
+		"another audience":       assert(k, map[string]any{"jti": "c", "aud": "https://portal.test/oauth/test"}),
+		"two audiences":          assert(k, map[string]any{"jti": "d", "aud": []string{"https://portal.test/oauth/live", "https://elsewhere.test"}}),
+		"another issuer":         assert(k, map[string]any{"jti": "e", "iss": "x"}),
+		"expired":                assert(k, map[string]any{"jti": "f", "exp": now - 1}),
+		"far ahead":              assert(k, map[string]any{"jti": "g", "exp": now + 3600}),
+		"not yet valid":          assert(k, map[string]any{"jti": "h", "nbf": now + 120, "exp": now + 200}),
+		"no jti":                 assert(k, map[string]any{"jti": ""}),
+		"an access token's form": grantType("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", k.sign(t, "at+jwt", false, good)),
+	} {
+		r.wantError(what, r.post("live", "token", form), 401, "invalid_client")
+	}
+	r.wantError("in another environment", r.post("test", "token", assert(k, map[string]any{"jti": "z"})), 401, "invalid_client")
+	if got := r.post("live", "token", assert(k, map[string]any{"jti": "i"})); got.status != 200 {
+		t.Errorf("a fresh one: %s", got.raw)
+	}
+}
+
+// A client that proves itself by its certificate gets tokens that count on a connection with that certificate alone.
+func TestSelfSignedTLS(t *testing.T) {
+	r := newRealm(t)
+	cert := func() *x509.Certificate {
+		k := newKey(t)
+		tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+		der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, k.private.Public(), k.private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return must(x509.ParseCertificate(der))(t)
+	}
+	mine, other := cert(), cert()
+	thumb := sha256.Sum256(mine.Raw)
+	cr, _ := r.client(control.NewClient{Method: credential.SelfSignedTLS, Thumbprint: base64.RawURLEncoding.EncodeToString(thumb[:])})
+	h, _ := authserver.New(authserver.Options{Control: r.Control, Now: r.clock.Now})
+	ask := func(shown *x509.Certificate, more ...string) reply {
+		req := httptest.NewRequest(http.MethodPost, "/oauth/live/token", strings.NewReader(grantType(append(more, "client_id", string(cr.ID))...).Encode()))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.TLS = &tls.ConnectionState{}
+		if shown != nil {
+			req.TLS.PeerCertificates = []*x509.Certificate{shown}
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		out := reply{status: w.Code, raw: w.Body.String()}
+		_ = json.Unmarshal(w.Body.Bytes(), &out)
+		return out
+	}
+	r.wantError("no certificate", ask(nil), 401, "invalid_client")
+	r.wantError("another certificate", ask(other), 401, "invalid_client")
+	r.wantError("a secret", ask(mine, "client_secret", "x"), 401, "invalid_client")
+	got := ask(mine)
+	if got.status != 200 {
+		t.Fatalf("%d %s", got.status, got.raw)
+	}
+	p, _ := oauth.Kind().Build(json.RawMessage(`{"constrained": true}`), policy.Site{Route: &policy.RouteInfo{Environment: "live", Base: "/ident/v1"}}, r.deps)
+	for what, c := range map[string]struct {
+		tls  *policy.TLS
+		want string
+	}{
+		"no TLS": {nil, "token-certificate"}, "no certificate": {&policy.TLS{}, "token-certificate"},
+		"another": {&policy.TLS{Certificate: other, Thumbprint: sha256.Sum256(other.Raw)}, "token-certificate"},
+		"its own": {&policy.TLS{Certificate: mine, Thumbprint: thumb}, ""},
+	} {
+		x := &policy.Exchange{Now: r.clock.Now(), Access: r.gates["live"], TLS: c.tls}
+		x.Request.Fields.AddString("Authorization", "Bearer "+got.Access)
+		err := p.Request(x)
+		if f := fault.As(err); err == nil && c.want != "" || err != nil && f.Code != c.want {
+			t.Errorf("%s: %v, want %q", what, err, c.want)
+		}
+		if err == nil && !x.Principal.Constrained {
+			t.Errorf("%s: not seen as bound", what)
+		}
+	}
+}
