@@ -12,7 +12,7 @@ type Limits struct {
 	Idle     time.Duration // a connection without a request: default 60s
 	Drain    time.Duration // for running exchanges to end once the gateway stops: default 10s
 	Poll     time.Duration // how often the feed is asked besides its hints: default 1s
-	Report   time.Duration // between two reports of how credentials were used: default 10s
+	Report   time.Duration // between two reports of how credentials were used: default 20s, so that a last use is known within a minute
 	Tunnels  int           // WebSockets that are open at once: default 10,000
 	Keys     int           // counted keys of each limiter: default 1,048,576
 }
@@ -26,7 +26,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Idle, time.Minute)
 	def(&l.Drain, 10*time.Second)
 	def(&l.Poll, time.Second)
-	def(&l.Report, 10*time.Second)
+	def(&l.Report, 20*time.Second)
 	def(&l.Tunnels, 10_000)
 	def(&l.Keys, 1<<20)
 	return l

@@ -15,7 +15,7 @@ import (
 const (
 	useShards  = 16   // callers that meet in one wait for each other
 	usesMost   = 4096 // of one shard between two reports: what is used for the first time after that is not told
-	usesAtOnce = 500  // in one report: it is one transaction
+	usesAtOnce = 1000 // in one report: it is one transaction, and others wait for it
 )
 
 // uses gathers how credentials are used between two reports: a request costs a look into a map, and nothing is written.
@@ -52,7 +52,7 @@ func (u *uses) note(x *policy.Exchange) {
 		return
 	}
 	key := useKey{x.Principal.Credential, x.Grant.ID, x.Route}
-	s := &u.shards[maphash.Bytes(u.seed, key.credential[:])%useShards]
+	s := &u.shards[maphash.Comparable(u.seed, key)%useShards] // by the whole key: one credential may call thousands of routes
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen, known := s.seen[key]

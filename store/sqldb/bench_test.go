@@ -3,12 +3,14 @@ package sqldb_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"gatehouse/audit"
+	"gatehouse/credential"
 	"gatehouse/feed"
 	"gatehouse/grant"
 	"gatehouse/id"
@@ -80,4 +82,20 @@ func BenchmarkView(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// What gateways report of 1,000 routes that were called since the last time.
+func BenchmarkAddUses(b *testing.B) {
+	ctx := context.Background()
+	s := open(b, filepath.Join(b.TempDir(), "gatehouse.db"))
+	us := make([]credential.Use, 1000)
+	for i := range us {
+		us[i] = credential.Use{Credential: "cr_1", Grant: "gr_1", API: "eid", Operation: fmt.Sprintf("operation %d", i), Count: 1, Last: time.Now(), Gateway: "gw", Address: "192.0.2.1"}
+	}
+	for b.Loop() {
+		if err := s.Update(ctx, func(tx store.Tx) error { return tx.AddUses(ctx, us) }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(len(us)), "µs/row")
 }

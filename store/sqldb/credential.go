@@ -1,7 +1,9 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"gatehouse/credential"
@@ -22,7 +24,7 @@ const (
 	credentialsOf = `SELECT ` + credentialColumns + ` FROM credentials`
 
 	useColumns = `credential, grant_id, api, operation, calls, last, gateway, address`
-	useAdd     = `INSERT INTO credential_uses (` + useColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+	useMerge   = `
 		ON CONFLICT (credential, grant_id, api, operation) DO UPDATE SET calls = credential_uses.calls + excluded.calls,
 		gateway = CASE WHEN excluded.last >= credential_uses.last THEN excluded.gateway ELSE credential_uses.gateway END,
 		address = CASE WHEN excluded.last >= credential_uses.last THEN excluded.address ELSE credential_uses.address END,
@@ -75,12 +77,37 @@ func (t *tx) Dormant(ctx context.Context, organization, application id.ID, since
 }
 
 func (t *tx) AddUses(ctx context.Context, uses []credential.Use) error {
-	for _, u := range uses {
-		if _, err := t.exec(ctx, useAdd, string(u.Credential), string(u.Grant), u.API, u.Operation, u.Count, at(u.Last), u.Gateway, u.Address); err != nil {
-			return err
-		}
+	return many(ctx, t, `INSERT INTO credential_uses (`+useColumns+`) VALUES `, useMerge, 8, merged(uses), func(args []any, u credential.Use) []any {
+		return append(args, string(u.Credential), string(u.Grant), u.API, u.Operation, u.Count, at(u.Last), u.Gateway, u.Address)
+	})
+}
+
+// merged adds up uses that are of one row: a statement must not change a row twice.
+func merged(uses []credential.Use) []credential.Use {
+	type key struct {
+		credential, grant id.ID
+		api, operation    string
 	}
-	return nil
+	places := make(map[key]int, len(uses))
+	out := make([]credential.Use, 0, len(uses))
+	for _, u := range uses {
+		k := key{u.Credential, u.Grant, u.API, u.Operation}
+		i, again := places[k]
+		if !again {
+			places[k] = len(out)
+			out = append(out, u)
+			continue
+		}
+		u.Count += out[i].Count
+		if u.Last.Before(out[i].Last) {
+			u.Last, u.Gateway, u.Address = out[i].Last, out[i].Gateway, out[i].Address
+		}
+		out[i] = u
+	}
+	slices.SortFunc(out, func(a, b credential.Use) int { // two who write at once lock rows in the same order
+		return cmp.Or(cmp.Compare(a.Credential, b.Credential), cmp.Compare(a.Grant, b.Grant), cmp.Compare(a.API, b.API), cmp.Compare(a.Operation, b.Operation))
+	})
+	return out
 }
 
 func scanUse(r row) (u credential.Use, err error) {

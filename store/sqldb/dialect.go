@@ -21,6 +21,11 @@ type dialect struct {
 	contains   func(column, value string) string // the condition that a text is part of another
 	fault      func(error) error                 // what an error of the driver means
 
+	// rows are the numbers of rows that one statement writes, the largest first and 1 last: each is a text of its own that a
+	// line prepares once. In process a statement costs no way there: SQLite takes rows one by one in 9 µs each, and in 15 to
+	// 30 when several are in one statement.
+	rows []int
+
 	aborts  bool   // a refused statement ends its transaction
 	tables  string // lists the tables, but for that of the migrations
 	columns string // lists the columns of table $1 in their order
@@ -43,6 +48,7 @@ func sqliteDialect() *dialect {
 		begin:      `BEGIN IMMEDIATE`,
 		contains:   func(column, value string) string { return `instr(` + column + `, ` + value + `) > 0` },
 		fault:      sqliteFault,
+		rows:       []int{1},
 		tables: `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name <> 'goose_db_version'
 			ORDER BY name`,
 		columns: `SELECT name FROM pragma_table_info($1) ORDER BY cid`,

@@ -26,6 +26,18 @@ func uses() []promise {
 			want := []credential.Use{use(w, "cr_1", "", "read", 1, 2*time.Hour, "10.0.0.6"), use(w, "cr_1", "gr_1", "read", 10, time.Second, "10.0.0.4"), use(w, "cr_1", "gr_1", "write", 1, time.Minute, "10.0.0.2")}
 			same(w, "the uses", read(w, func(tx store.Tx) ([]credential.Use, error) { return tx.Uses(w.ctx(), "cr_1") }), want)
 		}},
+		{"AddUsesOfManyRowsAndOfOneRowTwice", func(w *world) {
+			var us, want []credential.Use
+			for n := range 290 { // two statements of many rows, and some of few
+				u := use(w, "cr_1", "gr_1", fmt.Sprintf("read%03d", n), 1, time.Duration(n)*time.Second, "10.0.0.1")
+				again := use(w, "cr_1", "gr_1", u.Operation, 2, time.Duration(n)*time.Second+time.Minute, "10.0.0.2")
+				us = append(us, again, u)
+				u.Count = 3
+				want = append(want, u)
+			}
+			add(w, us...)
+			same(w, "the uses", read(w, func(tx store.Tx) ([]credential.Use, error) { return tx.Uses(w.ctx(), "cr_1") }), want)
+		}},
 		{"UsesOfGrantByCredential", func(w *world) {
 			a, b := use(w, "cr_1", "gr_1", "read", 1, 0, "10.0.0.1"), use(w, "cr_2", "gr_1", "read", 2, 0, "10.0.0.1")
 			add(w, b, a, use(w, "cr_1", "gr_2", "read", 1, 0, "10.0.0.1"))

@@ -1,0 +1,47 @@
+package sqldb
+
+import (
+	"context"
+	"strconv"
+	"strings"
+)
+
+// many writes rows by statements of several rows each: before, their values in brackets, after. A row has width values, which
+// values appends. Where after says what happens on a conflict, no two rows may be of the same key.
+func many[T any](ctx context.Context, t *tx, before, after string, width int, rows []T, values func(args []any, row T) []any) error {
+	args := make([]any, 0, min(len(rows), t.d.rows[0])*width)
+	for _, n := range t.d.rows {
+		if len(rows) < n {
+			continue
+		}
+		q := before + brackets(n, width) + after
+		for ; len(rows) >= n; rows = rows[n:] {
+			args = args[:0]
+			for _, r := range rows[:n] {
+				args = values(args, r)
+			}
+			if _, err := t.exec(ctx, q, args...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// brackets is ($1, $2), ($3, $4), … for so many rows.
+func brackets(rows, width int) string {
+	var b strings.Builder
+	for i := range rows * width {
+		switch {
+		case i == 0:
+			b.WriteString("($")
+		case i%width == 0:
+			b.WriteString("), ($")
+		default:
+			b.WriteString(", $")
+		}
+		b.WriteString(strconv.Itoa(i + 1))
+	}
+	b.WriteByte(')')
+	return b.String()
+}
