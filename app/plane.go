@@ -130,14 +130,14 @@ func (s *source) Acknowledge(ctx context.Context, r feed.Receipt) error {
 	return s.at.Acknowledge(ctx, r)
 }
 
-// Report is feed.Source's.
-func (s *source) Report(ctx context.Context, u feed.Usage) error {
+// Ship is feed.Source's.
+func (s *source) Ship(ctx context.Context, b feed.Batch) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.at == nil {
 		return errNoPlane
 	}
-	return s.at.Report(ctx, u)
+	return s.at.Ship(ctx, b)
 }
 
 // handOver gives everything to a successor: our own program, as it lies there now. When it returns nil, our gateways have

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -183,11 +184,20 @@ func TestUses(t *testing.T) {
 	a, cr, _ := w.keyed("First", "first@example.org")
 	b, _, _ := w.keyed("Second", "second@example.org")
 	when := w.clock.Now().UTC().Truncate(time.Microsecond)
-	err := w.Source().Report(w.ctx, feed.Usage{Gateway: "gw-1", Environment: "live", Uses: []feed.Use{
-		{Credential: cr.ID, API: "ident", Operation: "listChecks", Count: 7, Last: when, Address: "203.0.113.9"}}})
-	if err != nil {
-		t.Fatal(err)
+	batch := func(number int64, us ...feed.Use) feed.Batch {
+		return feed.Batch{Gateway: "gw-1", Environment: "live", Life: "a", Number: number, Kind: feed.BatchUses, Body: must(json.Marshal(us))(t)}
 	}
+	once := batch(1, feed.Use{Credential: cr.ID, API: "ident", Operation: "listChecks", Count: 7, Last: when, Address: "203.0.113.9"})
+	for range 3 { // the answer was lost twice
+		if err := w.Source().Ship(w.ctx, once); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late := once
+	late.Number = 3
+	wants(t, "a batch after one that never came", w.Source().Ship(w.ctx, late), fault.Conflict, "batch-gap")
+	late.Kind = "of another release"
+	wants(t, "a kind of a later release", w.Source().Ship(w.ctx, late), fault.Invalid, "batch-unknown")
 	if us := must(w.Uses(w.ctx, a, cr.ID))(t); len(us) != 1 || us[0].Count != 7 || us[0].Gateway != "gw-1" || !us[0].Last.Equal(when) {
 		t.Errorf("%+v", us)
 	}
@@ -198,7 +208,7 @@ func TestUses(t *testing.T) {
 		t.Errorf("another organization sees %+v", l)
 	}
 	for _, u := range []feed.Use{{Credential: "x", Count: 1, Last: when}, {Credential: cr.ID, Last: when}, {Credential: cr.ID, Count: 1}, {Credential: cr.ID, Grant: cr.ID, Count: 1, Last: when}} {
-		wants(t, "a bad report", w.Source().Report(w.ctx, feed.Usage{Environment: "live", Uses: []feed.Use{u}}), fault.Invalid, "")
+		wants(t, "a bad report", w.Source().Ship(w.ctx, batch(2, u)), fault.Invalid, "")
 	}
 	dormant := func() int { return len(must(w.Dormant(w.ctx, a, "", "", 24*time.Hour, control.Page{}))(t).Items) }
 	if n := dormant(); n != 0 {
@@ -208,7 +218,7 @@ func TestUses(t *testing.T) {
 	if n := dormant(); n != 1 {
 		t.Errorf("%d dormant after a day", n)
 	}
-	_, err = w.Dormant(w.ctx, a, "", "", time.Second, control.Page{})
+	_, err := w.Dormant(w.ctx, a, "", "", time.Second, control.Page{})
 	if got := wrong(err); got != "/dormant" {
 		t.Errorf("%v", err)
 	}

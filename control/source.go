@@ -12,7 +12,6 @@ import (
 	"gatehouse/env"
 	"gatehouse/fault"
 	"gatehouse/feed"
-	"gatehouse/id"
 	"gatehouse/store"
 )
 
@@ -33,6 +32,7 @@ type source struct {
 	store store.Store
 	now   func() time.Time
 	log   *slog.Logger
+	takes map[feed.BatchKind]take
 
 	mu           sync.Mutex
 	began        bool
@@ -60,7 +60,7 @@ type mark struct {
 }
 
 func newSource(st store.Store, now func() time.Time, log *slog.Logger) *source {
-	return &source{store: st, now: now, log: log, environments: map[string]*outlet{}}
+	return &source{store: st, now: now, log: log, takes: takes(), environments: map[string]*outlet{}}
 }
 
 // outlet is called with the lock held.
@@ -204,22 +204,6 @@ func (s *source) Acknowledge(ctx context.Context, r feed.Receipt) error {
 		}
 	}
 	return nil
-}
-
-// Report implements feed.Source.
-func (s *source) Report(ctx context.Context, u feed.Usage) error {
-	if err := env.CheckName(u.Environment); err != nil {
-		return err
-	}
-	uses := make([]credential.Use, 0, len(u.Uses))
-	for _, r := range u.Uses {
-		if !r.Credential.Is(id.Credential) || r.Grant != "" && !r.Grant.Is(id.Grant) || r.Count < 1 || r.Last.IsZero() {
-			return fault.New(fault.Invalid, "a use needs a credential, a count and a time")
-		}
-		uses = append(uses, credential.Use{Credential: r.Credential, Grant: r.Grant, API: r.API, Operation: r.Operation,
-			Count: r.Count, Last: r.Last, Gateway: u.Gateway, Address: r.Address})
-	}
-	return s.keepUses(ctx, uses)
 }
 
 // keepUses writes how credentials were used.

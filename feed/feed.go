@@ -141,13 +141,6 @@ type Use struct {
 	Address    string    `json:"address"` // of the caller, that time
 }
 
-// Usage is what a gateway has seen since its last report.
-type Usage struct {
-	Gateway     string `json:"gateway"`
-	Environment string `json:"environment"`
-	Uses        []Use  `json:"uses"`
-}
-
 // Source is the control plane's end, as a gateway sees it: in process, or over a connection.
 type Source interface {
 	// Tail returns up to limit entries of the environment after the position, in order; none when there are none.
@@ -158,9 +151,8 @@ type Source interface {
 	Changed(environment string, seq int64) <-chan struct{}
 	// Acknowledge takes a receipt.
 	Acknowledge(ctx context.Context, r Receipt) error
-	// Report takes how credentials were used. It is telemetry: a report that was answered with an error may be sent again,
-	// and then may count twice.
-	Report(ctx context.Context, u Usage) error
+	// Uplink takes how credentials were used, and whatever else is counted.
+	Uplink
 }
 
 // Log is what the control plane's end needs of a store.
@@ -184,4 +176,7 @@ type Log interface {
 	PutReceipt(ctx context.Context, r Receipt) error
 	// Receipts returns the newest receipt of each gateway of the environment.
 	Receipts(ctx context.Context, environment string) ([]Receipt, error)
+	// TakeBatch counts a batch as taken and says whether it is fresh: false for a number that was taken before. One that
+	// leaves a number out is fault.Conflict. What the batch holds is stored in the same transaction. It is telemetry.
+	TakeBatch(ctx context.Context, b Batch, now time.Time) (fresh bool, err error)
 }

@@ -63,7 +63,7 @@ func (p *plane) Acknowledge(_ context.Context, r feed.Receipt) error {
 	return nil
 }
 
-func (p *plane) Report(context.Context, feed.Usage) error { return nil }
+func (p *plane) Ship(context.Context, feed.Batch) error { return nil }
 
 func (p *plane) add(es ...feed.Entry) {
 	p.mu.Lock()

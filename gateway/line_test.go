@@ -24,8 +24,9 @@ type line struct {
 	receipts []feed.Receipt
 	told     chan struct{}
 	deaf     bool // gives no hints
-	usage    []feed.Usage
-	lost     bool // reports do not arrive
+	usage    []feed.Use
+	lost     bool // batches do not arrive
+	batches  int64
 }
 
 func newLine(t *testing.T) *line {
@@ -97,13 +98,21 @@ func (l *line) Acknowledge(_ context.Context, r feed.Receipt) error {
 	return nil
 }
 
-func (l *line) Report(_ context.Context, u feed.Usage) error {
+func (l *line) Ship(_ context.Context, b feed.Batch) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.lost {
 		return errors.New("the line is dead")
 	}
-	l.usage = append(l.usage, u)
+	if b.Number <= l.batches {
+		return nil
+	}
+	var uses []feed.Use
+	if err := json.Unmarshal(b.Body, &uses); err != nil {
+		return err
+	}
+	l.batches = b.Number
+	l.usage = append(l.usage, uses...)
 	return nil
 }
 

@@ -33,7 +33,7 @@ func (noFeed) Tail(context.Context, string, feed.Position, int) ([]feed.Entry, e
 }
 func (noFeed) Changed(string, int64) <-chan struct{}           { return nil }
 func (noFeed) Acknowledge(context.Context, feed.Receipt) error { return nil }
-func (noFeed) Report(context.Context, feed.Usage) error        { return nil }
+func (noFeed) Ship(context.Context, feed.Batch) error          { return nil }
 
 // memory is a codec without connections: the upstream answers at once, and nobody reads it.
 type memory struct{ sent int }

@@ -94,6 +94,7 @@ func (u *uses) take() (out []feed.Use) {
 // report tells the control plane how credentials were used, until the context ends, and then once more. What it cannot
 // tell waits, up to as much as can be gathered.
 func (g *Gateway) report(ctx context.Context) {
+	up := feed.NewShipper(g.o.Source, g.o.Environment, g.o.Name, feed.BatchUses)
 	tick := time.NewTicker(g.o.Limits.Report)
 	defer tick.Stop()
 	var waiting []feed.Use
@@ -103,28 +104,35 @@ func (g *Gateway) report(ctx context.Context) {
 		case <-g.uses.full:
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			g.tell(last, append(waiting, g.uses.take()...))
+			g.tell(last, up, append(waiting, g.uses.take()...))
 			cancel()
 			return
 		}
-		waiting = g.tell(ctx, append(waiting, g.uses.take()...))
+		waiting = g.tell(ctx, up, append(waiting, g.uses.take()...))
 		if most := useShards * usesMost; len(waiting) > most {
 			waiting = waiting[len(waiting)-most:]
 		}
 	}
 }
 
-// tell reports uses and returns those that could not be reported.
-func (g *Gateway) tell(ctx context.Context, uses []feed.Use) []feed.Use {
-	for len(uses) > 0 {
+// tell reports uses, each once, and returns those that could not be taken.
+func (g *Gateway) tell(ctx context.Context, up *feed.Shipper, uses []feed.Use) []feed.Use {
+	for {
 		n := min(len(uses), usesAtOnce)
-		if err := g.o.Source.Report(ctx, feed.Usage{Gateway: g.o.Name, Environment: g.o.Environment, Uses: uses[:n]}); err != nil {
-			if ctx.Err() == nil {
-				g.o.Log.Warn("the use of credentials cannot be reported: it is tried again", "environment", g.o.Environment, "error", err)
-			}
-			break
+		taken, err := n == 0, error(nil)
+		if n == 0 {
+			err = up.Flush(ctx)
+		} else {
+			taken, err = up.Ship(ctx, uses[:n])
 		}
-		uses = uses[n:]
+		if taken {
+			uses = uses[n:]
+		}
+		if err != nil && ctx.Err() == nil {
+			g.o.Log.Warn("the use of credentials cannot be reported: it is tried again", "environment", g.o.Environment, "error", err)
+		}
+		if err != nil || len(uses) == 0 {
+			return uses
+		}
 	}
-	return uses
 }

@@ -29,12 +29,10 @@ func testUsesAreReported(t *testing.T, codec gateway.Codec) {
 		h.line.mu.Lock()
 		defer h.line.mu.Unlock()
 		n := int64(0)
-		for _, u := range h.line.usage {
-			for _, use := range u.Uses {
-				if use.Credential == c.ID && use.Grant == g.ID {
-					n += use.Count
-					last = use
-				}
+		for _, use := range h.line.usage {
+			if use.Credential == c.ID && use.Grant == g.ID {
+				n += use.Count
+				last = use
 			}
 		}
 		return n == 3

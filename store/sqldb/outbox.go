@@ -102,5 +102,8 @@ func (t *tx) Sweep(ctx context.Context, now time.Time) error {
 	if err == nil {
 		_, err = t.exec(ctx, sweepOnce, at(now.Add(-keepOnce)))
 	}
+	if err == nil {
+		_, err = t.exec(ctx, batchSweep, at(now.Add(-batchesKept)))
+	}
 	return err
 }

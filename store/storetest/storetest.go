@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Sweep", sweep()},
 		{"Feed", feeds()},
 		{"Receipts", receipts()},
+		{"Uplink", uplinks()},
 		{"Audit", audits()},
 		{"Texts", texts()},
 	}

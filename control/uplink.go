@@ -1,0 +1,69 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+
+	"gatehouse/credential"
+	"gatehouse/env"
+	"gatehouse/fault"
+	"gatehouse/feed"
+	"gatehouse/id"
+	"gatehouse/store"
+)
+
+// take stores what a batch of one kind holds, in the transaction in which its number is taken.
+type take func(ctx context.Context, tx store.Tx, b feed.Batch) error
+
+// takes says what becomes of each kind of batch.
+func takes() map[feed.BatchKind]take {
+	return map[feed.BatchKind]take{
+		feed.BatchUses: takeUses,
+	}
+}
+
+// Ship implements feed.Uplink: what a batch holds counts once, however often it comes.
+func (s *source) Ship(ctx context.Context, b feed.Batch) error {
+	if err := b.Check(); err != nil {
+		return err
+	}
+	if err := env.CheckName(b.Environment); err != nil {
+		return err
+	}
+	keep := s.takes[b.Kind]
+	if keep == nil {
+		return fault.Of(fault.Invalid, "batch-unknown", "this control plane does not know batches of the kind %q: it is older than the gateway", b.Kind)
+	}
+	return s.store.Update(ctx, func(tx store.Tx) error {
+		fresh, err := tx.TakeBatch(ctx, b, s.now().UTC())
+		if err != nil || !fresh {
+			return err
+		}
+		return keep(ctx, tx, b)
+	})
+}
+
+// body reads what a batch holds. Fields of a later release are passed over.
+func body[T any](b feed.Batch) (v T, err error) {
+	if err := json.Unmarshal(b.Body, &v); err != nil {
+		return v, fault.New(fault.Invalid, "batch %d of kind %s cannot be read", b.Number, b.Kind).Because(err)
+	}
+	return v, nil
+}
+
+// takeUses adds how credentials were used.
+func takeUses(ctx context.Context, tx store.Tx, b feed.Batch) error {
+	told, err := body[[]feed.Use](b)
+	if err != nil {
+		return err
+	}
+	uses := make([]credential.Use, 0, len(told))
+	for _, r := range told {
+		if !r.Credential.Is(id.Credential) || r.Grant != "" && !r.Grant.Is(id.Grant) || r.Count < 1 || r.Last.IsZero() {
+			return fault.New(fault.Invalid, "a use needs a credential, a count and a time")
+		}
+		uses = append(uses, credential.Use{Credential: r.Credential, Grant: r.Grant, API: r.API, Operation: r.Operation,
+			Count: r.Count, Last: r.Last, Gateway: b.Gateway, Address: r.Address})
+	}
+	return tx.AddUses(ctx, uses)
+}
