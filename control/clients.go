@@ -92,71 +92,75 @@ func invalidClient(why string, args ...any) error {
 	return fault.Of(fault.Unauthenticated, "invalid_client", "the client is not known, or has not proven itself by its method").Because(fault.New(fault.Unauthenticated, why, args...))
 }
 
-// client finds the client that the proof is of, in the environment, and checks that it counts now.
-func (c *Control) client(r read, environment string, p Proof) (credential.Credential, error) {
+// client finds the client that the proof is of, in the environment, and checks that it counts now. What it has shown counts
+// once only when the marks are taken.
+func (c *Control) client(r read, environment string, p Proof) (credential.Credential, []spent, error) {
 	none := credential.Credential{}
 	name := p.Client
 	if p.Assertion != "" {
 		said, err := token.AssertionClient(p.Assertion)
 		if err != nil || name != "" && name != said {
-			return none, invalidClient("its assertion cannot be read or is of another client")
+			return none, nil, invalidClient("its assertion cannot be read or is of another client")
 		}
 		name = said
 	}
 	if _, err := id.Parse(id.Credential, name); err != nil {
-		return none, invalidClient("there is no such client")
+		return none, nil, invalidClient("there is no such client")
 	}
 	cr, err := r.tx.Credential(r.ctx, id.ID(name))
 	if errors.Is(err, fault.NotFound) || err == nil && (cr.Kind != credential.Client || cr.OAuth == nil || cr.Environment != environment) {
-		return none, invalidClient("there is no such client in %s", environment)
+		return none, nil, invalidClient("there is no such client in %s", environment)
 	}
 	if err != nil {
-		return none, err
+		return none, nil, err
 	}
-	if err := c.proves(cr, p, r.now); err != nil {
-		return none, err
+	marks, err := c.proves(cr, p, r.now)
+	switch {
+	case err != nil:
+		return none, nil, err
+	case !cr.Live(r.now):
+		return none, nil, invalidClient("it is %s", cr.Standing(r.now))
+	case !fromSources(cr.Sources, r.a.Address):
+		return none, nil, invalidClient("it may not be used from %s", r.a.Address)
 	}
-	if !cr.Live(r.now) {
-		return none, invalidClient("it is %s", cr.Standing(r.now))
-	}
-	if !fromSources(cr.Sources, r.a.Address) {
-		return none, invalidClient("it may not be used from %s", r.a.Address)
-	}
-	return cr, nil
+	return cr, marks, nil
 }
 
 // proves checks a client's proof by the one method it is registered with.
-func (c *Control) proves(cr credential.Credential, p Proof, now time.Time) error {
+func (c *Control) proves(cr credential.Credential, p Proof, now time.Time) ([]spent, error) {
 	o := cr.OAuth
 	if sent := p.Secret; !sent.Empty() && (p.Assertion != "" || o.Method != credential.ClientSecret) {
-		return invalidClient("its method is %s alone", o.Method)
+		return nil, invalidClient("its method is %s alone", o.Method)
 	}
 	switch o.Method {
 	case credential.ClientSecret:
 		if p.Secret.Empty() || !p.Secret.Hash().Matches(cr.Hash) {
-			return invalidClient("its secret is wrong")
+			return nil, invalidClient("its secret is wrong")
 		}
 	case credential.PrivateKeyJWT:
-		keys, err := token.ParseSet(o.Keys)
-		if err != nil {
-			return invalidClient("its keys cannot be read: %v", err)
-		}
-		issuer := c.issuerURL(cr.Environment)
-		a, err := token.ReadAssertion(p.Assertion, string(cr.ID), []string{issuer, issuer + "/token"}, token.Strong(), keys, now)
-		if err != nil {
-			return invalidClient("its assertion: %v", err)
-		}
-		if !c.marks.Take(string(cr.ID)+" "+a.ID, time.Unix(a.Expires, 0), now) {
-			return invalidClient("its assertion was used before")
-		}
+		return c.asserts(cr, p, now)
 	case credential.SelfSignedTLS:
 		if p.Thumbprint == "" || p.Thumbprint != o.Thumbprint {
-			return invalidClient("its certificate is another one")
+			return nil, invalidClient("its certificate is another one")
 		}
 	default:
-		return invalidClient("its method is not known")
+		return nil, invalidClient("its method is not known")
 	}
-	return nil
+	return nil, nil
+}
+
+// asserts checks what a client has signed.
+func (c *Control) asserts(cr credential.Credential, p Proof, now time.Time) ([]spent, error) {
+	keys, err := token.ParseSet(cr.OAuth.Keys)
+	if err != nil {
+		return nil, invalidClient("its keys cannot be read: %v", err)
+	}
+	issuer := c.issuerURL(cr.Environment)
+	a, err := token.ReadAssertion(p.Assertion, string(cr.ID), []string{issuer, issuer + "/token"}, token.Strong(), keys, now)
+	if err != nil {
+		return nil, invalidClient("its assertion: %v", err)
+	}
+	return []spent{{credential.AssertionMark(cr.ID, a.ID), time.Unix(a.Expires, 0), invalidClient("its assertion was used before")}}, nil
 }
 
 // fromSources reports whether a caller at the address is within the networks; none are all.

@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,5 +119,67 @@ func TestSelfSignedTLS(t *testing.T) {
 		if err == nil && !x.Principal.Constrained {
 			t.Errorf("%s: not seen as bound", what)
 		}
+	}
+}
+
+// What proves a client once does so at one of the control planes that share a store, whichever of them.
+func TestProofCountsOnceAtAllControlPlanes(t *testing.T) {
+	r := newRealm(t)
+	k := newKey(t)
+	cr, _ := r.client(control.NewClient{Method: credential.PrivateKeyJWT, Keys: k.set(), Constrain: credential.ByDPoP})
+	var at [2]string
+	var planes [2]*control.Control
+	for i := range at {
+		o := r.Control.Options
+		planes[i] = control.New(o)
+		h, err := authserver.New(authserver.Options{Control: planes[i], Now: r.clock.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := httptest.NewServer(h)
+		t.Cleanup(s.Close)
+		at[i] = s.URL
+	}
+	now, n := r.clock.Now().Unix(), 0
+	assertion := func(jti string) url.Values {
+		return grantType("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion",
+			k.sign(t, "JWT", false, map[string]any{"iss": cr.ID, "sub": cr.ID, "aud": "https://portal.test/oauth/live", "jti": jti, "iat": now, "exp": now + 60}))
+	}
+	nonce := planes[0].DPoPNonce()
+	if nonce != planes[1].DPoPNonce() {
+		t.Fatal("the nonces of one are not taken by the other")
+	}
+	proof := func() string {
+		n++
+		return k.sign(t, "dpop+jwt", true, map[string]any{"htm": "POST", "htu": "https://portal.test/oauth/live/token", "iat": now, "jti": strings.Repeat("p", n), "nonce": nonce})
+	}
+	both := func(form func() url.Values, dpop func() string) (good int) {
+		var wg sync.WaitGroup
+		var got [8]reply
+		for i := range got {
+			f, d := form(), dpop()
+			wg.Go(func() { got[i] = r.postTo(at[i%2], "live", "token", f, "DPoP", d) })
+		}
+		wg.Wait()
+		for _, g := range got {
+			switch {
+			case g.status == 200:
+				good++
+			case g.Error != "invalid_client" && g.Error != "invalid_dpop_proof":
+				t.Errorf("%d %s", g.status, g.raw)
+			}
+		}
+		return good
+	}
+	same := assertion("a")
+	if n := both(func() url.Values { return same }, proof); n != 1 {
+		t.Errorf("one assertion made %d tokens", n)
+	}
+	one, each := proof(), 0
+	if n := both(func() url.Values { each++; return assertion("b" + strconv.Itoa(each)) }, func() string { return one }); n != 1 {
+		t.Errorf("one DPoP proof made %d tokens", n)
+	}
+	if n := both(func() url.Values { each++; return assertion("b" + strconv.Itoa(each)) }, proof); n != 8 {
+		t.Errorf("eight of each made %d tokens", n)
 	}
 }

@@ -30,7 +30,6 @@ type Control struct {
 	host   secret.Value  // what HostToken tells
 	posted chan struct{} // a letter may wait in the outbox
 	proofs *token.Prover // of the token endpoint
-	marks  *token.Once   // assertions that were used
 	issued *issued       // tokens since the last report
 	told   chan struct{} // an event may wait for a webhook
 	even   time.Duration // how long an answer takes that must not tell whether something was written
@@ -98,11 +97,11 @@ func New(o Options) *Control {
 		told:    make(chan struct{}, 1),
 		even:    evenly,
 		proofs:  token.NewProver(),
-		marks:   token.NewOnce(),
 		issued:  newIssued(),
 	}
 	if o.Keys != nil { // without any, nothing can be written: to show the document of the API is enough
 		c.sealer = newSealer(o.Keys.Derive("letters"))
+		c.proofs = token.NewProverOf(o.Keys.Derive("nonces of the token endpoint"))
 	}
 	return c
 }
@@ -131,12 +130,16 @@ func (c *Control) Run(ctx context.Context) error {
 }
 
 func (c *Control) sweep(ctx context.Context) {
-	t := time.NewTicker(sweepEvery)
+	t, marks := time.NewTicker(sweepEvery), time.NewTicker(marksEvery)
 	defer t.Stop()
+	defer marks.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-marks.C:
+			c.sweepMarks(ctx)
+			continue
 		case <-t.C:
 		}
 		err := c.Store.Update(ctx, func(tx store.Tx) error { return tx.Sweep(ctx, c.now()) })

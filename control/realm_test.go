@@ -134,7 +134,13 @@ type reply struct {
 // post sends a form to an endpoint of the environment. Fields of the header come in pairs.
 func (r *realm) post(env, endpoint string, form url.Values, fields ...string) (out reply) {
 	r.t.Helper()
-	req, err := http.NewRequest(http.MethodPost, r.at+"/oauth/"+env+"/"+endpoint, strings.NewReader(form.Encode()))
+	return r.postTo(r.at, env, endpoint, form, fields...)
+}
+
+// postTo is post to another control plane.
+func (r *realm) postTo(at, env, endpoint string, form url.Values, fields ...string) (out reply) {
+	r.t.Helper()
+	req, err := http.NewRequest(http.MethodPost, at+"/oauth/"+env+"/"+endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		r.t.Fatal(err)
 	}

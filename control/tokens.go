@@ -50,12 +50,13 @@ func (c *Control) IssueToken(ctx context.Context, a identity.Actor, q TokenReque
 	var claims token.Claims
 	var signer *token.Signer
 	var by id.ID
+	var marks []spent
 	err := c.view(ctx, a, "IssueToken", func(r read) error {
-		cr, err := c.client(r, q.Environment, q.Client)
+		cr, used, err := c.client(r, q.Environment, q.Client)
 		if err != nil {
 			return err
 		}
-		by = cr.ID
+		by, marks = cr.ID, used
 		issuer, err := r.tx.Issuer(ctx, q.Environment)
 		if err != nil {
 			return err
@@ -68,14 +69,18 @@ func (c *Control) IssueToken(ctx context.Context, a identity.Actor, q TokenReque
 			return err
 		}
 		claims = token.Claims{Issuer: issuer.URL, Subject: string(cr.ID), Client: string(cr.ID), ID: rand.Text(), Issued: r.now.Unix(), Expires: r.now.Add(tokenLives).Unix()}
-		if claims.Confirm, err = c.confirmation(cr, q, r.now); err != nil {
+		if claims.Confirm, used, err = c.confirmation(cr, q, r.now); err != nil {
 			return err
 		}
+		marks = append(marks, used...)
 		if end := cr.End().Unix(); claims.Expires > end {
 			claims.Expires = end
 		}
 		return c.reaches(r, cr, issuer, q, &claims)
 	})
+	if err == nil {
+		err = c.take(ctx, marks) // before anything is signed: it is what makes a proof count once
+	}
 	if err != nil {
 		return out, err
 	}
@@ -91,30 +96,32 @@ func (c *Control) IssueToken(ctx context.Context, a identity.Actor, q TokenReque
 }
 
 // confirmation is what the token is bound to: what the client must have, or what it shows.
-func (c *Control) confirmation(cr credential.Credential, q TokenRequest, now time.Time) (*token.Confirmation, error) {
+func (c *Control) confirmation(cr credential.Credential, q TokenRequest, now time.Time) (*token.Confirmation, []spent, error) {
 	var out token.Confirmation
+	var marks []spent
 	if q.DPoP != "" {
-		p, err := c.proofs.Check(q.DPoP, "POST", q.URL, "", now)
+		p, err := c.proofs.Read(q.DPoP, "POST", q.URL, "", now)
 		switch {
 		case errors.Is(err, token.ErrNonce):
-			return nil, oauthError("use_dpop_nonce", "%v", err)
+			return nil, nil, oauthError("use_dpop_nonce", "%v", err)
 		case err != nil:
-			return nil, oauthError("invalid_dpop_proof", "%v", err)
+			return nil, nil, oauthError("invalid_dpop_proof", "%v", err)
 		}
 		out.Key = p.Key
+		marks = []spent{{p.Mark(), now.Add(token.NonceLives), oauthError("invalid_dpop_proof", "%v", token.ErrReplay)}}
 	}
 	if cr.OAuth.Constrain == credential.ByCertificate || cr.OAuth.Method == credential.SelfSignedTLS {
 		out.Certificate = q.Client.Thumbprint
 	}
 	switch {
 	case cr.OAuth.Constrain == credential.ByDPoP && out.Key == "":
-		return nil, oauthError("invalid_dpop_proof", "the tokens of this client are bound to a key: send a DPoP proof")
+		return nil, nil, oauthError("invalid_dpop_proof", "the tokens of this client are bound to a key: send a DPoP proof")
 	case cr.OAuth.Constrain == credential.ByCertificate && out.Certificate == "":
-		return nil, oauthError("invalid_request", "the tokens of this client are bound to a certificate: connect with one")
+		return nil, nil, oauthError("invalid_request", "the tokens of this client are bound to a certificate: connect with one")
 	case out == token.Confirmation{}:
-		return nil, nil
+		return nil, marks, nil
 	}
-	return &out, nil
+	return &out, marks, nil
 }
 
 // DPoPNonce is the nonce that proofs at the token endpoint need now.
@@ -222,8 +229,11 @@ func (c *Control) ownToken(r read, cr credential.Credential, raw string) (token.
 // changes nothing and is no error.
 func (c *Control) RevokeToken(ctx context.Context, a identity.Actor, environment string, p Proof, raw string) error {
 	return c.update(ctx, a, "RevokeToken", func(w *write) error {
-		cr, err := c.client(w.read, environment, p)
+		cr, marks, err := c.client(w.read, environment, p)
 		if err != nil {
+			return err
+		}
+		if err := takeMarks(ctx, w.tx, marks, w.now); err != nil {
 			return err
 		}
 		claims, own, err := c.ownToken(w.read, cr, raw)
@@ -243,11 +253,13 @@ func (c *Control) RevokeToken(ctx context.Context, a identity.Actor, environment
 // IntrospectToken tells a client about a token of its own (RFC 7662): ok is false for any other and for one that does not
 // count.
 func (c *Control) IntrospectToken(ctx context.Context, a identity.Actor, environment string, p Proof, raw string) (claims token.Claims, ok bool, err error) {
+	var marks []spent
 	err = c.view(ctx, a, "IntrospectToken", func(r read) error {
-		cr, err := c.client(r, environment, p)
+		cr, used, err := c.client(r, environment, p)
 		if err != nil {
 			return err
 		}
+		marks = used
 		claims, ok, err = c.ownToken(r, cr, raw)
 		if err != nil || !ok {
 			return err
@@ -256,6 +268,9 @@ func (c *Control) IntrospectToken(ctx context.Context, a identity.Actor, environ
 		ok = !denied
 		return err
 	})
+	if err == nil {
+		err = c.take(ctx, marks)
+	}
 	if err != nil || !ok {
 		return token.Claims{}, false, err
 	}

@@ -31,7 +31,7 @@ var writers = map[string]string{
 	"UseLink":     "register.go", // with an entry by whoever uses it: update refuses a change without one
 	"AddDevice":   "device.go",   // nobody has said anything yet
 	"AppendAudit": "write.go", "AppendChange": "write.go", "AddLetter": "write.go", "Once": "write.go",
-	"TouchSession": "signin.go", "Sweep": "control.go", "ClaimLetters": "outbox.go", "LetterSent": "outbox.go", "LetterFailed": "outbox.go",
+	"TouchSession": "signin.go", "Sweep": "control.go", "Take": "marks.go", "SweepMarks": "marks.go", "ClaimLetters": "outbox.go", "LetterSent": "outbox.go", "LetterFailed": "outbox.go",
 	"Number": "sequencer.go", "Seal": "sequencer.go", "PutCheckpoint": "sequencer.go", "PutReceipt": "source.go",
 }
 

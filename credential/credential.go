@@ -106,6 +106,11 @@ type Store interface {
 	Deny(ctx context.Context, d Denial) error
 	// Denied reports whether the access token with that mark is refused.
 	Denied(ctx context.Context, environment string, mark secret.Hash) (bool, error)
+	// Take reports whether the mark was not taken before by anybody, and remembers it until it expires. Of several that take
+	// the same one at a time, one is told so. It is telemetry.
+	Take(ctx context.Context, mark secret.Hash, expires, now time.Time) (bool, error)
+	// SweepMarks forgets up to limit marks that have expired, and returns how many. It is telemetry.
+	SweepMarks(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
 // Use is how a credential was used for one operation under one grant. Grant is "" where none was needed.

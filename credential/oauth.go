@@ -55,6 +55,11 @@ func ClientMark(i id.ID) secret.Hash { return sha256.Sum256([]byte("oauth_client
 // TokenMark is the mark of one access token, by its jti.
 func TokenMark(jti string) secret.Hash { return sha256.Sum256([]byte("access_token " + jti)) }
 
+// AssertionMark is the mark of one assertion of a client, by its jti.
+func AssertionMark(i id.ID, jti string) secret.Hash {
+	return sha256.Sum256([]byte("assertion " + string(i) + " " + jti))
+}
+
 // Mark is what gateways find the credential by.
 func (c Credential) Mark() secret.Hash {
 	if c.Kind == Client {

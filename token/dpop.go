@@ -35,8 +35,8 @@ const (
 	proofsMost = 1 << 18          // remembered in each slot; past it no proof is taken
 )
 
-// Prover checks DPoP proofs: it gives out nonces that only it could make, and takes each proof once. What it remembers is in
-// this process: the same proof could be shown to another one within the life of a nonce, if that one takes the same nonces.
+// Prover checks DPoP proofs: it gives out nonces that only it could make, and Check takes each proof once. What it remembers is
+// in this process: the same proof could be shown to another one within the life of a nonce, if that one takes the same nonces.
 type Prover struct {
 	key [32]byte
 
@@ -52,6 +52,12 @@ func NewProver() *Prover {
 	return p
 }
 
+// NewProverOf makes a prover that takes the nonces of every other one of the same key, which is random and secret: for
+// processes that stand behind one address. They must remember proofs together: see Read.
+func NewProverOf(key [32]byte) *Prover {
+	return &Prover{key: key, seen: [2]map[[32]byte]struct{}{{}, {}}}
+}
+
 func slotOf(now time.Time) int64 { return now.UnixNano() / int64(nonceSlot) }
 
 func (p *Prover) nonce(slot int64) string {
@@ -63,9 +69,24 @@ func (p *Prover) nonce(slot int64) string {
 // Nonce is the nonce to use now.
 func (p *Prover) Nonce(now time.Time) string { return p.nonce(slotOf(now)) }
 
-// Check verifies a proof for a request. access is the access token that is sent with it; "" at the token endpoint. Proofs are
-// signed by the algorithms of Strong.
+// Check verifies a proof for a request, and takes it once. access is the access token that is sent with it; "" at the token
+// endpoint. Proofs are signed by the algorithms of Strong.
 func (p *Prover) Check(compact, method, url, access string, now time.Time) (Proof, error) {
+	proof, err := p.Read(compact, method, url, access, now)
+	if err != nil {
+		return proof, err
+	}
+	return proof, p.once(proof.Mark(), slotOf(now))
+}
+
+// Mark is what the proof is remembered by.
+func (p Proof) Mark() [32]byte { return sha256.Sum256([]byte(p.Key + "\x00" + p.ID)) }
+
+// NonceLives is how long a nonce is taken at most: so long the proof that holds it is remembered.
+const NonceLives = 2 * nonceSlot
+
+// Read is Check without taking the proof: that it was not seen before is for the caller to see to, by its Mark.
+func (p *Prover) Read(compact, method, url, access string, now time.Time) (Proof, error) {
 	var proof Proof
 	s, err := Parse(compact, Strong())
 	if err != nil || !Is(s.Header.Typ, "dpop+jwt") || s.Header.JWK == nil {
@@ -97,7 +118,7 @@ func (p *Prover) Check(compact, method, url, access string, now time.Time) (Proo
 	if d := now.Sub(time.Unix(proof.Issued, 0)); d > 5*time.Minute || d < -5*time.Minute { // the nonce says when; iat catches broken clocks
 		return proof, ErrProof
 	}
-	return proof, p.once(sha256.Sum256([]byte(proof.Key+"\x00"+proof.ID)), slot)
+	return proof, nil
 }
 
 // once takes each mark once. It is remembered for as long as the nonce of its proof is taken.
@@ -122,38 +143,4 @@ func (p *Prover) once(mark [32]byte, slot int64) error {
 	}
 	p.seen[0][mark] = struct{}{}
 	return nil
-}
-
-// Once remembers what may be used once until its end: the assertions of clients.
-type Once struct {
-	mu   sync.Mutex
-	seen map[[32]byte]int64 // until when, in Unix seconds
-}
-
-// marksMost is how many assertions are remembered: at five minutes each, thousands a second.
-const marksMost = 1 << 20
-
-// NewOnce remembers nothing yet.
-func NewOnce() *Once { return &Once{seen: map[[32]byte]int64{}} }
-
-// Take reports whether the name is new, and remembers it until its end.
-func (o *Once) Take(name string, until, now time.Time) bool {
-	mark := sha256.Sum256([]byte(name))
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if at, known := o.seen[mark]; known && now.Unix() <= at {
-		return false
-	}
-	if len(o.seen) >= marksMost {
-		for m, at := range o.seen {
-			if now.Unix() > at {
-				delete(o.seen, m)
-			}
-		}
-		if len(o.seen) >= marksMost {
-			return false
-		}
-	}
-	o.seen[mark] = until.Unix()
-	return true
 }

@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"time"
 
 	"gatehouse/credential"
 	"gatehouse/secret"
@@ -16,6 +17,9 @@ const (
 		WHERE environment = $1 AND version = $5 RETURNING ` + issuerColumns
 	denialAdd = `INSERT INTO denials (environment, mark, expires) VALUES ($1, $2, $3) ON CONFLICT (environment, mark) DO NOTHING`
 	denialHas = `SELECT COUNT(*) FROM denials WHERE environment = $1 AND mark = $2`
+	markTake  = `INSERT INTO marks (mark, expires) VALUES ($1, $2)
+		ON CONFLICT (mark) DO UPDATE SET expires = excluded.expires WHERE marks.expires <= $3`
+	marksSweep = `DELETE FROM marks WHERE mark IN (SELECT mark FROM marks WHERE expires <= $1 ORDER BY expires LIMIT $2)`
 )
 
 func scanIssuer(r row) (i credential.Issuer, err error) {
@@ -39,4 +43,14 @@ func (t *tx) Deny(ctx context.Context, d credential.Denial) error {
 func (t *tx) Denied(ctx context.Context, environment string, mark secret.Hash) (bool, error) {
 	n, err := one(ctx, t, scanInt, denialHas, environment, mark[:])
 	return n > 0, err
+}
+
+func (t *tx) Take(ctx context.Context, mark secret.Hash, expires, now time.Time) (bool, error) {
+	n, err := t.exec(ctx, markTake, mark[:], at(expires), at(now))
+	return n > 0, err
+}
+
+func (t *tx) SweepMarks(ctx context.Context, now time.Time, limit int) (int, error) {
+	n, err := t.exec(ctx, marksSweep, at(now), first(limit))
+	return int(n), err
 }

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/credential"
@@ -36,6 +38,70 @@ func issuers() []promise {
 			w.update(func(tx store.Tx) error { return tx.Sweep(w.ctx(), w.now.Add(time.Minute)) })
 			if denied(w, "live", mark) {
 				w.Error("it is never forgotten")
+			}
+		}},
+		{"TakeEachMarkOnce", func(w *world) {
+			mark := w.hash()
+			take := func(mark secret.Hash, now time.Time) (ok bool) {
+				w.update(func(tx store.Tx) (err error) {
+					ok, err = tx.Take(w.ctx(), mark, now.Add(time.Minute), now)
+					return err
+				})
+				return ok
+			}
+			if !take(mark, w.now) || take(mark, w.now) || take(mark, w.now.Add(59*time.Second)) || !take(w.hash(), w.now) {
+				w.Error("a mark is taken twice, or another one not")
+			}
+			if !take(mark, w.now.Add(time.Minute)) || take(mark, w.now.Add(61*time.Second)) {
+				w.Error("a mark that has expired is not taken, or twice")
+			}
+		}},
+		{"TakeAtOneTimeTellsOne", func(w *world) {
+			mark := w.hash()
+			var first atomic.Int64
+			var wg sync.WaitGroup
+			for range 16 {
+				wg.Go(func() {
+					ok := false
+					err := w.s.Update(w.ctx(), func(tx store.Tx) (err error) {
+						ok, err = tx.Take(w.ctx(), mark, w.now.Add(time.Minute), w.now)
+						return err
+					})
+					if err != nil {
+						w.Error(err)
+					}
+					if ok {
+						first.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			if n := first.Load(); n != 1 {
+				w.Errorf("%d were told that they took it, want 1", n)
+			}
+		}},
+		{"SweepMarksThatExpired", func(w *world) {
+			sweep := func(now time.Time, limit int) (n int) {
+				w.update(func(tx store.Tx) (err error) {
+					n, err = tx.SweepMarks(w.ctx(), now, limit)
+					return err
+				})
+				return n
+			}
+			w.update(func(tx store.Tx) error {
+				for range 5 {
+					if _, err := tx.Take(w.ctx(), w.hash(), w.now.Add(time.Minute), w.now); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			soon := w.now.Add(time.Minute)
+			if n := sweep(w.now, 10); n != 0 {
+				w.Errorf("%d are forgotten before they expire", n)
+			}
+			if a, b, c := sweep(soon, 3), sweep(soon, 3), sweep(soon, 3); a != 3 || b != 2 || c != 0 {
+				w.Errorf("%d, %d and %d are forgotten, want 3, 2 and 0", a, b, c)
 			}
 		}},
 	}
