@@ -11,7 +11,7 @@ import (
 // isAuth reports whether a kind of policy authenticates.
 func isAuth(kind string) bool {
 	switch kind {
-	case "api_key", "anonymous", "oauth", "any_of", "all_of":
+	case "api_key", "anonymous", "oauth", "client_certificate", "any_of", "all_of":
 		return true
 	}
 	return false
@@ -69,8 +69,16 @@ func (b *builder) method(q manifest.PlacedPolicy, o drift.Origin) (drift.Require
 		if s.Header != "" {
 			name = strings.ToLower(s.Header)
 		}
+		names := []string{name}
+		if s.Bearer {
+			names = append(names, "authorization")
+		}
 		return drift.Requirement{Kind: drift.KeyProof, Name: "api_key", Origin: o, Forward: drift.ByDefault(false),
-			Key: &drift.APIKey{In: drift.ByDefault([]string{"header"}), Names: leaf(b, q, []string{name}, o)}}, ok
+			Key: &drift.APIKey{In: drift.ByDefault([]string{"header"}), Names: leaf(b, q, names, o)}}, ok
+	case "client_certificate": // one that an application has enrolled, by its thumbprint, of whatever authority
+		return drift.Requirement{Kind: drift.MTLSProof, Name: "client_certificate", Origin: o, Forward: drift.ByDefault(false),
+			MTLS: &drift.MTLS{CAs: setting(&b.start, []string(nil), func(v string) ([]string, bool) { return []string{drift.Mask(v)}, true }, "gateway", "tls", "client-authorities"),
+				Pins: drift.ByDefault([]string{"enrolled certificates"}), Header: drift.ByDefault("")}}, true
 	case "oauth": // of the environment's own issuer, for the API alone: nothing of that is a setting
 		_, ok := decode[struct {
 			Constrained bool `json:"constrained"`

@@ -4,6 +4,7 @@ package gatehouse
 import (
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -16,15 +17,22 @@ import (
 )
 
 // fromStart is the cause of leaves that a gateway's start-up configuration decides.
-const fromStart = "set in the start-up configuration, which the manifest does not hold"
+const fromStart = "set in the start-up configuration, which was not given"
+
+// maxHead bounds the head of a request, in bytes: it is no setting.
+const maxHead = 32 << 10
 
 // Read reads the manifest's folder as one of its environments: that named by Values["environment"], else that of the options' name,
-// else the first.
+// else the first. Values["configuration"] names a file of the folder with the start-up configuration of its gateways, and
+// Values["replicas"] says how many there are.
 func Read(fsys fs.FS, o drift.Options) (*drift.Environment, []drift.Problem) {
 	f := source.Open(fsys)
 	r := &reader{Folder: f, env: drift.NewEnvironment("gatehouse", o)}
 	b := manifest.Bundle{}
 	for _, name := range f.Names() {
+		if name == o.Values["configuration"] {
+			continue
+		}
 		switch strings.ToLower(path.Ext(name)) {
 		case ".yaml", ".yml", ".json":
 			if text, ok := f.Text(name); ok {
@@ -45,6 +53,7 @@ func Read(fsys fs.FS, o drift.Options) (*drift.Environment, []drift.Problem) {
 		return r.env, f.Finish(r.env) // a manifest that cannot be published is in force nowhere
 	}
 	r.choose(o)
+	r.began(o)
 	for i := range r.APIs {
 		r.api(i)
 	}
@@ -54,8 +63,9 @@ func Read(fsys fs.FS, o drift.Options) (*drift.Environment, []drift.Problem) {
 type reader struct {
 	*source.Folder
 	*manifest.Parsed
-	env *drift.Environment
-	at  manifest.Environment // which of the manifest's environments is read
+	env   *drift.Environment
+	start start
+	at    manifest.Environment // which of the manifest's environments is read
 }
 
 func (r *reader) choose(o drift.Options) {
@@ -101,6 +111,9 @@ func (r *reader) api(i int) {
 		}
 		k, m := drift.NewKey(op.Method, drift.Template, a.FullPath(op.Path))
 		m.Hosts = a.Hosts
+		for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
+			m.Headers = append(m.Headers, name+"="+drift.Mask(a.Headers[name]))
+		}
 		b := &builder{reader: r, api: i, op: op}
 		general := b.policy(nil, nil)
 		o := drift.Operation{Key: k, Match: m, Name: op.ID, API: a.Name, Origin: drift.Origin{File: a.OpenAPI, Line: op.Line, Scope: "operation " + op.ID}, Effective: []drift.Effective{{Policy: general}}}
@@ -142,7 +155,10 @@ func offers(p *manifest.Product, api, id, environment string) bool {
 // The settings of policy kinds, as far as they are compared. Each kind decodes its own strictly; here a field that is not known is one
 // that has no leaf.
 type (
-	keySettings  struct{ Header string }
+	keySettings struct {
+		Header string
+		Bearer bool
+	}
 	corsSettings struct {
 		Origins, Methods, Headers, Expose []string
 		Credentials                       bool

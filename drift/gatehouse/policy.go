@@ -1,6 +1,7 @@
 package gatehouse
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -37,7 +38,7 @@ func (b *builder) policy(at *place, general *drift.Policy) *drift.Policy {
 		case "anonymous":
 			p.Auth.Ways = leaf(b, q, drift.Ways(nil), o)
 			p.Auth.Exempt = leaf(b, q, authenticated, o)
-		case "api_key", "oauth", "any_of", "all_of":
+		case "api_key", "oauth", "client_certificate", "any_of", "all_of":
 			b.auth(p, q, o)
 		case "grant":
 			b.granted = true
@@ -70,6 +71,7 @@ func (b *builder) policy(at *place, general *drift.Policy) *drift.Policy {
 	}
 	b.approval(p)
 	p.TLS.HSTS = drift.HSTSOf(p.Transforms)
+	b.demanded(p)
 	return p
 }
 
@@ -97,21 +99,18 @@ func prefixed(prefix string, list []string) []string {
 
 func (b *builder) defaults(p *drift.Policy) {
 	none, no := drift.ByDefault([]string(nil)), drift.ByDefault(false)
-	conf := drift.Origin{Scope: "start-up configuration"}
 	p.Auth = drift.Auth{Ways: drift.ByDefault(drift.Ways(nil)), Fallback: no, Optional: no, Exempt: no}
 	p.Access = drift.Access{Rules: drift.ByDefault([]drift.AccessRule(nil)), Default: drift.ByDefault("allow")}
-	list := func() drift.Leaf[[]string] { return drift.Unknown[[]string](fromStart, conf) }
-	p.TLS = drift.ServerTLS{Min: drift.Unknown[string](fromStart, conf), Max: drift.Unknown[string](fromStart, conf), Ciphers: list(), Curves: list(), ALPN: list(), HSTS: drift.ByDefault(int64(0)),
-		Plain: drift.Unknown[bool](fromStart, conf), Redirect: drift.Unknown[int64](fromStart, conf), ClientAuth: drift.Unknown[string](fromStart, conf), CAs: list(), Pins: list()}
 	p.Rates, p.Quotas = drift.ByDefault([]drift.Rate(nil)), drift.ByDefault([]drift.Quota(nil))
-	p.Limits = drift.Limits{Body: drift.ByDefault(int64(0)), Header: drift.Unknown[int64](fromStart, conf), Retries: drift.ByDefault(int64(0)), RetryOn: none, Breaker: drift.ByDefault("")}
+	p.Limits = drift.Limits{Body: drift.ByDefault(int64(0)), Header: drift.ByDefault(int64(maxHead)), Retries: drift.ByDefault(int64(0)), RetryOn: none, Breaker: drift.ByDefault("")}
 	p.CORS = drift.CORS{Enabled: no, Origins: none, Methods: none, Headers: none, Expose: none, Credentials: no, MaxAge: drift.ByDefault(int64(0))}
-	p.IP = drift.IPFilter{Allow: none, Deny: none, Source: drift.Unknown[string](fromStart, conf), Hops: drift.Unknown[int64](fromStart, conf)}
+	p.IP = drift.IPFilter{Allow: none, Deny: none, Source: drift.ByDefault("peer"), Hops: drift.ByDefault(int64(0))}
 	p.WAF, p.Debug = none, none
 	p.Transforms, p.Opaque = drift.ByDefault([]drift.Transform(nil)), drift.ByDefault([]drift.Opaque(nil))
-	// One event for each exchange, always: there is no switch.
-	p.Logging = drift.Logging{Enabled: drift.ByDefault(true), Sinks: list(), Format: drift.ByDefault("json"), Fields: none, Sample: drift.ByDefault(1.0), Body: drift.ByDefault(int64(0)), Headers: none, Redactions: none,
+	// One event for each exchange: where it goes is the start-up configuration's matter.
+	p.Logging = drift.Logging{Format: drift.ByDefault("json"), Fields: none, Sample: drift.ByDefault(1.0), Body: drift.ByDefault(int64(0)), Headers: none, Redactions: none,
 		Retention: drift.Impossible[int64]("kept by the sink")}
+	b.face(p)
 	p.Metrics = drift.Metrics{Enabled: drift.ByDefault(true), Labels: none, Sink: drift.ByDefault("prometheus")}
 	p.Tracing = drift.Tracing{Enabled: no}
 	p.Diag = drift.Diagnostics{Verbosity: drift.Impossible[string]("there is one event, always"), Errors: drift.ByDefault(true), Correlation: drift.ByDefault("gatehouse-request-id"), FaultLogged: drift.ByDefault(true), FaultLeaks: no}
@@ -149,7 +148,7 @@ func (b *builder) windows(p *drift.Policy, list []manifest.Limit, by string, at 
 			burst = w.Requests
 		}
 		p.Rates = drift.Is(append(p.Rates.Value, drift.Rate{Count: count, Window: window, Burst: drift.Is(burst, o), Algorithm: drift.ByDefault("gcra"), Key: key, Enforcement: drift.ByDefault("per_replica"),
-			Replicas: drift.Unknown[int64]("how many gateways there are is not in the manifest", o), FailOpen: drift.ByDefault(false), Exempt: drift.ByDefault([]string(nil)), Status: drift.ByDefault(int64(429))}), o)
+			Replicas: b.start.replicas, FailOpen: drift.ByDefault(false), Exempt: drift.ByDefault([]string(nil)), Status: drift.ByDefault(int64(429))}), o)
 	}
 }
 
@@ -327,6 +326,26 @@ func (b *builder) upstream(p *drift.Policy) {
 	}
 	if d := time.Duration(u.Timeouts.Read); d > 0 {
 		p.Limits.Read = drift.From(d.Milliseconds(), b.origin(base+"/timeouts/read", scope))
+	}
+	if t := u.Retries; t != nil {
+		o := b.origin(base+"/retries", scope)
+		p.Limits.Retries, p.Limits.RetryOn = drift.From(int64(max(1, t.Attempts)), o), drift.ByDefault([]string{"502", "503", "504"})
+		if len(t.Status) > 0 {
+			var on []string
+			for _, n := range t.Status {
+				on = append(on, strconv.Itoa(n))
+			}
+			p.Limits.RetryOn = drift.From(on, b.origin(base+"/retries/status", scope))
+		}
+	}
+	var guards []string
+	if k := u.Breaker; k != nil {
+		guards = append(guards, strconv.Itoa(cmp.Or(k.Errors, 50))+" % of failures")
+		p.Limits.Breaker = drift.From(strings.Join(guards, ", "), b.origin(base+"/breaker", scope))
+	}
+	if k := u.Concurrency; k != nil {
+		guards = append(guards, strconv.Itoa(k.Most)+" calls at once")
+		p.Limits.Breaker = drift.From(strings.Join(guards, ", "), b.origin(base+"/concurrency", scope))
 	}
 	for j, h := range u.Present {
 		at := b.origin(base+"/present/"+strconv.Itoa(j), scope)
