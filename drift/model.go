@@ -71,8 +71,9 @@ type Exposure struct {
 type Operation struct {
 	Key       Key         `json:"key"`
 	Match     Match       `json:"match"`
-	Name      string      `json:"name,omitempty"` // as the source calls it
-	API       string      `json:"api,omitempty"`  // what it belongs to: an API, a service
+	Name      string      `json:"name,omitempty"`  // as the source calls it
+	API       string      `json:"api,omitempty"`   // what it belongs to: an API, a service
+	Strip     string      `json:"strip,omitempty"` // what of the front of the path is not passed on to the upstream
 	Origin    Origin      `json:"origin,omitzero"`
 	Effective []Effective `json:"effective"` // never empty; the first is that of general traffic
 }

@@ -192,19 +192,25 @@ Exit codes: 0 all is well, 3 a certificate has ended, ends within 30 days or wou
 
 func (c *cli) driftAdopt() *cobra.Command {
 	var dir string
+	var documents []string
 	cmd := &cobra.Command{Use: "adopt ENV", Short: "Write a manifest of Gatehouse that enforces what an environment enforces", Args: exactly("ENV"),
 		Long: `Writes a manifest and its OpenAPI documents into a new folder, so that a gateway of ours enforces what the environment was read to
-enforce, and lists what could not be carried over. Nothing is carried over weaker: an operation whose proof of identity cannot be
-written is left out. Keys and other secrets are never copied.
+enforce, reads it again, and lists what is not carried over or carried otherwise, with every finding between the two. An operation whose
+proof of identity cannot be written is left out; where else the manifest is weaker, the list says so first. Keys, clients and
+certificates of callers are issued anew, and no secret is copied.
+
+Gateways often answer to everything below a path, and a manifest names each operation: give the OpenAPI documents of what is
+below with --openapi.
 
 Exit codes: 0 everything is carried over, 3 something is not.`,
-		Example: "  gatehouse drift adopt staging@stage:kong=deploy/kong --out manifest",
+		Example: "  gatehouse drift adopt staging@stage:kong=deploy/kong --openapi orders.yaml --out manifest",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if dir == "" {
 				return usage("name the folder to write with --out")
 			}
-			return coded(c.review(args, "").Move(dir))
+			return coded(c.review(args, "").Move(dir, documents))
 		}}
 	cmd.Flags().StringVar(&dir, "out", "", "new folder for the manifest")
+	cmd.Flags().StringSliceVar(&documents, "openapi", nil, "OpenAPI document that names what is below families of paths; may be given several times")
 	return cmd
 }

@@ -4,7 +4,6 @@ package adopt
 
 import (
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,7 +19,9 @@ type Lost struct {
 	Operation string       `json:"operation,omitempty"` // "": it is about the whole environment
 	What      string       `json:"what"`
 	Why       string       `json:"why"`
-	Left      bool         `json:"left_out"` // the whole operation is left out
+	Left      bool         `json:"left_out"`         // the whole operation is left out
+	Weaker    bool         `json:"weaker,omitempty"` // the manifest enforces less than the environment here: make up for it before it is used
+	Fields    []string     `json:"fields,omitempty"` // of findings between the environment and the manifest that it explains
 	Origin    drift.Origin `json:"origin,omitzero"`
 }
 
@@ -30,30 +31,34 @@ type Adopted struct {
 	Operations int               `json:"operations"`
 	Of         int               `json:"of"`
 	Lost       []Lost            `json:"not_carried"`
+
+	kin map[string][]string // operations that stand for each other: one of any method, and those of each
+}
+
+// Document names operations of an environment whose gateway answers to families of paths: an OpenAPI document, read.
+type Document struct {
+	Name       string
+	Operations []Described
+}
+
+// Described is one operation of a document. Its path has parameters as {name}.
+type Described struct{ Method, Path, ID string }
+
+// Options say more than the environment does.
+type Options struct {
+	Documents []Document // what stands below the families of paths
 }
 
 // Make writes the manifest for the general traffic of an environment.
-func Make(e *drift.Environment) (*Adopted, error) {
-	w := &writer{env: e, out: &Adopted{Files: map[string][]byte{}, Of: len(e.Operations), Lost: []Lost{}}, names: map[string]bool{}}
+func Make(e *drift.Environment, opt Options) (*Adopted, error) {
+	w := &writer{env: e, out: &Adopted{Files: map[string][]byte{}, Of: len(e.Operations), Lost: []Lost{}, kin: map[string][]string{}}, names: map[string]bool{}}
 	var apis []*api
-	for i := range e.Operations {
-		o := &e.Operations[i]
-		if len(o.Effective) > 1 {
-			w.lose(o, "what single consumers, groups and products meet", "a manifest bounds callers by the plans of their grants; offer plans that fit", false)
-		}
-		op, ok := w.operation(o)
-		if !ok {
-			continue
-		}
-		j := slices.IndexFunc(apis, func(a *api) bool {
-			return a.of == o.API && a.target == op.target && slices.Equal(a.hosts, o.Match.Hosts)
-		})
+	for _, c := range w.choose(opt.Documents) {
+		o, op := c.of, c.is
+		j := slices.IndexFunc(apis, func(a *api) bool { return a.key == op.key })
 		if j < 0 {
 			j = len(apis)
-			apis = append(apis, &api{of: o.API, target: op.target, hosts: o.Match.Hosts, policy: o.General()})
-		}
-		if slices.ContainsFunc(apis[j].ops, func(p operation) bool { return p.method == op.method && p.path == op.path }) {
-			continue
+			apis = append(apis, &api{of: o.API, key: op.key, strip: o.Strip, hosts: o.Match.Hosts, headers: op.headers, upstream: op.upstream, base: op.base})
 		}
 		apis[j].ops = append(apis[j].ops, op)
 	}
@@ -67,17 +72,70 @@ func Make(e *drift.Environment) (*Adopted, error) {
 }
 
 type api struct {
-	of, name, target, prefix string
-	hosts                    []string
-	policy                   *drift.Policy
-	ops                      []operation
+	of, name, prefix string
+	key              string // what its operations have in common
+	strip            string // what the upstream does not get of the path
+	hosts            []string
+	headers          patch.Map
+	upstream         patch.Map // without its name
+	base             string    // the path of the upstream's address
+	ops              []operation
 }
 
 type operation struct {
 	id, method, path string
-	target           string // scheme and host of the upstream, and its path
+	key              string // of its API
+	headers          patch.Map
+	upstream         patch.Map
+	base             string
 	policies         patch.List
+	scopes           []string
+	credentials      []string // kinds that open it
 	granted          bool
+}
+
+// carried is an operation and what it becomes.
+type carried struct {
+	of *drift.Operation
+	is operation
+}
+
+// choose turns the operations over. Of several that answer the same requests, at other listeners, the strictest stays; where one of
+// them cannot be carried over, none is: the others would answer in its place.
+func (w *writer) choose(docs []Document) []carried {
+	var out []carried
+	at := map[string]int{} // where of out an operation is that answers so; -1: it is left out
+	for _, o := range w.expand(docs) {
+		if len(o.Effective) > 1 {
+			w.lose(o, "what single consumers, groups and products meet", "a manifest bounds callers by the plans of their grants; offer plans that fit", "classes")
+		}
+		key := fmt.Sprint(o.Key, o.Match.Slash, o.Match.Hosts, o.Match.Headers, o.Match.Query)
+		op, ok := w.operation(o)
+		i, seen := at[key]
+		switch {
+		case !seen && ok:
+			at[key] = len(out)
+			out = append(out, carried{o, op})
+		case !ok:
+			if seen && i >= 0 {
+				w.leave(out[i].of, "another operation answers the same requests elsewhere, and cannot be carried over")
+				out[i].of = nil
+			}
+			at[key] = -1
+		case i < 0:
+			w.leave(o, "another operation answers the same requests elsewhere, and cannot be carried over")
+		default:
+			if stricter(o.General(), out[i].of.General()) {
+				o, out[i] = out[i].of, carried{o, op}
+			}
+			w.leave(o, "another operation answers the same requests elsewhere, and is carried over")
+		}
+	}
+	return slices.DeleteFunc(out, func(c carried) bool { return c.of == nil })
+}
+
+func stricter(p, than *drift.Policy) bool {
+	return p.Auth.Ways.Value.Compare(than.Auth.Ways.Value) == drift.Stronger
 }
 
 type writer struct {
@@ -86,12 +144,14 @@ type writer struct {
 	names map[string]bool
 }
 
-func (w *writer) lose(o *drift.Operation, what, why string, left bool) {
-	l := Lost{What: what, Why: why, Left: left}
-	if o != nil {
-		l.Operation, l.Origin = o.Key.String(), o.Origin
-	}
-	w.out.Lost = append(w.out.Lost, l)
+// lose notes what is not carried over of an operation, and which fields of findings that explains.
+func (w *writer) lose(o *drift.Operation, what, why string, fields ...string) {
+	w.out.Lost = append(w.out.Lost, Lost{Operation: o.Key.String(), What: what, Why: why, Fields: fields, Origin: o.Origin})
+}
+
+// leave notes that an operation is left out.
+func (w *writer) leave(o *drift.Operation, why string) {
+	w.out.Lost = append(w.out.Lost, Lost{Operation: o.Key.String(), What: "the operation", Why: why, Left: true, Fields: []string{"operation"}, Origin: o.Origin})
 }
 
 var (
@@ -99,13 +159,19 @@ var (
 	first = regexp.MustCompile(`^[^a-z]+`)
 )
 
-// name makes a name of the manifest's form that is not taken.
-func (w *writer) name(s, otherwise string) string {
+// fit makes a text a name of the manifest's form.
+func fit(s, otherwise string) string {
 	const most = 40 // leaves room for a number behind it
 	n := strings.Trim(first.ReplaceAllString(unfit.ReplaceAllString(strings.ToLower(s), "-"), ""), "-")
 	if n = strings.Trim(n[:min(len(n), most)], "-"); n == "" {
-		n = otherwise
+		return otherwise
 	}
+	return n
+}
+
+// name makes a name of the manifest's form that is not taken.
+func (w *writer) name(s, otherwise string) string {
+	n := fit(s, otherwise)
 	for i := 2; w.names[n]; i++ {
 		n = strings.TrimRight(n, "0123456789") + strconv.Itoa(i)
 	}
@@ -113,175 +179,10 @@ func (w *writer) name(s, otherwise string) string {
 	return n
 }
 
-// operation turns one operation over; false when it is left out.
-func (w *writer) operation(o *drift.Operation) (operation, bool) {
-	p := o.General()
-	switch {
-	case o.Key.Path == "" || o.Key.Path[0] != '/' || strings.Contains(o.Key.Path, "**") || o.Match.Kind == drift.Prefix || o.Match.Kind == drift.Regex && o.Match.Open:
-		w.lose(o, "the operation", "it answers to a family of paths, and a manifest names each operation in an OpenAPI document", true)
-		return operation{}, false
-	case o.Key.Method == "*":
-		w.lose(o, "the operation", "it answers to every method, and a manifest names each", true)
-		return operation{}, false
-	case len(o.Match.Headers)+len(o.Match.Query) > 0:
-		w.lose(o, "the operation", "it is told apart by headers or parameters of the query", true)
-		return operation{}, false
-	}
-	out := operation{method: strings.ToLower(o.Key.Method)}
-	n := 0
-	for part := range strings.SplitSeq(strings.TrimPrefix(o.Key.Path, "/"), "/") {
-		if strings.Contains(part, "{}") {
-			n++
-			part = strings.ReplaceAll(part, "{}", "{p"+strconv.Itoa(n)+"}")
-		}
-		out.path += "/" + part
-	}
-	if !p.Upstream.URLs.Known() || len(p.Upstream.URLs.Value) == 0 {
-		w.lose(o, "the operation", "its upstream is not known: "+p.Upstream.URLs.Cause, true)
-		return out, false
-	}
-	out.target = strings.Join(p.Upstream.URLs.Value, " ")
-	if why := w.policies(o, p, &out); why != "" {
-		w.lose(o, "the operation", why, true)
-		return out, false
-	}
-	out.id = w.name(o.Key.Method+" "+o.Key.Path, "operation")
-	return out, true
-}
-
-// prefixOf is what all paths begin with, in whole segments without parameters and without the last one.
-func prefixOf(ops []operation) string {
-	var common []string
-	for i, o := range ops {
-		parts := strings.Split(strings.TrimPrefix(o.path, "/"), "/")
-		parts = parts[:len(parts)-1]
-		if i == 0 {
-			common = parts
-		}
-		k := 0
-		for k < len(common) && k < len(parts) && common[k] == parts[k] && !strings.Contains(common[k], "{") {
-			k++
-		}
-		common = common[:k]
-	}
-	return "/" + strings.Join(common, "/")
-}
-
-func (w *writer) write(apis []*api) error {
-	env := w.name(w.env.Name, "adopted")
-	m := patch.Map{{Key: "gatehouse", Value: int64(1)}, {Key: "environments", Value: patch.List{patch.Map{{Key: "name", Value: env[:min(len(env), 32)]}}}}}
-	var ups, list, products patch.List
-	for _, a := range apis {
-		a.name = w.name(a.of, "api")
-		a.prefix = prefixOf(a.ops)
-		up, base, err := upstream(a)
-		if err != nil {
-			return err
-		}
-		ups = append(ups, up)
-		x := patch.Map{{Key: "name", Value: a.name}, {Key: "openapi", Value: a.name + ".openapi.yaml"}, {Key: "path", Value: a.prefix}}
-		if base != "" && base != "/" {
-			x = append(x, patch.Entry{Key: "upstream_path", Value: base})
-		}
-		if len(a.hosts) > 0 {
-			x = append(x, patch.Entry{Key: "hosts", Value: patch.Strings(a.hosts)})
-		}
-		x = append(x, patch.Entry{Key: "upstream", Value: a.name}, patch.Entry{Key: "policies", Value: a.ops[0].policies})
-		var special patch.List
-		granted := patch.List{}
-		for _, o := range a.ops {
-			if o.granted {
-				granted = append(granted, o.id)
-			}
-			if d := differing(a.ops[0].policies, o); d != nil {
-				special = append(special, d)
-			}
-		}
-		if len(special) > 0 {
-			x = append(x, patch.Entry{Key: "operations", Value: special})
-		}
-		list = append(list, x)
-		if len(granted) > 0 {
-			products = append(products, patch.Map{{Key: "name", Value: w.name(a.name+" access", "access")}, {Key: "operations", Value: patch.List{patch.Map{{Key: "api", Value: a.name}, {Key: "ids", Value: granted}}}},
-				{Key: "plans", Value: patch.List{patch.Map{{Key: "name", Value: "standard"}, {Key: "longest", Value: "365d"}}}}})
-		}
-		if err := w.document(a); err != nil {
-			return err
-		}
-	}
-	m = append(m, patch.Entry{Key: "upstreams", Value: ups}, patch.Entry{Key: "apis", Value: list})
-	if len(products) > 0 {
-		m = append(m, patch.Entry{Key: "products", Value: products})
-	}
-	return w.file("gatehouse.yaml", "# Adopted from "+oneLine(w.env.Name)+" ("+w.env.Gateway+"). Read what could not be carried over before it is published.\n", m)
-}
-
 func oneLine(s string) string { return strings.Join(strings.Fields(drift.Mask(s)), " ") }
 
-func (w *writer) file(name, head string, m patch.Map) error {
-	t, err := patch.Open(name, nil)
-	if err != nil {
-		return err
-	}
-	if err := t.AddDocument(m); err != nil {
-		return err
-	}
-	w.out.Files[name] = append([]byte(head), t.Text()...)
-	return nil
-}
-
-// upstream is the service behind an API, and the path under which it answers.
-func upstream(a *api) (up patch.Map, base string, err error) {
-	var targets patch.List
-	for s := range strings.FieldsSeq(a.target) {
-		u, err := url.Parse(s)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, "", fault.Bad("", "%q is not an address that an upstream can have", s)
-		}
-		targets = append(targets, u.Scheme+"://"+u.Host)
-		base = strings.TrimSuffix(u.Path, "/")
-	}
-	up = patch.Map{{Key: "name", Value: a.name}, {Key: "targets", Value: targets}}
-	var times patch.Map
-	l := a.policy.Limits
-	if l.Connect.Known() && l.Connect.Value > 0 {
-		times = append(times, patch.Entry{Key: "connect", Value: strconv.FormatInt(l.Connect.Value, 10) + "ms"})
-	}
-	if l.Read.Known() && l.Read.Value > 0 {
-		total := max(30_000, l.Connect.Or(0)+l.Read.Value)
-		times = append(times, patch.Entry{Key: "read", Value: strconv.FormatInt(l.Read.Value, 10) + "ms"}, patch.Entry{Key: "total", Value: strconv.FormatInt(total, 10) + "ms"})
-	}
-	if len(times) > 0 {
-		up = append(up, patch.Entry{Key: "timeouts", Value: times})
-	}
-	return up, base + strings.TrimSuffix(a.prefix, "/"), nil
-}
-
-// differing is the entry of an operation whose policies are not those of its API; nil when they are.
-func differing(of patch.List, o operation) any {
-	var remove, own patch.List
-	for _, p := range of {
-		if !slices.ContainsFunc(o.policies, func(q any) bool { return kind(q) == kind(p) }) {
-			remove = append(remove, kind(p))
-		}
-	}
-	for _, q := range o.policies {
-		if !slices.ContainsFunc(of, func(p any) bool { return fmt.Sprint(p) == fmt.Sprint(q) }) {
-			own = append(own, q)
-		}
-	}
-	if len(remove)+len(own) == 0 {
-		return nil
-	}
-	m := patch.Map{{Key: "id", Value: o.id}}
-	if len(remove) > 0 {
-		m = append(m, patch.Entry{Key: "remove", Value: remove})
-	}
-	if len(own) > 0 {
-		m = append(m, patch.Entry{Key: "policies", Value: own})
-	}
-	return m
-}
+// one is a policy with settings.
+func one(kind string, settings patch.Map) patch.Map { return patch.Map{{Key: kind, Value: settings}} }
 
 func kind(p any) string {
 	if m, ok := p.(patch.Map); ok {
@@ -291,29 +192,9 @@ func kind(p any) string {
 	return s
 }
 
-// document is the OpenAPI document of an API: its operations, without what their bodies hold, which no gateway's configuration says.
-func (w *writer) document(a *api) error {
-	var paths patch.Map
-	for _, o := range a.ops {
-		path := "/" + strings.TrimPrefix(strings.TrimPrefix(o.path, strings.TrimSuffix(a.prefix, "/")), "/")
-		op := patch.Map{{Key: "operationId", Value: o.id}}
-		var params patch.List
-		for _, m := range param.FindAllStringSubmatch(path, -1) {
-			params = append(params, patch.Map{{Key: "name", Value: m[1]}, {Key: "in", Value: "path"}, {Key: "required", Value: true}, {Key: "schema", Value: patch.Map{{Key: "type", Value: "string"}}}})
-		}
-		if len(params) > 0 {
-			op = append(op, patch.Entry{Key: "parameters", Value: params})
-		}
-		op = append(op, patch.Entry{Key: "responses", Value: patch.Map{{Key: "default", Value: patch.Map{{Key: "description", Value: "What the service answers."}}}}})
-		i := slices.IndexFunc(paths, func(e patch.Entry) bool { return e.Key == path })
-		if i < 0 {
-			i = len(paths)
-			paths = append(paths, patch.Entry{Key: path, Value: patch.Map{}})
-		}
-		m, _ := paths[i].Value.(patch.Map)
-		paths[i].Value = append(m, patch.Entry{Key: o.method, Value: op})
+func listed(n int, what string) string {
+	if n == 1 {
+		return "one " + what
 	}
-	return w.file(a.name+".openapi.yaml", "", patch.Map{{Key: "openapi", Value: "3.1.0"}, {Key: "info", Value: patch.Map{{Key: "title", Value: a.name}, {Key: "version", Value: "1.0.0"}}}, {Key: "paths", Value: paths}})
+	return fmt.Sprintf("%d %ss", n, what)
 }
-
-var param = regexp.MustCompile(`\{(p[0-9]+)\}`)

@@ -179,7 +179,7 @@ func (r *reader) operations() {
 			}
 			k, m := drift.NewKey(o.method, drift.Template, drift.Join(base, o.path))
 			m.Headers, m.Query = match.Headers, match.Query
-			op := drift.Operation{Key: k, Match: m, Name: o.name, API: a.name, Origin: o.at}
+			op := drift.Operation{Key: k, Match: m, Name: o.name, API: a.name, Strip: strings.TrimSuffix(drift.Join(base, ""), "/"), Origin: o.at}
 			op.Effective = append(op.Effective, drift.Effective{Policy: r.policy(a, nil, o)})
 			for _, p := range r.svc.products {
 				if slices.Contains(p.apis, a.name) && p.props.Get("state").Str() != "notPublished" {

@@ -150,7 +150,11 @@ func (m *Model) filters(p *drift.Policy, a *Attachment) {
 				add(h, "request", "host", "rewrite", "", h.Str())
 			}
 			if x := n.Get("path"); x != nil {
-				add(x, "request", "path", "rewrite", "", or(x.Get("replaceFullPath").Str(), x.Get("replacePrefixMatch").Str()))
+				name := ""
+				if x.Has("replacePrefixMatch") {
+					name = "prefix"
+				}
+				add(x, "request", "path", "rewrite", name, or(x.Get("replaceFullPath").Str(), x.Get("replacePrefixMatch").Str()))
 			}
 		case "RequestRedirect":
 			n := f.Get("requestRedirect")

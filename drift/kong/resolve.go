@@ -150,6 +150,9 @@ func (r *reader) operations() {
 			if rt.svc != nil {
 				op.API = rt.svc.label()
 			}
+			if on, ok := field(rt.node, rt.defaults, "strip_path").Bool(); (!ok || on) && op.Key.Path[0] == '/' {
+				op.Strip = strings.TrimSuffix(strings.TrimSuffix(op.Key.Path, "/**"), "/")
+			}
 			r.env.Operations = append(r.env.Operations, op)
 		}
 	}
