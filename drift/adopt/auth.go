@@ -113,7 +113,8 @@ func (w *writer) method(o *drift.Operation, r *drift.Requirement, out *operation
 		if r.Key == nil || !r.Key.In.Known() || !r.Key.Names.Known() || len(r.Key.Names.Value) == 0 || !slices.Contains(r.Key.In.Value, "header") {
 			return nil, "where the key is sent is not known, or not in a header"
 		}
-		header, settings := r.Key.Names.Value[0], patch.Map{}
+		header := r.Key.Names.Value[0]
+		var settings patch.Map
 		switch l := strings.ToLower(header); {
 		case l == "authorization":
 			settings = patch.Map{{Key: "bearer", Value: true}}
