@@ -32,9 +32,13 @@ require (
 require (
 	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/quic-go/quic-go v0.65.0
+	rsc.io/qr v0.2.0
 )
 
-require github.com/quic-go/qpack v0.6.0 // indirect
+require (
+	github.com/fxamacker/cbor/v2 v2.9.4 // indirect
+	github.com/quic-go/qpack v0.6.0 // indirect
+)
 
 require (
 	cel.dev/cel-go v0.33.2

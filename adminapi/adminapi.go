@@ -54,6 +54,7 @@ func New(o Options) (http.Handler, error) {
 	a := &api{Options: o, mux: http.NewServeMux()}
 	a.huma = huma.NewAPI(a.config(), a)
 	a.people()
+	a.factors()
 	a.tokens()
 	a.drift()
 	a.staff()

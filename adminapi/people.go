@@ -48,11 +48,12 @@ type Credentials struct {
 	Password string `json:"password" doc:"Your password" example:"correct horse battery staple 7"`
 }
 
-// SignedIn is a fresh session.
+// SignedIn is a fresh session, or what waits for the second factor.
 type SignedIn struct {
-	Token   string          `json:"token"`
-	Session session.Session `json:"session"`
-	Person  identity.Person `json:"person"`
+	Token   string           `json:"token,omitempty"`
+	Session *session.Session `json:"session,omitempty"`
+	Person  *identity.Person `json:"person,omitempty"`
+	Pending string           `json:"pending,omitempty"`
 }
 
 // Me is who the token stands for.
@@ -68,7 +69,10 @@ type Me struct {
 }
 
 func signedIn(s control.SignedIn, err error) (*Got[SignedIn], error) {
-	return got(SignedIn{s.Token.Reveal(), s.Session, s.Person}, err)
+	if err == nil && !s.Pending.Empty() {
+		return got(SignedIn{Pending: s.Pending.Reveal()}, nil)
+	}
+	return got(SignedIn{Token: s.Token.Reveal(), Session: &s.Session, Person: &s.Person}, err)
 }
 
 // people adds how people register, sign in and out, and look after themselves.
@@ -98,7 +102,8 @@ who is registered is nobody's business.`,
 	add(a, operation{id: "signIn", method: http.MethodPost, path: "/api/sessions", tag: tagSignIn, status: http.StatusCreated, traits: anyone,
 		summary: "Sign in with a password",
 		doc: `Answers with a session token, which is told once and works like a machine token. Wrong address and wrong password are one
-answer (401). Tries are counted; too many answer 429 with Retry-After.`,
+answer (401). Tries are counted; too many answer 429 with Retry-After. Whoever has a second factor gets no token yet but
+pending, for proveSecondFactor.`,
 	}, func(ctx context.Context, in *With[Credentials]) (*Got[SignedIn], error) {
 		return signedIn(c.SignIn(ctx, in.actor(), in.Body.Email, secret.New(in.Body.Password), in.agent()))
 	})

@@ -407,10 +407,19 @@ func words() map[string]word {
 		"FullRevision.note":   {text: "What changes and why"},
 		"FullRevision.number": {text: "Counts from 1 in each environment", example: 3},
 
+		"SecondFactors.app":      {text: "Whether there is an authenticator app", example: true},
+		"SecondFactors.codes":    {text: "How many recovery codes are left", example: 10},
+		"SecondFactors.demanded": {text: "Whether one of their roles demands a second factor", example: false},
+		"SecondFactors.since":    {text: "When the app was set up; not there without one"},
+
 		"Session.address":    {text: "Where it was begun"},
+		"Session.confirmed":  {text: "When its person last showed that it is still them"},
+		"Session.how":        {text: "How they signed in", example: "password and app"},
+		"Session.proven":     {text: "When the second factor was shown; not there when none was"},
 		"Session.last_seen":  {text: "When it was last used, to the minute"},
 		"Session.user_agent": {text: "With which program"},
 
+		"SignedIn.pending": {text: "There instead of the others while the second factor is missing: send it to proveSecondFactor with a code, within ten minutes", example: "ghp_0123456789abcdefghjkmnpqrstvwxyz"},
 		"SignedIn.person":  {text: "Who you are"},
 		"SignedIn.session": {text: "What can be told of it later"},
 		"SignedIn.token":   {text: "The session's token. It is told now and never again.", example: "ghs_0123456789abcdefghjkmnpqrstvwxyz"},

@@ -42,13 +42,17 @@ func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string,
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
+	second, err := control.RolesNamed(s.Config.Second)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
 	p := &plane{store: db, stop: func() {}, stopPages: func() {}}
 	p.outside = s.outside()
 	p.Control = control.New(control.Options{
 		Fetch: p.outside,
 		Store: db, Mail: sender, Kinds: Kinds(), Views: s, Keys: s.keys, Now: time.Now, Log: s.Log,
 		URL: url, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
-		CheckBackup: s.checkBackup, Watch: watched,
+		CheckBackup: s.checkBackup, Watch: watched, SecondFactor: second,
 	})
 	s.plane.Store(p)
 	s.source.set(p.Source())

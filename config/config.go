@@ -29,6 +29,7 @@ type Config struct {
 	Secrets    map[string]secret.Value // by the names that manifests use
 	Events     string                  // where exchanges are told: "stdout", "none" or a file; "" is stdout, in development a file in Data
 	Drift      Drift
+	Second     []string // words for the roles that demand a second factor
 	LogLevel   slog.Level
 	LogFormat  string // "text" or "json"
 }

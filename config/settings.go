@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +44,7 @@ func Settings() []Setting {
 		{"gateway.http3", "speak HTTP/3 too, on the UDP port of the same number; needs TLS (default false)", truth(func(c *Config) *bool { return &c.HTTP3 })},
 		{"gateway.dns", "address of the DNS server that upstreams' names are looked up at, such as 10.0.0.2:53 (default: those of the system)", server(func(c *Config) *string { return &c.DNS })},
 		{"fetch.allow", "networks, separated by commas, that may be fetched from and posted to although they are private, such as 10.1.0.0/16; http is taken there too (default none; in development loopback)", networks},
+		{"people.second-factor", "whose roles demand a second factor (an authenticator app or a passkey): staff, members or names of roles, with spaces between (default none)", roles},
 		{"smtp.host", "server that letters are given to", text(func(c *Config) *string { return &c.SMTP.Host })},
 		{"smtp.port", "its port (default 587)", port(func(c *Config) *int { return &c.SMTP.Port })},
 		{"smtp.user", "user name there", text(func(c *Config) *string { return &c.SMTP.User })},
@@ -171,6 +173,20 @@ func webAddress(of func(*Config) *string) setter {
 		*of(c) = u.Scheme + "://" + u.Host
 		return nil
 	}
+}
+
+// roleWords are what people.second-factor takes.
+var roleWords = []string{"staff", "members", "owner", "developer", "viewer", "admin", "approver", "api-owner", "operator", "auditor"}
+
+func roles(c *Config, v string) error {
+	c.Second = nil
+	for _, word := range strings.Fields(v) {
+		if !slices.Contains(roleWords, word) {
+			return fmt.Errorf("%q is not one of %s", word, strings.Join(roleWords, ", "))
+		}
+		c.Second = append(c.Second, word)
+	}
+	return nil
 }
 
 // networks reads prefixes separated by commas.

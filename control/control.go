@@ -23,7 +23,9 @@ import (
 // there. Methods with a version take the one the caller saw: another one is fault.Stale; 0 takes any.
 type Control struct {
 	Options
-	sealer sealer
+	sealer sealer // of letters
+	hooks  sealer // of webhooks' secrets
+	apps   sealer // of authenticator apps' secrets
 	hasher *hasher
 	tries  *tries
 	offers *offers
@@ -53,6 +55,9 @@ type Options struct {
 	Backups  string            // the folder that Backup writes into; made when it is not there
 	Version  string            // of this build
 	Watch    *Watch            // the drift review; nil: nothing is watched
+
+	// SecondFactor is the roles that demand a second factor of whoever has one of them, wherever it is bound.
+	SecondFactor []identity.Role
 
 	// CheckBackup reads a copy that Backup has written and says whether it is whole; nil: nothing is checked.
 	CheckBackup func(ctx context.Context, file string) error
@@ -100,7 +105,7 @@ func New(o Options) *Control {
 		issued:  newIssued(),
 	}
 	if o.Keys != nil { // without any, nothing can be written: to show the document of the API is enough
-		c.sealer = newSealer(o.Keys.Derive("letters"))
+		c.sealer, c.hooks, c.apps = newSealer(o.Keys.Derive("letters")), newSealer(o.Keys.Derive("webhooks")), newSealer(o.Keys.Derive("second factors"))
 		c.proofs = token.NewProverOf(o.Keys.Derive("nonces of the token endpoint"))
 	}
 	return c

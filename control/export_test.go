@@ -2,11 +2,15 @@ package control
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"gatehouse/identity"
+	"gatehouse/mail"
+	"gatehouse/secret"
 )
 
 // CheapPasswords makes hashing and even answers fast for tests that are not about their cost.
@@ -71,6 +75,20 @@ func DeliverWebhooks(ctx context.Context, c *Control) error {
 			return err
 		}
 	}
+}
+
+// OpensOldWebhookSecret opens what was sealed to the letters' key, and sees that another endpoint's does not open.
+func OpensOldWebhookSecret(c *Control) error {
+	old := c.sealer.seal(mail.Letter{To: "wh_1", Subject: "webhook", Text: "whsec_x"}).Text
+	if s, err := c.openSecret("wh_1", old); err != nil || s.Reveal() != "whsec_x" {
+		return fmt.Errorf("of before: %q, %w", s.Reveal(), err)
+	}
+	for _, sealed := range []string{old, c.sealSecret("wh_1", secret.New("whsec_y"))} {
+		if _, err := c.openSecret("wh_2", sealed); err == nil {
+			return errors.New("another endpoint's was opened")
+		}
+	}
+	return nil
 }
 
 // Notify tells of everything that comes to its end.

@@ -225,10 +225,14 @@ func (w *write) addLink(p identity.Person, purpose identity.LinkPurpose, lives t
 }
 
 // addSession signs the person in, and returns the session with its token.
-func (w *write) addSession(p identity.Person, how, userAgent string) (session.Session, secret.Value, error) {
+func (w *write) addSession(p identity.Person, how string, proven bool, userAgent string) (session.Session, secret.Value, error) {
 	token := secret.Random("ghs_")
 	s := session.Session{ID: w.fresh(id.Session), Hash: token.Hash(), Person: p.ID, Created: w.now, LastSeen: w.now,
-		Expires: w.after(session.Longest), Address: hostOf(w.a.Address), UserAgent: userAgent}
+		Expires: w.after(session.Longest), Address: hostOf(w.a.Address), UserAgent: userAgent,
+		How: how, Confirmed: w.now}
+	if proven {
+		s.Proven = w.now
+	}
 	if err := w.tx.AddSession(w.ctx, s); err != nil {
 		return s, secret.Value{}, err
 	}

@@ -23,6 +23,8 @@ const (
 	system                    // Gatehouse itself
 
 	inPerson // and not by a machine token
+	lately   // and by a session that was signed in or confirmed within confirmFor: what matters most
+	unproven // and by a session that has not shown the second factor that is demanded: to get there, and to leave
 )
 
 // Sets of callers that stand together often.
@@ -49,23 +51,34 @@ var rights = map[string]who{
 	"StartDevice":          anybody,
 	"PollDevice":           anybody,
 
+	"ProveSecondFactor": anybody,
+
 	// One's own.
-	"SignOut":            members | staff | inPerson,
+	"SignOut":            members | staff | inPerson | unproven,
 	"ChangePassword":     members | staff | inPerson,
 	"Device":             members | staff | inPerson,
 	"DecideDevice":       members | staff | inPerson,
-	"Sessions":           members | staff | inPerson,
+	"Sessions":           members | staff | inPerson | unproven,
 	"EndSession":         members | staff | inPerson,
-	"CreateMachineToken": members | staff | inPerson, // a leaked token cannot prolong itself
+	"CreateMachineToken": members | staff | inPerson | lately, // a leaked token cannot prolong itself
 	"MachineTokens":      members | staff | host,
 	"RevokeMachineToken": members | staff,
 
+	// Second factors.
+	"ConfirmSession":      members | staff | inPerson | unproven,
+	"SecondFactors":       readers | unproven,
+	"EnrolAuthenticator":  members | staff | inPerson | lately | unproven,
+	"FinishAuthenticator": members | staff | inPerson | unproven,
+	"RemoveAuthenticator": members | staff | inPerson | lately,
+	"NewRecoveryCodes":    members | staff | inPerson | lately,
+	"ResetSecondFactors":  owner | keepers | host | inPerson | lately, // of another one: staff's by an admin
+
 	// People.
-	"Person":       readers,
+	"Person":       readers | unproven,
 	"Members":      readers,
 	"StaffList":    staff | host,
-	"AddStaff":     admin | host,
-	"ChangeStaff":  admin,
+	"AddStaff":     admin | host | lately,
+	"ChangeStaff":  admin | lately,
 	"RecoverAdmin": host,
 	"ChangeMember": owner | keepers,
 	"Leave":        members | inPerson,
@@ -79,11 +92,11 @@ var rights = map[string]who{
 
 	// Organizations.
 	"Organizations":        staff | host,
-	"Organization":         readers,
+	"Organization":         readers | unproven,
 	"VerifyOrganization":   keepers,
 	"SuspendOrganization":  keepers,
 	"ResumeOrganization":   keepers,
-	"OffboardOrganization": keepers | inPerson, // a leaked token ends no partner
+	"OffboardOrganization": keepers | inPerson | lately, // a leaked token ends no partner
 	"Offboarding":          readers,
 
 	// Applications.
@@ -129,7 +142,7 @@ var rights = map[string]who{
 	"IntrospectToken":    anybody,
 	"Issuer":             anybody,
 	"ResourceScopes":     anybody,
-	"RotateSigningKey":   keepers,
+	"RotateSigningKey":   keepers | lately,
 	"ChangeCredential":   builders,
 	"ActivateCredential": builders,
 	"SuspendCredential":  builders | keepers,
@@ -224,6 +237,10 @@ func allow(a identity.Actor, method string) error {
 		return fault.New(fault.Unauthenticated, "sign in first")
 	case want&inPerson != 0 && a.Class == identity.Machine:
 		return fault.Of(fault.Forbidden, "in-person", "a machine token cannot do this: sign in yourself")
+	case a.Unproven && want&unproven == 0:
+		return fault.Of(fault.Forbidden, "second-factor-demanded", "your role demands a second factor: set one up in your account first")
+	case a.Aged && want&lately != 0:
+		return fault.Of(fault.Forbidden, "confirm-first", "you signed in a while ago: confirm first that it is you")
 	case callers(a)&want == 0 && callers(somewhere(a, method))&want == 0:
 		return fault.New(fault.Forbidden, "your role does not allow this")
 	}

@@ -11,7 +11,8 @@ import (
 	"gatehouse/mail"
 )
 
-// The texts of letters hold links that sign people in. They wait in the store sealed to a key that is not there, so that
+// Secrets wait in the store sealed to keys that are not there, one for each purpose, so that whoever has a copy of the database
+// cannot use them. The texts of letters hold links that sign people in. They wait in the store sealed to a key that is not there, so that
 // whoever has a copy of the database cannot use them, and who can write to it cannot have a letter go to somebody else.
 type sealer struct{ aead cipher.AEAD }
 
@@ -33,21 +34,35 @@ func envelope(l mail.Letter) []byte { return []byte(l.To + "\x00" + l.Subject) }
 
 // seal returns the letter with its text sealed.
 func (s sealer) seal(l mail.Letter) mail.Letter {
-	l.Text = sealed + base64.RawStdEncoding.EncodeToString(s.aead.Seal(nil, nil, []byte(l.Text), envelope(l)))
+	l.Text = s.close(l.Text, envelope(l))
 	return l
+}
+
+// close seals a text to what it belongs to.
+func (s sealer) close(text string, to []byte) string {
+	return sealed + base64.RawStdEncoding.EncodeToString(s.aead.Seal(nil, nil, []byte(text), to))
+}
+
+// unseal is close undone. What was sealed to another key, or belongs to something else, is fault.Invalid.
+func (s sealer) unseal(text string, to []byte) (string, error) {
+	text, ok := strings.CutPrefix(text, sealed)
+	raw, err := base64.RawStdEncoding.DecodeString(text)
+	if !ok || err != nil {
+		return "", fault.New(fault.Invalid, "it is not sealed")
+	}
+	plain, err := s.aead.Open(nil, nil, raw, to)
+	if err != nil {
+		return "", fault.New(fault.Invalid, "it was sealed to another key, or was changed").Because(err)
+	}
+	return string(plain), nil
 }
 
 // open returns the letter as it was written. One that was sealed to another key, or changed since, is fault.Invalid.
 func (s sealer) open(l mail.Letter) (mail.Letter, error) {
-	text, ok := strings.CutPrefix(l.Text, sealed)
-	raw, err := base64.RawStdEncoding.DecodeString(text)
-	if !ok || err != nil {
-		return l, fault.New(fault.Invalid, "the letter is not sealed")
-	}
-	plain, err := s.aead.Open(nil, nil, raw, envelope(l))
+	plain, err := s.unseal(l.Text, envelope(l))
 	if err != nil {
-		return l, fault.New(fault.Invalid, "the letter was sealed to another key, or was changed").Because(err)
+		return l, fault.New(fault.Invalid, "the letter cannot be opened: %s", fault.As(err).Public).Because(err)
 	}
-	l.Text = string(plain)
+	l.Text = plain
 	return l, nil
 }

@@ -13,11 +13,13 @@ import (
 	"gatehouse/store"
 )
 
-// SignedIn is a fresh session and its token, which is told once.
+// SignedIn is a fresh session and its token, which is told once. Where the person has a second factor there is none yet: then
+// Pending is what ProveSecondFactor takes, and all else is empty.
 type SignedIn struct {
 	Session session.Session
 	Token   secret.Value
 	Person  identity.Person
+	Pending secret.Value
 }
 
 // wrongPassword is the answer to everything that is wrong with a sign-in, word for word the same.
@@ -29,7 +31,8 @@ func wrongPassword() error {
 // unconfirmed address fault.Forbidden with the code "unconfirmed".
 //
 // Failures are counted per address, per person from one address, and per person from anywhere. The last count alone never
-// locks a person out of an address from which they are signed in already, and a link by e-mail always opens the door: so
+// locks a person out of an address from which they are signed in already, nor out of anywhere if they have a second factor,
+// without which a guessed password opens nothing; and a link by e-mail, a passkey and an OpenID provider always open the door: so
 // guessing is slow, and nobody can shut somebody else out.
 func (c *Control) SignIn(ctx context.Context, a identity.Actor, email string, password secret.Value, userAgent string) (SignedIn, error) {
 	email, why := cleanEmail(email)
@@ -37,7 +40,7 @@ func (c *Control) SignIn(ctx context.Context, a identity.Actor, email string, pa
 		email = "" // nobody's; the answer and its time are the same
 	}
 	var p identity.Person
-	var known bool
+	var known, second bool
 	err := c.Store.View(ctx, func(tx store.Tx) error {
 		var err error
 		p, err = tx.PersonByEmail(ctx, email)
@@ -47,26 +50,30 @@ func (c *Control) SignIn(ctx context.Context, a identity.Actor, email string, pa
 		if err != nil {
 			return err
 		}
+		if second, err = hasSecond(ctx, tx, p.ID); err != nil {
+			return err
+		}
 		known, err = signedInFrom(ctx, tx, p, a.Address, c.now())
 		return err
 	})
 	if err != nil {
 		return SignedIn{}, err
 	}
-	counts, err := c.countSignIn(network(a.Address), email, known)
+	counts, shut, err := c.countSignIn(network(a.Address), email, known)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	ok, err := c.hasher.check(ctx, p.Password, password)
+	ok, err := c.hasher.check(ctx, p.Password, password) // shut or not: the answer takes as long
 	if err != nil {
 		return SignedIn{}, err
+	}
+	if shut != nil && !(ok && second) {
+		return SignedIn{}, shut
 	}
 	if !ok || p.State == identity.Disabled {
 		return SignedIn{}, wrongPassword()
 	}
-	for _, n := range counts {
-		c.tries.giveBack(n.limit, n.key)
-	}
+	c.giveBack(counts)
 	if p.State != identity.Active {
 		return SignedIn{}, fault.Of(fault.Forbidden, "unconfirmed", "confirm your e-mail address first: the link is in the letter that we sent")
 	}
@@ -79,14 +86,15 @@ func (c *Control) SignIn(ctx context.Context, a identity.Actor, email string, pa
 		if now.State != identity.Active || now.Password != p.Password {
 			return wrongPassword() // it was changed since it was checked
 		}
-		in, err = w.signIn(now, "password", userAgent)
+		in, err = w.enter(now, "password", userAgent)
 		return err
 	})
 	return in, err
 }
 
-// signIn makes the session. One that the caller still had is ended: a session does not outlive the next sign-in.
-func (w *write) signIn(p identity.Person, how, userAgent string) (SignedIn, error) {
+// signIn makes the session. One that the caller still had is ended: a session does not outlive the next sign-in. proven says
+// that two factors were shown.
+func (w *write) signIn(p identity.Person, how string, proven bool, userAgent string) (SignedIn, error) {
 	old := w.a.Session
 	w.a = personActor(p, w.a.Address, w.a.RequestID)
 	if old != "" {
@@ -94,7 +102,7 @@ func (w *write) signIn(p identity.Person, how, userAgent string) (SignedIn, erro
 			return SignedIn{}, err
 		}
 	}
-	s, token, err := w.addSession(p, how, cleanAgent(userAgent))
+	s, token, err := w.addSession(p, how, proven, cleanAgent(userAgent))
 	return SignedIn{Session: s, Token: token, Person: p}, err
 }
 
@@ -114,21 +122,35 @@ type count struct {
 	key   string
 }
 
-// countSignIn counts one try before the password is looked at, so that many at the same moment are counted as well.
-func (c *Control) countSignIn(network, email string, known bool) ([]count, error) {
-	all := []count{{triesPerAddress, network}, {triesPerPair, network + " " + email}}
-	if !known {
-		all = append(all, count{triesPerPerson, email})
+// countSignIn counts one try before the password is looked at, so that many at the same moment are counted as well. shut says
+// that there were too many for the person, from anywhere.
+func (c *Control) countSignIn(network, email string, known bool) (counts []count, shut, _ error) {
+	counts, err := c.countAll(count{triesPerAddress, network}, count{triesPerPair, network + " " + email})
+	if err != nil || known {
+		return counts, nil, err
 	}
+	if wait := c.tries.take(triesPerPerson, email, c.now()); wait > 0 {
+		return counts, tooMany(wait), nil
+	}
+	return append(counts, count{triesPerPerson, email}), nil, nil
+}
+
+// countAll counts one try of each, or none and says that there were too many.
+func (c *Control) countAll(all ...count) ([]count, error) {
 	for i, n := range all {
 		if wait := c.tries.take(n.limit, n.key, c.now()); wait > 0 {
-			for _, m := range all[:i] {
-				c.tries.giveBack(m.limit, m.key)
-			}
+			c.giveBack(all[:i])
 			return nil, tooMany(wait)
 		}
 	}
 	return all, nil
+}
+
+// giveBack takes counts back: what was tried was right.
+func (c *Control) giveBack(counts []count) {
+	for _, n := range counts {
+		c.tries.giveBack(n.limit, n.key)
+	}
 }
 
 // SignInByLink uses a one-time sign-in link.
@@ -151,7 +173,7 @@ func (c *Control) SignInByLink(ctx context.Context, a identity.Actor, token secr
 			}
 		}
 		w.a.Session = session
-		in, err = w.signIn(p, "link", userAgent)
+		in, err = w.enter(p, "link", userAgent)
 		return err
 	})
 	return in, err
@@ -193,6 +215,8 @@ func (c *Control) BySession(ctx context.Context, token secret.Value, address, re
 		}
 		a = personActor(p, address, requestID)
 		a.Session = s.ID
+		a.Unproven = s.Proven.IsZero() && c.demandsSecond(p)
+		a.Aged = now.Sub(s.Confirmed) >= confirmFor
 		return nil
 	})
 	if err != nil {

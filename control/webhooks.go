@@ -217,15 +217,23 @@ func (w *write) putEndpoint(action, reason string, old, e webhook.Endpoint) (web
 	return e, w.audit(change{action: action, object: e.ID, organization: e.Organization, reason: reason}, before(old.Version, old), state(e))
 }
 
-// Secrets of endpoints wait in the store as the texts of letters do: sealed, to the endpoint that they belong to.
+// Secrets of endpoints wait in the store sealed, to the endpoint that they belong to.
 
 func (c *Control) sealSecret(i id.ID, s secret.Value) string {
-	return c.sealer.seal(mail.Letter{To: string(i), Subject: "webhook", Text: s.Reveal()}).Text
+	return c.hooks.close(s.Reveal(), []byte(i))
 }
 
+// openSecret also opens what was sealed before webhooks had a key of their own: to the letters' one.
 func (c *Control) openSecret(i id.ID, sealed string) (secret.Value, error) {
-	l, err := c.sealer.open(mail.Letter{To: string(i), Subject: "webhook", Text: sealed})
-	return secret.New(l.Text), err
+	text, err := c.hooks.unseal(sealed, []byte(i))
+	if err == nil {
+		return secret.New(text), nil
+	}
+	l, old := c.sealer.open(mail.Letter{To: string(i), Subject: "webhook", Text: sealed})
+	if old != nil {
+		return secret.Value{}, err
+	}
+	return secret.New(l.Text), nil
 }
 
 // tell puts an event on its way to whoever is told of it: the endpoints of its organization, and the platform's.

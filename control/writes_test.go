@@ -28,6 +28,8 @@ var writers = map[string]string{
 	"AddSession": "record.go", "SetDevice": "record.go", "AddEnvironment": "record.go", "AddRevision": "record.go",
 	"EndSession": "record.go", "EndSessionsOf": "record.go", "RaiseEpoch": "record.go", "ErasePersonal": "record.go",
 	"PutAbsence": "record.go", "ClaimRequests": "tend.go",
+	"PutAuthenticator": "factors.go", "DropAuthenticator": "factors.go", "PutRecoveryCodes": "factors.go", "UseRecoveryCode": "factors.go",
+	"ConfirmSession": "factors.go", "AddCeremony": "factors.go", "TakeCeremony": "factors.go",
 	"UseLink":     "register.go", // with an entry by whoever uses it: update refuses a change without one
 	"AddDevice":   "device.go",   // nobody has said anything yet
 	"AppendAudit": "write.go", "AppendChange": "write.go", "AddLetter": "write.go", "Once": "write.go",

@@ -36,6 +36,8 @@ type Actor struct {
 	Organization id.ID  // of a member; "" otherwise
 	Roles        []Role
 	Session      id.ID  // the session that was used, if one was
+	Unproven     bool   // a second factor is demanded of the person, and this session has shown none
+	Aged         bool   // the session has not shown for a while that it is still the person
 	Address      string // where the call came from; personal
 	RequestID    string // of the HTTP request that this is part of
 }
@@ -114,6 +116,7 @@ type Device struct {
 // Store keeps people and what they sign in with.
 type Store interface {
 	Invitations
+	Factors
 
 	// Person returns the person, or fault.NotFound.
 	Person(ctx context.Context, i id.ID) (Person, error)

@@ -3,6 +3,7 @@ package portal
 import (
 	"errors"
 
+	"gatehouse/control"
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/secret"
@@ -14,7 +15,7 @@ type accountPage struct {
 	frame
 	Form     form
 	Sessions []sessionRow
-	Tokens   bool
+	Factors  control.SecondFactors
 }
 
 func (*accountPage) template() string { return "account" }
@@ -40,6 +41,9 @@ func (v *visit) account(f form) error {
 		return err
 	}
 	p := &accountPage{Form: f}
+	if p.Factors, err = v.Control.SecondFactors(v.r.Context(), v.actor, ""); err != nil {
+		return err
+	}
 	for _, s := range list {
 		p.Sessions = append(p.Sessions, sessionRow{s, s.ID == v.actor.Session})
 	}

@@ -92,6 +92,10 @@ func (v *visit) deed() (deed, error) {
 		return v.withdrawDeed()
 	case "tokens":
 		return v.tokenDeed()
+	case "members":
+		return v.resetDeed("/members/")
+	case "people":
+		return v.resetDeed("/people/")
 	case "invitations":
 		return v.invitationDeed()
 	}

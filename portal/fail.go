@@ -34,13 +34,17 @@ type again struct {
 type sentValue struct{ Name, Value string }
 
 // secretNames are the fields that are never written onto a page.
-var secretNames = []string{"password", "old", "fresh", "token"}
+var secretNames = []string{"password", "old", "fresh", "token", "pending", "code"}
 
 // fail answers with the page for an error.
 func (v *visit) fail(err error) {
 	f := fault.As(err)
 	v.logFailure(f, err)
 	if v.written {
+		return
+	}
+	if f.Kind == fault.Forbidden && f.Code == "second-factor-demanded" { // the one thing that this session may do
+		_ = v.done("factor-demanded", "/account") // it writes a header and cannot fail
 		return
 	}
 	p := &errorPage{Status: problem.Status(f)}
@@ -68,6 +72,11 @@ func (v *visit) explain(p *errorPage, f *fault.Error) {
 	case fault.Forbidden:
 		p.Title, p.What = "You may not do this", public
 		p.Do = "If you think that you should be allowed to, ask an owner of your organization or an administrator of the platform."
+		if f.Code == "confirm-first" {
+			p.Title, p.What = "Confirm that it is you", "You signed in a while ago, and this matters."
+			p.Do = "Confirm it in another tab, come back here, and send it again: what you typed is kept on this page."
+			p.Links = []crumb{{"Confirm", "/account/confirm"}}
+		}
 		if f.Code == "cross-site" {
 			p.Title = "That form did not come from here"
 			p.Do = "Nothing was changed. If you meant to do something, open the page here and do it again."
@@ -115,8 +124,8 @@ func (v *visit) keep(p *errorPage, f *fault.Error) {
 	if v.r.Method != http.MethodPost || len(v.r.PostForm) == 0 || f.Code == "cross-site" {
 		return
 	}
-	switch f.Kind {
-	case fault.Unauthenticated, fault.Limited, fault.Unavailable, fault.Internal:
+	switch {
+	case f.Kind == fault.Unauthenticated, f.Kind == fault.Limited, f.Kind == fault.Unavailable, f.Kind == fault.Internal, confirmFirst(f):
 	default:
 		return
 	}

@@ -243,6 +243,9 @@ func (f form) value(name string) string { return f.Field(name).Value }
 // any other is a page of its own.
 func (f *form) refuse(err error) bool {
 	e := fault.As(err)
+	if confirmFirst(err) {
+		return false // its page says how
+	}
 	f.refused = problem.Status(e)
 	switch e.Kind {
 	case fault.Invalid:

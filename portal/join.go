@@ -14,7 +14,8 @@ type formPage struct {
 	frame
 	Form   form
 	Button string
-	Back   string // where "Cancel" leads; "" for none
+	Back   string  // where "Cancel" leads; "" for none
+	Links  []crumb // what else can be done about it
 }
 
 func (*formPage) template() string { return "form" }

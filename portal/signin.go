@@ -66,6 +66,9 @@ func signIn(v *visit) error {
 	default:
 		return err
 	}
+	if !in.Pending.Empty() {
+		return v.second(secondForm(), in.Pending.Reveal(), p.Return)
+	}
 	return v.welcome(in, p.Return)
 }
 
@@ -103,6 +106,9 @@ func signInByLink(v *visit) error {
 	in, err := v.Control.SignInByLink(v.r.Context(), v.actor, secret.New(v.r.PostForm.Get("token")), userAgent(v.r))
 	if err != nil {
 		return err
+	}
+	if !in.Pending.Empty() {
+		return v.second(secondForm(), in.Pending.Reveal(), "")
 	}
 	return v.welcome(in, "")
 }

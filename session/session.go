@@ -25,6 +25,9 @@ type Session struct {
 	Expires   time.Time   `json:"expires"`
 	Address   string      `json:"address"`
 	UserAgent string      `json:"user_agent"`
+	How       string      `json:"how"`                // they signed in, such as "password"
+	Proven    time.Time   `json:"proven,omitzero"`    // when the second factor was shown; zero: none was
+	Confirmed time.Time   `json:"confirmed,omitzero"` // when the person last showed that it is still them
 }
 
 // Live reports whether the session still counts.
@@ -40,6 +43,8 @@ type Store interface {
 	SessionByHash(ctx context.Context, h secret.Hash) (Session, error)
 	// TouchSession sets when the session was last seen. It is telemetry.
 	TouchSession(ctx context.Context, i id.ID, seen time.Time) error
+	// ConfirmSession sets when the session was confirmed, and when its second factor was shown; a zero time of that changes nothing.
+	ConfirmSession(ctx context.Context, i id.ID, confirmed, proven time.Time) error
 	// EndSession removes one session; ending one that is not there is no error.
 	EndSession(ctx context.Context, i id.ID) error
 	// EndSessionsOf removes every session of a person, but the one named keep, and returns how many.

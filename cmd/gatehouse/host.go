@@ -44,7 +44,8 @@ func (c *cli) staff() *cobra.Command {
 	recover := &cobra.Command{Use: "recover EMAIL", Short: "Let an administrator in, on the host itself", Args: exactly("EMAIL"),
 		Long: `Makes sure that the address belongs to an active administrator, and prints a one-time sign-in link for them, valid for
 15 minutes. Only for the owner of the data directory of a running Gatehouse: it is how the first administrator gets in, and
-a last one who lost every other way. It stands in the audit.`,
+a last one who lost every other way. It stands in the audit. Whoever has lost their second factor as well needs
+'gatehouse staff reset-second-factor' before.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := readAccess(filepath.Join(c.data, "host.json"))
 			if err != nil {
@@ -59,7 +60,7 @@ a last one who lost every other way. It stands in the audit.`,
 			return c.print(out, func(p *printer) { p.line("%s", out.Link) })
 		}}
 	recover.Flags().StringVar(&name, "name", "", "what they are called, if they are new")
-	return group("staff", "The platform's people: list, add, recover", "", add, recover,
+	return group("staff", "The platform's people: list, add, recover", "", add, recover, c.resetFactors(),
 		listing(c, "list", "List the platform's people", "", path, nil, []string{"PERSON", "NAME", "E-MAIL", "ROLES", "STATE"},
 			func(p identity.Person, _ time.Time) []string {
 				return []string{string(p.ID), p.Name, p.Email, words(p.Roles), string(p.State)}

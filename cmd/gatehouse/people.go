@@ -43,7 +43,24 @@ func (c *cli) members() *cobra.Command {
 				p.table([]string{"PERSON", "NAME", "E-MAIL", "ROLES", "STATE"}, rows)
 			})
 		}}
-	return group("member", "People of a partner: list, change, end", "", list, change)
+	return group("member", "People of a partner: list, change, end, reset", "", list, change, c.resetFactors())
+}
+
+// resetFactors takes a lost second factor away.
+func (c *cli) resetFactors() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{Use: "reset-second-factor PERSON", Short: "Take a lost second factor away; they are told by a letter", Args: exactly("PERSON"),
+		Long: `Takes the authenticator app, the recovery codes and the passkeys of somebody away who has lost them. Their sessions end. On the host
+itself, as the owner of the data directory, for anybody; elsewhere it is done in the portal, in person.`,
+		Example: `  gatehouse staff reset-second-factor per_… --reason "her phone was stolen; called back on the number we know"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.call(cmd.Context(), http.MethodPost, "/api/people/"+url.PathEscape(args[0])+"/second-factors/reset", map[string]string{"reason": reason}, nil); err != nil {
+				return err
+			}
+			return c.print(map[string]string{"reset": args[0]}, func(p *printer) { p.line("%s has no second factor any more.", args[0]) })
+		}}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, and how you know that it is them")
+	return cmd
 }
 
 func invitationPairs(i adminapi.Invitation, _ time.Time) []string {

@@ -85,16 +85,17 @@ func (t *tx) Once(ctx context.Context, person id.ID, form string, object id.ID, 
 const keepOnce = 7 * 24 * time.Hour
 
 const (
-	sweepSessions = `DELETE FROM sessions WHERE expires <= $1 OR last_seen <= $2`
-	sweepLinks    = `DELETE FROM links WHERE expires <= $1 OR used <> 0`
-	sweepDevices  = `DELETE FROM devices WHERE expires <= $1`
-	sweepDenials  = `DELETE FROM denials WHERE expires <= $1`
-	sweepOnce     = `DELETE FROM once WHERE at <= $1`
+	sweepSessions   = `DELETE FROM sessions WHERE expires <= $1 OR last_seen <= $2`
+	sweepLinks      = `DELETE FROM links WHERE expires <= $1 OR used <> 0`
+	sweepDevices    = `DELETE FROM devices WHERE expires <= $1`
+	sweepDenials    = `DELETE FROM denials WHERE expires <= $1`
+	sweepCeremonies = `DELETE FROM ceremonies WHERE expires <= $1`
+	sweepOnce       = `DELETE FROM once WHERE at <= $1`
 )
 
 func (t *tx) Sweep(ctx context.Context, now time.Time) error {
 	_, err := t.exec(ctx, sweepSessions, at(now), at(now.Add(-session.Idle)))
-	for _, q := range []string{sweepLinks, sweepDevices, sweepDenials} {
+	for _, q := range []string{sweepLinks, sweepDevices, sweepDenials, sweepCeremonies} {
 		if err == nil {
 			_, err = t.exec(ctx, q, at(now))
 		}

@@ -275,7 +275,7 @@ func sessions() []promise {
 		w.Helper()
 		s := session.Session{
 			ID: id.New(id.Session, created), Hash: w.hash(), Person: person, Created: created, LastSeen: created, Expires: created.Add(session.Longest),
-			Address: "203.0.113.9", UserAgent: "Mozilla",
+			Address: "203.0.113.9", UserAgent: "Mozilla", How: "password", Proven: created, Confirmed: created,
 		}
 		w.update(func(tx store.Tx) error { return tx.AddSession(w.ctx(), s) })
 		return s
@@ -289,6 +289,17 @@ func sessions() []promise {
 			s := add(w, "per_1", w.now)
 			same(w, "the session", read(w, func(tx store.Tx) (session.Session, error) { return tx.SessionByHash(w.ctx(), s.Hash) }), s)
 			failing(w, fault.NotFound, func(tx store.Tx) (session.Session, error) { return tx.SessionByHash(w.ctx(), w.hash()) })
+		}},
+		{"ConfirmSession", func(w *world) {
+			s, other := add(w, "per_1", w.now), add(w, "per_2", w.now)
+			later := w.now.Add(time.Hour)
+			w.update(func(tx store.Tx) error { return tx.ConfirmSession(w.ctx(), s.ID, later, time.Time{}) })
+			s.Confirmed = later
+			same(w, "confirmed", of(w, "per_1"), []session.Session{s})
+			w.update(func(tx store.Tx) error { return tx.ConfirmSession(w.ctx(), s.ID, later, later) })
+			s.Proven = later
+			same(w, "proven", of(w, "per_1"), []session.Session{s})
+			same(w, "another's", of(w, "per_2"), []session.Session{other})
 		}},
 		{"TouchSession", func(w *world) {
 			s := add(w, "per_1", w.now)

@@ -22,6 +22,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Transactions", transactions()},
 		{"People", people()},
 		{"Links", links()},
+		{"Factors", factors()},
+		{"Ceremonies", ceremonies()},
 		{"Invitations", invitations()},
 		{"Webhooks", webhooks()},
 		{"Notices", notices()},
