@@ -147,6 +147,9 @@ func (c *Control) sweep(ctx context.Context) {
 			continue
 		case <-t.C:
 		}
+		if !c.sequencer.duty.has() {
+			continue // another process does it
+		}
 		err := c.Store.Update(ctx, func(tx store.Tx) error { return tx.Sweep(ctx, c.now()) })
 		if err != nil && ctx.Err() == nil {
 			c.Log.Error("sweep", "error", err)

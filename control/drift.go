@@ -38,7 +38,9 @@ func (c *Control) watching(ctx context.Context) {
 	t := time.NewTicker(min(watchPoll, c.Watch.Every))
 	defer t.Stop()
 	for {
-		if err := c.reviewDue(ctx); err != nil && ctx.Err() == nil {
+		if !c.sequencer.duty.has() {
+			// another process does it
+		} else if err := c.reviewDue(ctx); err != nil && ctx.Err() == nil {
 			c.Log.Error("drift review", "error", err)
 		}
 		select {

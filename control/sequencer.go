@@ -25,8 +25,10 @@ const (
 )
 
 // sequencer numbers the rows of the feed and seals the entries of the audit log after their commit, in batches, each in one
-// transaction with one checkpoint. It is the only one that does.
+// transaction with one checkpoint. Of the processes that share a store one does, as its duty; the others look where it
+// stands, for the gateways that follow them.
 type sequencer struct {
+	duty   *duty
 	store  store.Store
 	keys   Keys
 	source *source
@@ -38,16 +40,20 @@ type sequencer struct {
 }
 
 func newSequencer(st store.Store, k Keys, s *source, now func() time.Time, log *slog.Logger) *sequencer {
-	return &sequencer{store: st, keys: k, source: s, now: now, log: log}
+	return &sequencer{duty: newDuty(st, k), store: st, keys: k, source: s, now: now, log: log}
 }
 
 // run goes on until ctx ends, then writes the receipts that are not written yet.
 func (q *sequencer) run(ctx context.Context) error {
-	wait := sequencePoll
+	poll, slow := sequencePoll, sequenceSlow
+	if !q.duty.alone {
+		poll, slow = dutyBeat, dutySlow
+	}
+	wait := poll
 	var flushed time.Time
 	for {
 		committed := q.store.Committed() // before the step: what is committed during it wakes us
-		more, err := q.step(ctx)
+		more, err := q.turn(ctx)
 		if ctx.Err() != nil {
 			break
 		}
@@ -60,15 +66,18 @@ func (q *sequencer) run(ctx context.Context) error {
 			if e := q.source.flush(ctx); e != nil && ctx.Err() == nil {
 				q.log.Warn("receipts were not written", "error", e)
 			}
+			if !q.duty.alone && err == nil {
+				err = q.source.learn(ctx)
+			}
 		}
 		switch {
 		case err != nil:
-			wait = min(2*wait, sequenceSlow)
+			wait = min(2*wait, slow)
 			committed = nil
 		case more:
 			continue
 		default:
-			wait = sequencePoll
+			wait = poll
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -83,8 +92,8 @@ func (q *sequencer) run(ctx context.Context) error {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := q.source.flush(last); err != nil {
-		q.log.Warn("receipts were not written", "error", err)
+	if err := errors.Join(q.source.flush(last), q.duty.drop(last, q.store)); err != nil {
+		q.log.Warn("receipts were not written, or the duty was not given back", "error", err)
 	}
 	return nil
 }
@@ -112,11 +121,55 @@ func (q *sequencer) note(err error) {
 	}
 }
 
+// turn is step for whoever has the duty or can take it. Who cannot looks where each environment stands.
+func (q *sequencer) turn(ctx context.Context) (more bool, err error) {
+	if q.duty.alone {
+		return q.step(ctx)
+	}
+	had := q.duty.has()
+	if !had {
+		var lease store.Lease
+		var heads []feed.Head
+		err := q.store.View(ctx, func(tx store.Tx) (err error) {
+			if lease, err = tx.Lease(ctx, dutyName); err == nil {
+				heads, err = q.heads(ctx, tx)
+			}
+			return err
+		})
+		if err != nil {
+			return false, err
+		}
+		q.source.numbered(heads)
+		if may, err := q.duty.may(lease); !may {
+			return false, err
+		}
+	}
+	more, err = q.step(ctx)
+	switch {
+	case fault.KindOf(err) == fault.Stale:
+		q.duty.mine.Store(false)
+		q.duty.since = time.Time{}
+		if had {
+			q.log.Info("another process numbers and seals now")
+		}
+		return false, nil
+	case err == nil && !had:
+		q.log.Info("this process numbers and seals now", "token", q.duty.seen.Token)
+	}
+	return more, err
+}
+
 // step does one batch. more: there may be another one.
 func (q *sequencer) step(ctx context.Context) (more bool, err error) {
 	var heads []feed.Head
 	var sealing error
+	var lease store.Lease
 	err = q.store.Update(ctx, func(tx store.Tx) error {
+		if !q.duty.alone { // the fence
+			if lease, err = q.duty.take(ctx, tx); err != nil {
+				return err
+			}
+		}
 		rows, err := tx.Unnumbered(ctx, sequenceBatch)
 		if err != nil {
 			return err
@@ -135,13 +188,16 @@ func (q *sequencer) step(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if !q.duty.alone {
+		q.duty.took(lease)
+	}
 	q.source.numbered(heads)
 	// A log that cannot be sealed stops no change on its way to the gateways: revocations go on.
 	return more && sealing == nil, sealing
 }
 
-// number gives rows their numbers and returns where each environment stands.
-func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change) ([]feed.Head, error) {
+// heads is where each environment stands.
+func (q *sequencer) heads(ctx context.Context, tx store.Tx) ([]feed.Head, error) {
 	es, err := tx.Environments(ctx)
 	if err != nil {
 		return nil, err
@@ -153,6 +209,15 @@ func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change)
 			return nil, err
 		}
 		heads[i] = feed.Head{Environment: e.Name, Epoch: e.Epoch, Position: p}
+	}
+	return heads, nil
+}
+
+// number gives rows their numbers and returns where each environment stands.
+func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change) ([]feed.Head, error) {
+	heads, err := q.heads(ctx, tx)
+	if err != nil {
+		return nil, err
 	}
 	newest := func(environment string, k feed.Kind, key string) (int64, error) {
 		e, err := tx.EntryOf(ctx, environment, k, key)

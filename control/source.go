@@ -81,6 +81,12 @@ func (s *source) begin(ctx context.Context) error {
 	if began {
 		return nil
 	}
+	return s.learn(ctx)
+}
+
+// learn reads what gateways have said: before this process began, and to other processes since. Those write it down once a
+// second, so what gateways said to them is known here that much later and that much less exactly.
+func (s *source) learn(ctx context.Context) error {
 	var rs []feed.Receipt
 	err := s.store.View(ctx, func(tx store.Tx) error {
 		rs = nil
@@ -108,8 +114,14 @@ func (s *source) begin(ctx context.Context) error {
 			h = &heard{newest: r}
 			o.gateways[r.Gateway] = h
 		}
-		if len(h.marks) == 0 || r.Position.Seq < h.marks[0].seq {
+		switch n := len(h.marks); {
+		case n == 0 || r.Position.Seq < h.marks[0].seq:
 			h.marks = append([]mark{{r.Position.Seq, r.At}}, h.marks...)
+		case r.Position.Seq > h.marks[n-1].seq:
+			h.marks = append(h.marks, mark{r.Position.Seq, r.At})
+		}
+		if !h.dirty && r.At.After(h.newest.At) {
+			h.newest = r
 		}
 	}
 	return nil

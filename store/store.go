@@ -28,8 +28,11 @@ type Store interface {
 	// Update runs fn alone among updates and commits what it did, durably, before it returns; an error from fn undoes it
 	// all. fn may run more than once, so it changes nothing outside the Tx.
 	Update(ctx context.Context, fn func(Tx) error) error
-	// Committed returns a channel that is closed after the next commit that left rows to number or seal.
+	// Committed returns a channel that is closed after the next commit that left rows to number or seal, and after one by
+	// another process that numbered some.
 	Committed() <-chan struct{}
+	// Alone reports whether no other process can have the store open: then nobody else does what this one does.
+	Alone() bool
 	// Backup writes a consistent copy of the whole store to the file, which must not exist, while the store is in use.
 	Backup(ctx context.Context, file string) error
 	Close() error
@@ -50,6 +53,7 @@ type Tx interface {
 	notice.Store
 	watch.Store
 	Outbox
+	Leases
 	// Once records that this person sent the form with this key and returns "" the first time, else the object that the
 	// first one made. object may be empty at first and set by a second call in the same transaction. A form without a key
 	// is always the first.
@@ -78,4 +82,23 @@ type Posted struct {
 	Tries   int
 	Problem string // of the last try
 	mail.Letter
+}
+
+// Lease is a duty that one process has at a time. Who has it shows that it is there by a growing Beat. Whoever has seen the
+// same Beat for long enough by its own clock may take the duty over: clocks are never compared.
+type Lease struct {
+	Name   string
+	Holder string // "": nobody
+	Mark   string // what all that share the duty must agree in
+	Token  int64  // grows each time the holder is another one
+	Beat   int64  // grows with every change
+}
+
+// Leases is who has which duty.
+type Leases interface {
+	// Lease is how the duty stands. One that nobody ever had has no holder and counts from 0.
+	Lease(ctx context.Context, name string) (Lease, error)
+	// TakeLease gives the duty to the holder, or to nobody, if it still stands as seen: else fault.Stale. In the same
+	// transaction as work, it is the fence: of two that believe the duty theirs, one is refused.
+	TakeLease(ctx context.Context, seen Lease, holder, mark string) (Lease, error)
 }

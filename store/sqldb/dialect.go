@@ -27,11 +27,15 @@ type dialect struct {
 	rows []int
 
 	aborts  bool   // a refused statement ends its transaction
-	tables  string // lists the tables, but for that of the migrations
+	tables  string // lists the tables, but for those of notMoved
 	columns string // lists the columns of table $1 in their order
 	keys    string // lists those of its primary key
 	numbers string // lists the columns whose values the database gives by itself, as table.column; "": none need care
 }
+
+// notMoved are the tables that belong to one database and not to what is kept in it: what its schema is, and which process
+// has which duty.
+const notMoved = `'goose_db_version', 'schema_floor', 'leases'`
 
 //go:embed migrations
 var migrations embed.FS
@@ -49,7 +53,7 @@ func sqliteDialect() *dialect {
 		contains:   func(column, value string) string { return `instr(` + column + `, ` + value + `) > 0` },
 		fault:      sqliteFault,
 		rows:       []int{1},
-		tables: `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name <> 'goose_db_version'
+		tables: `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT IN (` + notMoved + `)
 			ORDER BY name`,
 		columns: `SELECT name FROM pragma_table_info($1) ORDER BY cid`,
 		keys:    `SELECT name FROM pragma_table_info($1) WHERE pk > 0 ORDER BY pk`,

@@ -61,6 +61,7 @@ func (t *tx) Unnumbered(ctx context.Context, limit int) ([]feed.Change, error) {
 }
 
 func (t *tx) Number(ctx context.Context, number int64, entries []feed.Entry) error {
+	t.told = true
 	n, err := t.exec(ctx, changeDone, number)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "change %d waits for no number", number)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +72,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a newer schema": {func(t *testing.T) string {
 			file := made(t)
 			raw(t, file, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
+			raw(t, file, `UPDATE schema_floor SET floor = 9999`)
 			return file
 		}, "schema version 9999, this build of Gatehouse knows up to " + newest(t) + ": run the version that wrote it"},
 		"a folder": {func(t *testing.T) string { return t.TempDir() }, "is no regular file: name another one"},
@@ -215,4 +217,41 @@ func newest(t *testing.T) string {
 	}
 	name, _, _ := strings.Cut(filepath.Base(slices.Max(files)), "_")
 	return strings.TrimLeft(name, "0")
+}
+
+// A program serves with a schema that is further than it knows, as long as nothing it uses was taken away.
+func TestNewerSchemaThatOnlyAddedIsServed(t *testing.T) {
+	file := made(t)
+	raw(t, file, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`, `ALTER TABLE people ADD COLUMN later TEXT NOT NULL DEFAULT ''`)
+	s := open(t, file)
+	if err := s.Update(t.Context(), func(tx store.Tx) error { _, err := tx.AddEnvironment(t.Context(), "live", time.Now()); return err }); err != nil {
+		t.Error(err)
+	}
+}
+
+// Migrations from here on run while the release before still serves: they only add, or say from which schema on a program can
+// serve with them.
+func TestMigrationsOnlyAddOrRaiseTheFloor(t *testing.T) {
+	takes := regexp.MustCompile(`(?i)\b(DROP|RENAME|ALTER COLUMN)\b|\bADD COLUMN\b[^;]*\bNOT NULL\b(?:[^;]*)`)
+	for _, folder := range []string{"sqlite", "postgres"} {
+		files, err := filepath.Glob("migrations/" + folder + "/*.sql")
+		if err != nil || len(files) == 0 {
+			t.Fatal("no migrations", err)
+		}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			number, _, _ := strings.Cut(filepath.Base(file), "_")
+			if number <= "0095" || strings.Contains(string(b), "UPDATE schema_floor") {
+				continue
+			}
+			for _, what := range takes.FindAllString(string(b), -1) {
+				if !strings.Contains(strings.ToUpper(what), "DEFAULT") {
+					t.Errorf("%s: %q breaks the release before: give a default, or raise the floor with UPDATE schema_floor", file, what)
+				}
+			}
+		}
+	}
 }

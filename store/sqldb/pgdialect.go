@@ -29,13 +29,13 @@ func postgresDialect() *dialect {
 		rows:       []int{128, 16, 1},
 		aborts:     true,
 		tables: `SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
-			AND relname <> 'goose_db_version' ORDER BY oid`,
+			AND relname NOT IN (` + notMoved + `) ORDER BY oid`,
 		columns: `SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
 		keys: `SELECT a.attname::text FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
 			JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 			WHERE i.indrelid = $1::text::regclass AND i.indisprimary ORDER BY k.place`,
 		numbers: `SELECT c.relname::text || '.' || a.attname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-			WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attidentity <> '' AND c.relname <> 'goose_db_version'`,
+			WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attidentity <> '' AND c.relname NOT IN (` + notMoved + `)`,
 	}
 }
 

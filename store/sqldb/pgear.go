@@ -51,6 +51,11 @@ func listen(c *pgx.ConnConfig, log *slog.Logger) *ear {
 // tell says that something was committed.
 func (e *ear) tell() {
 	e.fresh.fire()
+	e.say()
+}
+
+// say tells other processes only.
+func (e *ear) say() {
 	select {
 	case e.said <- struct{}{}:
 	default: // what is about to be said says it too

@@ -114,6 +114,9 @@ func (s *pg) migrate(ctx context.Context, c *pgx.ConnConfig) error {
 		return s.d.fault(err)
 	}
 	if current > newest {
+		if serves(ctx, s.db, newest) {
+			return nil
+		}
 		return fault.New(fault.Unavailable, "the database %s has schema version %d, this build of Gatehouse knows up to %d: run the version that wrote it, or a newer one", where, current, newest)
 	}
 	if _, err := p.Up(ctx); err != nil {
@@ -149,11 +152,17 @@ func (s *pg) seat(ctx context.Context) (l *line, done func(*line), err error) {
 	return l, done, nil
 }
 
+// news is what a commit leaves to say.
+type news struct {
+	fresh bool // rows to number or seal
+	told  bool // what others wait for, and the caller knows
+}
+
 // within runs fn between begin and end on one connection.
-func (s *pg) within(ctx context.Context, begin string, write, careful, queue bool, fn func(*tx) error) (fresh bool, err error) {
+func (s *pg) within(ctx context.Context, begin string, write, careful, queue bool, fn func(*tx) error) (_ news, err error) {
 	l, done, err := s.seat(ctx)
 	if err != nil {
-		return false, err
+		return news{}, err
 	}
 	t := &tx{line: l, d: s.d, write: write, careful: careful}
 	finished, locked := true, false
@@ -180,35 +189,35 @@ func (s *pg) within(ctx context.Context, begin string, write, careful, queue boo
 		if _, err := l.exec(context.Background(), `SELECT pg_advisory_lock($1)`, pgTurn); err != nil {
 			_ = l.close()
 			l = nil
-			return false, errRetry{s.d.fault(err), pgLost(err)}
+			return news{}, errRetry{s.d.fault(err), pgLost(err)}
 		}
 		locked = true
 	}
 	if _, err := l.exec(context.Background(), begin); err != nil {
 		_ = l.close() // the server may have gone: a fresh connection next time
 		l = nil
-		return false, errRetry{s.d.fault(err), pgLost(err)}
+		return news{}, errRetry{s.d.fault(err), pgLost(err)}
 	}
 	finished = false
 	err = fn(t)
 	switch {
 	case t.again || err == nil && write && t.failed != nil && !careful && !pgAgain(t.failed):
-		return false, errCareful
+		return news{}, errCareful
 	case t.failed != nil && (pgAgain(t.failed) || pgLost(t.failed)):
-		return false, errRetry{errors.Join(err, s.d.fault(t.failed)), true}
+		return news{}, errRetry{errors.Join(err, s.d.fault(t.failed)), true}
 	case err != nil || !write:
-		return false, err
+		return news{}, err
 	}
 	if _, err := l.exec(context.Background(), `COMMIT`); err != nil {
 		if pgLost(err) {
 			_ = l.close()
 			l = nil
-			return false, fault.New(fault.Unavailable, "the database went away while it committed: whether the change was made is to be seen when it is back").Because(err)
+			return news{}, fault.New(fault.Unavailable, "the database went away while it committed: whether the change was made is to be seen when it is back").Because(err)
 		}
-		return false, errRetry{s.d.fault(err), pgAgain(err)}
+		return news{}, errRetry{s.d.fault(err), pgAgain(err)}
 	}
 	finished = true
-	return t.fresh, nil
+	return news{t.fresh, t.told}, nil
 }
 
 // errCareful asks for another run, with savepoints: fn went on after a statement that was refused.
@@ -257,10 +266,12 @@ func (s *pg) Update(ctx context.Context, fn func(store.Tx) error) error {
 	}
 	pause, careful := pgPause, false
 	for try := 1; ; try++ {
-		fresh, err := s.within(ctx, s.d.begin, true, careful, try >= pgQueue, func(t *tx) error { return fn(t) })
+		left, err := s.within(ctx, s.d.begin, true, careful, try >= pgQueue, func(t *tx) error { return fn(t) })
 		if err == nil {
-			if fresh {
+			if left.fresh {
 				s.ear.tell()
+			} else if left.told {
+				s.ear.say()
 			}
 			return nil
 		}

@@ -33,12 +33,23 @@ func (s *db) migrate(ctx context.Context) error {
 		return s.d.fault(err)
 	}
 	if current > newest {
+		if serves(ctx, s.writing, newest) {
+			return nil
+		}
 		return s.newer(current, newest)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fault.New(fault.Unavailable, "the schema of %s cannot be brought from version %d to %d: restore a backup, or go back to the version of Gatehouse that wrote it", s.file, current, newest).Because(err)
 	}
 	return nil
+}
+
+// serves reports whether a program that knows the schema up to newest can serve with one that is further: then what came
+// later was only added.
+func serves(ctx context.Context, d *sql.DB, newest int64) bool {
+	var floor int64
+	err := d.QueryRowContext(ctx, `SELECT MAX(floor) FROM schema_floor`).Scan(&floor)
+	return err == nil && floor > 0 && floor <= newest
 }
 
 func (s *db) newer(current, newest int64) error {

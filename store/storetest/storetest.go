@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Outbox", outbox()},
 		{"Once", once()},
 		{"Sweep", sweep()},
+		{"Leases", leases()},
 		{"Feed", feeds()},
 		{"Receipts", receipts()},
 		{"Uplink", uplinks()},
