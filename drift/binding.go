@@ -106,10 +106,12 @@ func Shape(s string, e *Environment) string {
 
 var seams = regexp.MustCompile(`[-_.]{2,}`)
 
+var looseEnds = strings.NewReplacer("/-", "/", "-/", "/", "-.", ".", ".-", ".", "/.", "/", "_/", "/", "/_", "/", "-:", ":", ".:", ":")
+
 // tidy closes the seams that words taken out have left.
 func tidy(s string) string {
 	s = seams.ReplaceAllStringFunc(s, func(m string) string { return m[:1] })
-	s = strings.NewReplacer("/-", "/", "-/", "/", "-.", ".", ".-", ".", "/.", "/", "_/", "/", "/_", "/", "-:", ":", ".:", ":").Replace(s)
+	s = looseEnds.Replace(s)
 	return strings.Trim(s, "-_.")
 }
 

@@ -85,9 +85,11 @@ func Mask(s string) string {
 	return s
 }
 
+var joined = strings.NewReplacer("-", "", "_", "", ".", "", " ", "")
+
 // SecretName reports whether a header, field or property of this name holds a secret, so that its value is not shown.
 func SecretName(name string) bool {
-	n := strings.NewReplacer("-", "", "_", "", ".", "", " ", "").Replace(strings.ToLower(name))
+	n := joined.Replace(strings.ToLower(name))
 	switch n {
 	case "authorization", "proxyauthorization", "cookie", "setcookie", "xapikey", "apikey", "ocpapimsubscriptionkey", "xfunctionskey", "pass":
 		return true

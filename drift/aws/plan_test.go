@@ -1,8 +1,6 @@
 package aws_test
 
 import (
-	"maps"
-	"slices"
 	"testing"
 
 	"gatehouse/drift/aws"
@@ -11,12 +9,5 @@ import (
 
 // TestPlan: the seeded weakenings are planned away, or it is said why not.
 func TestPlan(t *testing.T) {
-	closed, all, reasons := drifttest.Heal(t, aws.Read, good(), mutations())
-	t.Logf("%d of %d weakenings are closed by a proven change", closed, all)
-	for _, r := range slices.Sorted(maps.Keys(reasons)) {
-		t.Log(r)
-	}
-	if closed < 9 {
-		t.Errorf("%d of %d weakenings are closed, less than before", closed, all)
-	}
+	drifttest.Heal(t, aws.Read, good(), mutations(), drifttest.Healed{Carried: 44, Native: 10})
 }

@@ -32,6 +32,8 @@ type node struct {
 	dashes     []int // where the items of a block list begin
 	scalar     any
 	text       string
+	tag        string // one of its own, such as CloudFormation's
+	anchor     bool   // others may refer to it
 }
 
 const (
@@ -89,7 +91,10 @@ func (p *parser) build(y *yaml.Node, outer int) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &node{start: start, line: y.Line, indent: y.Column - 1}
+	n := &node{start: start, line: y.Line, indent: y.Column - 1, anchor: y.Anchor != ""}
+	if y.Style&yaml.TaggedStyle != 0 || strings.HasPrefix(y.Tag, "!") && !strings.HasPrefix(y.Tag, "!!") {
+		n.tag = y.Tag
+	}
 	if y.Kind == yaml.AliasNode {
 		return p.aliased(y, n)
 	}

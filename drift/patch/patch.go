@@ -90,13 +90,18 @@ func parts(pointer string) []string {
 	}
 	out := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
 	for i, p := range out {
-		out[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(p)
+		out[i] = fromPointer.Replace(p)
 	}
 	return out
 }
 
+var (
+	fromPointer = strings.NewReplacer("~1", "/", "~0", "~")
+	toPointer   = strings.NewReplacer("~", "~0", "/", "~1")
+)
+
 // Key is one step of a pointer.
-func Key(s string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(s) }
+func Key(s string) string { return toPointer.Replace(s) }
 
 // walk follows a pointer as far as it goes; rest is what is not there.
 func walk(n *node, path []string) (at *node, rest []string) {
@@ -358,6 +363,8 @@ func (t *Tree) parse(text []byte) error {
 // generic is a value for comparison: maps without order.
 func generic(v any) any {
 	switch v := v.(type) {
+	case Raw:
+		return generic(v.Value)
 	case Map:
 		m := make(map[string]any, len(v))
 		for _, e := range v {

@@ -219,6 +219,11 @@ func flow(v any, json bool, lead, unit, eol string) string {
 		sep, opened, closed = ","+eol+lead+unit, eol+lead+unit, eol+lead
 	}
 	switch v := v.(type) {
+	case Raw:
+		if v.flow != "" {
+			return v.flow
+		}
+		return flow(v.Value, json, lead, unit, eol)
 	case Map:
 		if len(v) == 0 {
 			return "{}"
@@ -266,6 +271,11 @@ func block(v any, indent int, eol string) string {
 	pad := strings.Repeat(" ", indent)
 	var b strings.Builder
 	switch v := v.(type) {
+	case Raw:
+		if v.behind == "" {
+			return block(v.Value, indent, eol)
+		}
+		return v.moved(indent, eol)
 	case Map:
 		if len(v) == 0 {
 			return " {}"
@@ -289,6 +299,12 @@ func block(v any, indent int, eol string) string {
 
 // item writes a value behind the mark of a list.
 func item(v any, indent int, eol string) string {
+	if r, ok := v.(Raw); ok {
+		if r.behind == "" {
+			return item(r.Value, indent, eol)
+		}
+		return r.moved(indent, eol)
+	}
 	m, ok := v.(Map)
 	if !ok || len(m) == 0 {
 		return " " + flow(v, false, "", "", eol)

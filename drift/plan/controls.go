@@ -41,6 +41,17 @@ func decision(f *drift.Finding) error {
 	return refuse(reason, "")
 }
 
+// settled reports whether a standard of the same gateway decides what otherwise is a decision, or knows what is not in the files: that the
+// same upstream answers over TLS, for one.
+func settled(f *drift.Finding) bool {
+	switch f.Field {
+	case "match", "operation", "detached", "gap", "exposure.bypass", "cert.version_pinned", "auth.jwt.keys", "rate.enforcement",
+		"upstream.urls", "logging.sinks", "tracing.endpoint", "metrics.sink":
+		return true
+	}
+	return false
+}
+
 // control is what makes up for a finding that no change closes.
 func control(f *drift.Finding) string {
 	switch field := f.Field; {

@@ -18,6 +18,9 @@ func editPlace(s *Site, g Group) error {
 		if t.origin.Pointer == "" || t.origin.File == "" {
 			continue
 		}
+		if s.once(t.origin) {
+			continue // written for another group of operations
+		}
 		tree, err := s.Tree(t.origin.File)
 		if err != nil {
 			return err
@@ -39,7 +42,7 @@ func editPlace(s *Site, g Group) error {
 		}
 	}
 	if len(s.did) == 0 {
-		return refuse("the setting is not written here, and adding it asks for what belongs to this environment", "")
+		return &refusal{reason: "the setting is not written here, and adding it asks for what belongs to this environment", weak: true}
 	}
 	return nil
 }

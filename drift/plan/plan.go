@@ -12,7 +12,8 @@ import (
 	"gatehouse/drift"
 )
 
-// Target is an environment whose files may be changed, and how they are read again after a change.
+// Target is an environment whose files may be changed, and how they are read again after a change. Without Read its files are a pattern
+// for others, and stay.
 type Target struct {
 	Env   *drift.Environment
 	Files fs.FS
@@ -77,6 +78,9 @@ type Effect struct {
 	Field     string `json:"field"`
 	From      string `json:"from"`
 	To        string `json:"to"`
+
+	key   drift.Key
+	class string
 }
 
 // Refusal is a finding that no change is planned for.
@@ -96,11 +100,13 @@ type planner struct {
 	res      *drift.Result
 	plan     *Plan
 	tried    map[string]bool
+	moved    map[[2]int]moves
+	closed   map[string]bool // places of findings that steps have closed
 }
 
 // Make plans. The targets' environments are all that is compared; those without Files are compared and not changed.
 func Make(targets []Target, o Options) *Plan {
-	p := &planner{opt: o, plan: &Plan{Format: 1, Steps: []Step{}, Refusals: []Refusal{}, Files: []File{}}, tried: map[string]bool{}}
+	p := &planner{opt: o, plan: &Plan{Format: 1, Steps: []Step{}, Refusals: []Refusal{}, Files: []File{}}, tried: map[string]bool{}, moved: map[[2]int]moves{}, closed: map[string]bool{}}
 	for _, t := range targets {
 		p.targets = append(p.targets, &t)
 		p.overlays = append(p.overlays, NewOverlay(t.Files))
@@ -209,7 +215,7 @@ func (p *planner) try(f *drift.Finding) {
 	if about.Operations == nil {
 		about.Operations = []drift.Key{}
 	}
-	if err == nil && t.Files == nil {
+	if err == nil && (t.Files == nil || t.Read == nil) {
 		err = refuse("the environment was not read from files that can be changed", "change it where it is kept, and read it again")
 	}
 	if err == nil {
@@ -235,14 +241,36 @@ func sideOf(f *drift.Finding, name string) drift.Side {
 	return f.A
 }
 
-// step tries the ways in which a gateway can express the change: where the value stands, then for the finding's operations alone.
+// step tries the ways in which a gateway can express the change: where the value stands, then for the finding's operations alone, then as
+// the standard writes it, when it is of the same gateway.
 func (p *planner) step(f *drift.Finding, at int, other *drift.Side, about About) (*Step, error) {
+	from := p.standard(at, other)
+	err := decision(f)
+	if err != nil && (from < 0 || !settled(f)) {
+		return nil, err
+	}
+	if err == nil {
+		var step *Step
+		if step, err = p.native(f, at, other, about); err == nil {
+			return step, nil
+		}
+	}
+	if from >= 0 {
+		step, other := p.carry(f, at, from, other, about)
+		if other == nil {
+			return step, nil
+		}
+		if r := reasonOf(err); r.weak {
+			err = other
+		}
+	}
+	return nil, err
+}
+
+func (p *planner) native(f *drift.Finding, at int, other *drift.Side, about About) (*Step, error) {
 	edit := editor(p.targets[at].Env.Gateway)
 	if edit == nil {
-		return nil, refuse("changes of "+p.targets[at].Env.Gateway+" files are not written yet", "")
-	}
-	if err := decision(f); err != nil {
-		return nil, err
+		return nil, &refusal{reason: "what is missing is not written by itself into files of " + p.targets[at].Env.Gateway, weak: true}
 	}
 	groups, err := p.groups(f, at, other)
 	if err != nil {

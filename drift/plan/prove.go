@@ -15,14 +15,20 @@ func families(field, rule string) []string {
 		return []string{""} // what was cut off comes back, whatever it is
 	case field == "tls.hsts_max_age_s":
 		return []string{"tls.hsts", "transforms"}
+	case field == "operation" || field == "match":
+		return []string{"operation", "match"}
+	case field == "gap":
+		return []string{""} // what was not known becomes known
+	case field == "exposure.bypass":
+		return []string{"exposure", "tls.client_auth"}
 	case field == "transforms" || field == "transforms.order":
 		return []string{"transforms", "tls.hsts"}
 	case strings.HasPrefix(field, "tls.upstream"):
 		return []string{"tls.upstream"}
 	case strings.HasPrefix(field, "tls.client") || field == "tls.ca_refs":
-		return []string{"tls.client_auth", "tls.ca_refs", "tls.pins", "auth."}
+		return []string{"tls.client_auth", "tls.ca_refs", "tls.pins", "auth.", "exposure"}
 	case strings.HasPrefix(field, "tls."):
-		return []string{"tls."}
+		return []string{"tls.", "exposure"}
 	case strings.HasPrefix(field, "auth") || field == "detached" || field == "order":
 		return []string{"auth", "authz", "lifecycle.subscription", "tls.client_auth", "tls.ca_refs"}
 	case strings.HasPrefix(field, "rate") || field == "quota":
@@ -34,42 +40,78 @@ func families(field, rule string) []string {
 	return []string{head}
 }
 
-// prove reads the changed files again. The finding must be gone, no other leaf may have changed, on no other operation, and what comes
-// to light must be less than what is closed.
+// trial is a change that is tried.
+type trial struct {
+	files   map[string][]byte
+	deletes int
+	did     []string
+	brings  []string
+	like    *drift.Environment // what comes along must be as it is there; nil: nothing may come along
+}
+
+// outcome is a trial that is proven, and not accepted yet.
+type outcome struct {
+	step *Step
+	env  *drift.Environment
+	res  *drift.Result
+	over *Overlay
+}
+
+// prove checks a change and makes it part of the plan.
 func (p *planner) prove(f *drift.Finding, at int, s *Site, about About) (*Step, error) {
-	files := s.changed()
-	if len(files) == 0 {
-		return nil, refuse("the files say already what would be written, so the difference stands elsewhere", "")
-	}
-	if left := p.opt.Deletions - p.plan.Deletes; s.deletes > left {
-		return nil, refuse(fmt.Sprintf("it takes out %d entries and the plan may take out %d more", s.deletes, max(0, left)), "allow it with --delete")
-	}
-	t := p.targets[at]
-	next := p.overlays[at].with(files)
-	before, after := t.Env, t.Read(next)
-	effects, err := compared(f, before, after, s.brings)
+	o, err := p.check(f, at, trial{files: s.changed(), deletes: s.deletes, did: s.did, brings: s.brings}, about)
 	if err != nil {
 		return nil, err
 	}
-	old := p.res
+	return p.accept(at, o), nil
+}
+
+func (p *planner) accept(at int, o *outcome) *Step {
+	for i := range p.res.Findings {
+		if g := &p.res.Findings[i]; slices.Contains(o.step.Closes, g.ID) {
+			p.closed[placeOf(g)] = true
+		}
+	}
+	p.targets[at].Env, p.res, p.overlays[at] = o.env, o.res, o.over
+	return o.step
+}
+
+// check reads the changed files again. The finding must be gone, no other leaf may have changed, on no other operation, and what comes
+// to light must be less than what is closed.
+func (p *planner) check(f *drift.Finding, at int, c trial, about About) (*outcome, error) {
+	if len(c.files) == 0 {
+		return nil, refuse("the files say already what would be written, so the difference stands elsewhere", "")
+	}
+	if left := p.opt.Deletions - p.plan.Deletes; c.deletes > left {
+		return nil, refuse(fmt.Sprintf("it takes out %d entries and the plan may take out %d more", c.deletes, max(0, left)), "allow it with --delete")
+	}
+	t := p.targets[at]
+	next := p.overlays[at].with(c.files)
+	before, after := t.Env, t.Read(next)
+	effects, err := changed(before, after, c.like)
+	if err == nil {
+		err = within(f, effects, c.brings, c.like)
+	}
+	if err != nil {
+		return nil, err
+	}
 	t.Env = after
 	res := p.compare()
-	step := &Step{About: about, Does: strings.Join(s.did, "; "), Effects: effects, Closes: []string{}, Deletes: s.deletes}
+	t.Env = before
+	step := &Step{About: about, Does: strings.Join(c.did, "; "), Effects: effects, Closes: []string{}, Deletes: c.deletes}
 	now := spotsOf(res)
-	for i := range old.Findings {
-		if g := &old.Findings[i]; g.Waiver == nil && !now.has(g) {
+	for i := range p.res.Findings {
+		if g := &p.res.Findings[i]; g.Waiver == nil && !now.has(g) {
 			step.Closes = append(step.Closes, g.ID)
 		}
 	}
-	if err = p.shown(f, old, res, t.Env.Name, step); err == nil {
-		err = step.diffs(p.overlays[at], files)
+	if err = p.shown(f, p.res, res, t.Env.Name, step); err == nil {
+		err = step.diffs(p.overlays[at], c.files)
 	}
 	if err != nil {
-		t.Env = before
 		return nil, err
 	}
-	p.res, p.overlays[at] = res, next
-	return step, nil
+	return &outcome{step, after, res, next}, nil
 }
 
 // spots are the findings of a result that nobody has waived, by what they say of which operations, whatever their values.
@@ -120,8 +162,14 @@ func (p *planner) shown(f *drift.Finding, old, res *drift.Result, name string, s
 		if about.has(g) && (g.Direction == f.Direction || g.Direction == drift.NoneWeaker || g.ID == f.ID) {
 			return refuse("the change was tried and the finding stays: "+g.A.Value+sideText(g), "")
 		}
+		if about.has(g) && measured(f.Field) {
+			return refuse("the change would go beyond what the other side has: "+g.A.Value+sideText(g), "")
+		}
 		if was.has(g) || g.A.Environment != name && (g.B == nil || g.B.Environment != name) {
 			continue
+		}
+		if p.closed[placeOf(g)] {
+			return refuse("the change would open again what another step closes: "+g.Rule+" "+g.Title, "")
 		}
 		if g.Severity > f.Severity || g.Weaker() == name && g.Field == f.Field {
 			return refuse("the change would bring another finding: "+g.Rule+" "+g.Title, "")
@@ -134,6 +182,11 @@ func (p *planner) shown(f *drift.Finding, old, res *drift.Result, name string, s
 	return nil
 }
 
+// measured reports whether a field is a number, which is brought to the other side's and not beyond it.
+func measured(field string) bool {
+	return strings.HasPrefix(field, "rate") || strings.HasPrefix(field, "quota") || strings.HasPrefix(field, "limits.") || strings.HasSuffix(field, "_s") || strings.HasSuffix(field, "_ratio") || strings.HasSuffix(field, "_days") || strings.HasSuffix(field, ".min")
+}
+
 func sideText(f *drift.Finding) string {
 	if f.B == nil {
 		return ""
@@ -141,8 +194,50 @@ func sideText(f *drift.Finding) string {
 	return " against " + f.B.Value
 }
 
-// compared is everything that is different after a change. It is an error when that is more than the finding is about.
-func compared(f *drift.Finding, before, after *drift.Environment, brings []string) ([]Effect, error) {
+// within reports what of the effects the finding is not about. What comes along with it is all right where the change is one that a
+// standard has too, and everything that comes along is as it is there.
+func within(f *drift.Finding, all []Effect, brings []string, like *drift.Environment) error {
+	allowed := append(families(f.Field, f.Rule), brings...)
+	for _, e := range all {
+		if like != nil && e.isIn(like) {
+			continue
+		}
+		if !slices.ContainsFunc(allowed, func(prefix string) bool { return strings.HasPrefix(e.Field, prefix) }) {
+			return refuse(fmt.Sprintf("the change would also change %s of %s", e.Field, e.Operation), "")
+		}
+		if len(f.Operations) > 0 && e.key != (drift.Key{}) && !touches(f.Operations, e.key) {
+			return refuse("the value stands where it serves other operations too, such as "+e.Operation, "")
+		}
+	}
+	return nil
+}
+
+// isIn reports whether what has become of the leaf is what it is in another environment.
+func (e Effect) isIn(like *drift.Environment) bool {
+	if e.key == (drift.Key{}) {
+		return e.To == addresses(like)
+	}
+	o := drift.NewLookup(like).Serving(e.key)
+	switch {
+	case e.Field == "operation":
+		return (e.To == "absent") == (o == nil || o.Key != e.key)
+	case o == nil:
+		return false
+	case e.Field == "match":
+		return e.To == string(o.Match.Kind)
+	}
+	text := "absent"
+	policyOf(o, e.class).Facts(func(n string, l drift.Fact) {
+		if n == e.Field {
+			text = l.Text()
+		}
+	})
+	return text == e.To
+}
+
+// changed is everything that is different. It is an error when the changed files are read less well, or serve other operations than
+// before, unless these are as in the standard.
+func changed(before, after, like *drift.Environment) ([]Effect, error) {
 	if after.Files.Failed > before.Files.Failed || len(after.Problems) > len(before.Problems) {
 		for _, q := range after.Problems {
 			if !slices.ContainsFunc(before.Problems, func(o drift.Problem) bool { return o.Text == q.Text && o.File == q.File }) {
@@ -150,33 +245,66 @@ func compared(f *drift.Finding, before, after *drift.Environment, brings []strin
 			}
 		}
 	}
-	if len(after.Operations) != len(before.Operations) || len(after.Certificates) != len(before.Certificates) || len(after.Literals) > len(before.Literals) || len(after.Gaps) > len(before.Gaps) {
-		return nil, refuse("the change would add or take away operations, certificates, secrets or references", "")
+	same := len(after.Certificates) == len(before.Certificates) || like != nil && len(after.Certificates) == len(like.Certificates)
+	if !same || len(after.Literals) > len(before.Literals) || len(after.Gaps) > len(before.Gaps) {
+		return nil, refuse("the change would add or take away certificates, secrets or references", "")
 	}
-	allowed := append(families(f.Field, f.Rule), brings...)
 	effects := []Effect{}
+	if a, b := addresses(before), addresses(after); a != b {
+		effects = append(effects, Effect{Operation: "all", Field: "exposure", From: a, To: b})
+	}
+	was := map[drift.Key]*drift.Operation{}
 	for i := range before.Operations {
-		x, y := &before.Operations[i], &after.Operations[i]
-		if x.Key != y.Key {
-			return nil, refuse("the change would expose other operations: "+x.Key.String()+" becomes "+y.Key.String(), "")
+		was[before.Operations[i].Key] = &before.Operations[i]
+	}
+	for i := range after.Operations {
+		y := &after.Operations[i]
+		x := was[y.Key]
+		if x == nil {
+			effects = append(effects, Effect{Operation: y.Key.String(), Field: "operation", From: "absent", To: "present", key: y.Key})
+			continue
 		}
-		for _, pair := range bothClasses(x, y) {
-			for _, e := range differences(policyOf(x, pair), policyOf(y, pair)) {
-				e.Operation = x.Key.String()
-				if pair != "" {
-					e.Operation += " (" + pair + ")"
-				}
-				if !slices.ContainsFunc(allowed, func(prefix string) bool { return strings.HasPrefix(e.Field, prefix) }) {
-					return nil, refuse(fmt.Sprintf("the change would also change %s of %s", e.Field, e.Operation), "")
-				}
-				if len(f.Operations) > 0 && !touches(f.Operations, x.Key) {
-					return nil, refuse("the value stands where it serves other operations too, such as "+e.Operation, "")
-				}
-				effects = append(effects, e)
-			}
+		delete(was, y.Key)
+		effects = append(effects, effectsOn(x, y)...)
+	}
+	for k := range was {
+		effects = append(effects, Effect{Operation: k.String(), Field: "operation", From: "present", To: "absent", key: k})
+	}
+	for _, e := range effects {
+		if e.Field == "operation" && (like == nil || !e.isIn(like)) {
+			return nil, refuse("the change would expose other operations: "+e.Operation+" is "+e.From+" and would be "+e.To, "")
 		}
 	}
 	return effects, nil
+}
+
+// effectsOn are the differences of one operation.
+func effectsOn(x, y *drift.Operation) []Effect {
+	var effects []Effect
+	name := x.Key.String()
+	if x.Match.Kind != y.Match.Kind {
+		effects = append(effects, Effect{Operation: name, Field: "match", From: string(x.Match.Kind), To: string(y.Match.Kind), key: x.Key})
+	}
+	for _, class := range bothClasses(x, y) {
+		for _, e := range differences(policyOf(x, class), policyOf(y, class)) {
+			e.Operation, e.key, e.class = name, x.Key, class
+			if class != "" {
+				e.Operation += " (" + class + ")"
+			}
+			effects = append(effects, e)
+		}
+	}
+	return effects
+}
+
+// addresses are those under which an environment answers, for comparison.
+func addresses(e *drift.Environment) string {
+	var out []string
+	for _, x := range e.Exposures {
+		out = append(out, fmt.Sprint(x.Scheme, " ", x.Host, ":", x.Port, x.BasePath, " ", x.Visibility, " ", x.Edge, " ", x.Bypass, " ", x.Proof.Text()))
+	}
+	slices.Sort(out)
+	return strings.Join(out, "; ")
 }
 
 // bothClasses are the classes of callers that one of two operations knows.

@@ -49,11 +49,12 @@ func editor(gateway string) Editor {
 // refusal is the honest reason why there is no change.
 type refusal struct {
 	reason, control string
+	weak            bool // a better reason takes its place
 }
 
 func (r *refusal) Error() string { return r.reason }
 
-func refuse(reason, control string) error { return &refusal{reason, control} }
+func refuse(reason, control string) error { return &refusal{reason: reason, control: control} }
 
 func reasonOf(err error) refusal {
 	var r *refusal
@@ -75,6 +76,7 @@ type Site struct {
 	deletes int
 	did     []string
 	brings  []string
+	written map[drift.Origin]bool
 }
 
 func newSite(e *drift.Environment, base *Overlay, narrow bool) *Site {
@@ -135,6 +137,17 @@ func (s *Site) Did(format string, args ...any) {
 
 // Brings says that leaves of other families come along with the change, and cannot be had without it.
 func (s *Site) Brings(families ...string) { s.brings = append(s.brings, families...) }
+
+// once reports whether a place is written already, and notes that it is.
+func (s *Site) once(o drift.Origin) bool {
+	o.Scope = ""
+	was := s.written[o]
+	if s.written == nil {
+		s.written = map[drift.Origin]bool{}
+	}
+	s.written[o] = true
+	return was
+}
 
 // Take notes that an entry is taken out.
 func (s *Site) Take() { s.deletes++ }

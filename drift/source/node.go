@@ -138,6 +138,8 @@ func (n *Node) Bool() (value, ok bool) {
 	return false, false
 }
 
+var pointerPart = strings.NewReplacer("~", "~0", "/", "~1")
+
 // Pointer is the node's JSON pointer in its document.
 func (n *Node) Pointer() string {
 	if n == nil {
@@ -145,7 +147,7 @@ func (n *Node) Pointer() string {
 	}
 	var parts []string
 	for m := n; m.parent != nil; m = m.parent {
-		parts = append(parts, strings.NewReplacer("~", "~0", "/", "~1").Replace(m.key))
+		parts = append(parts, pointerPart.Replace(m.key))
 	}
 	var b strings.Builder
 	for i := len(parts) - 1; i >= 0; i-- {

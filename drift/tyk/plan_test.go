@@ -1,8 +1,6 @@
 package tyk_test
 
 import (
-	"maps"
-	"slices"
 	"testing"
 
 	"gatehouse/drift/drifttest"
@@ -11,12 +9,5 @@ import (
 
 // TestPlan: the seeded weakenings are planned away, or it is said why not.
 func TestPlan(t *testing.T) {
-	closed, all, reasons := drifttest.Heal(t, tyk.Read, good(), classicMutations())
-	t.Logf("%d of %d weakenings are closed by a proven change", closed, all)
-	for _, r := range slices.Sorted(maps.Keys(reasons)) {
-		t.Log(r)
-	}
-	if closed < 8 {
-		t.Errorf("%d of %d weakenings are closed, less than before", closed, all)
-	}
+	drifttest.Heal(t, tyk.Read, good(), classicMutations(), drifttest.Healed{Carried: 38, Native: 8})
 }
