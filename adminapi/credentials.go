@@ -76,9 +76,9 @@ type Issued struct {
 	Key        string     `json:"key"`
 }
 
-// KeyRotation is how an API key is replaced.
+// KeyRotation is how an API key or a client's secret is replaced.
 type KeyRotation struct {
-	Name     string `json:"name,omitempty" doc:"Of the new key; that of the old one, when left out" example:"web server"`
+	Name     string `json:"name,omitempty" doc:"Of the new key; that of the old one, when left out. A client keeps its own." example:"web server"`
 	Overlap  string `json:"overlap,omitempty" doc:"For how long both are valid, such as 24h, up to 90d; the old one ends at once, when left out" example:"24h"`
 	Lifetime string `json:"lifetime,omitempty" doc:"Of the new key; the longest that the plans allow, when left out" example:"90d"`
 }
@@ -132,9 +132,10 @@ ever sees a partner's key.`,
 		return made(path, v.ID, Issued{a.credentialOf(v), key.Reveal()}, v.Version, err)
 	})
 	add(a, operation{id: "rotateKey", method: http.MethodPost, path: path + "/{id}/rotate", tag: tagCredentials, status: http.StatusCreated,
-		summary: "Replace an API key by a fresh one",
+		summary: "Replace an API key, or a client's secret, by a fresh one",
 		doc: `The new key has the same grants and sources. Both are valid until the old one retires, at a full minute: every gateway
-keeps that minute by its own clock. The key is in this answer and in none after it. For an owner or developer.`,
+keeps that minute by its own clock. An OAuth client with a secret stays the same credential and gets another secret; credential
+and replaced are both it, and its earlier secret is taken until earlier_until. The key is in this answer and in none after it. For an owner or developer.`,
 	}, func(ctx context.Context, in *struct {
 		Change
 		Once

@@ -134,7 +134,7 @@ func (c *Control) proves(cr credential.Credential, p Proof, now time.Time) ([]sp
 	}
 	switch o.Method {
 	case credential.ClientSecret:
-		if p.Secret.Empty() || !p.Secret.Hash().Matches(cr.Hash) {
+		if p.Secret.Empty() || !cr.Knows(p.Secret.Hash(), now) {
 			return nil, invalidClient("its secret is wrong")
 		}
 	case credential.PrivateKeyJWT:

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"maps"
 	"math/big"
 	"net/http"
@@ -24,6 +25,7 @@ import (
 	"gatehouse/fault"
 	"gatehouse/policy"
 	"gatehouse/policy/oauth"
+	"gatehouse/secret"
 )
 
 func TestPrivateKeyJWT(t *testing.T) {
@@ -181,5 +183,43 @@ func TestProofCountsOnceAtAllControlPlanes(t *testing.T) {
 	}
 	if n := both(func() url.Values { each++; return assertion("b" + strconv.Itoa(each)) }, proof); n != 8 {
 		t.Errorf("eight of each made %d tokens", n)
+	}
+}
+
+// A client's secret is replaced with an overlap: both prove it until the stated minute, and its tokens go on.
+func TestClientSecretOverlap(t *testing.T) {
+	r := newRealm(t)
+	cr, first := r.client(control.NewClient{Method: credential.ClientSecret})
+	before := r.post("live", "token", grantType(), basic(cr, first)...)
+	fresh, old, second, err := r.RotateKey(r.ctx, r.a, cr.ID, control.Rotation{Version: cr.Version, Overlap: 10 * time.Minute, Once: "form"})
+	if err != nil || fresh.ID != cr.ID || old.ID != cr.ID || !fresh.EarlierUntil.Equal(fresh.EarlierUntil.Truncate(time.Minute)) || fresh.EarlierUntil.Before(r.clock.Now()) {
+		t.Fatalf("%+v %v", fresh, err)
+	}
+	if _, _, _, err := r.RotateKey(r.ctx, r.a, cr.ID, control.Rotation{Overlap: time.Minute, Once: "form"}); fault.As(err).Code != "already-issued" {
+		t.Errorf("the form again: %v", err)
+	}
+	if _, _, _, err := r.RotateKey(r.ctx, r.a, cr.ID, control.Rotation{Version: cr.Version}); !errors.Is(err, fault.Stale) {
+		t.Errorf("a version that is over: %v", err)
+	}
+	other := r.verified("Second", "second@example.org")
+	if _, _, _, err := r.RotateKey(r.ctx, other, cr.ID, control.Rotation{}); !errors.Is(err, fault.NotFound) {
+		t.Errorf("by another organization: %v", err)
+	}
+	r.follow()
+	for what, value := range map[string]secret.Value{"the new secret": second, "the earlier one": first} {
+		if got := r.post("live", "token", grantType(), basic(cr, value)...); got.status != 200 {
+			t.Errorf("%s: %s", what, got.raw)
+		}
+	}
+	r.wantCall("a token of before", "", "live", "GET", checks, bearer(before.Access)...)
+	r.clock.pass(fresh.EarlierUntil.Sub(r.clock.Now()))
+	r.wantError("the earlier one, when its minute has come", r.post("live", "token", grantType(), basic(cr, first)...), 401, "invalid_client")
+	if got := r.post("live", "token", grantType(), basic(cr, second)...); got.status != 200 {
+		t.Errorf("the new secret, then: %s", got.raw)
+	}
+	k := newKey(t)
+	own, _ := r.client(control.NewClient{Method: credential.PrivateKeyJWT, Keys: k.set()})
+	if _, _, _, err := r.RotateKey(r.ctx, r.a, own.ID, control.Rotation{}); fault.As(err).Code != "credential-kind" {
+		t.Errorf("a client without a secret: %v", err)
 	}
 }

@@ -50,7 +50,7 @@ func (c *Control) ReportLeak(ctx context.Context, a identity.Actor, l Leak) erro
 			return nil
 		}
 		old, err := w.tx.CredentialByPublicID(ctx, string(key.Public))
-		if errors.Is(err, fault.NotFound) || err == nil && !key.Hash().Matches(old.Hash) {
+		if errors.Is(err, fault.NotFound) || err == nil && !old.Knows(key.Hash(), w.now) {
 			return nil
 		}
 		if err != nil {

@@ -141,18 +141,19 @@ func (f *form) sources(pointer string, list []string) []string {
 	return out
 }
 
-// Rotation is how an API key is replaced.
+// Rotation is how an API key or a client's secret is replaced.
 type Rotation struct {
-	Version  int64         // of the old key that the caller saw
-	Name     string        // of the new one; "": that of the old one
+	Version  int64         // of the credential that the caller saw
+	Name     string        // of the new key; "": that of the old one. A client keeps its own.
 	Overlap  time.Duration // how long both are valid; 0: the old one ends at once
 	Lifetime time.Duration // of the new one; 0: the longest that the plans allow
 	Once     string
 }
 
 // RotateKey issues an API key in the place of another, with the same grants and sources, and lets the old one retire when
-// the overlap is over, at a full minute: both are valid until then. The new key is returned once and never again. Owner or
-// developer of the organization.
+// the overlap is over, at a full minute: both are valid until then. An OAuth client with a secret stays the same credential
+// (fresh and old are both it) and gets another secret; its earlier one is valid for as long. The new key or secret is returned
+// once and never again. Owner or developer of the organization.
 func (c *Control) RotateKey(ctx context.Context, a identity.Actor, i id.ID, n Rotation) (fresh, old credential.Credential, key secret.Value, err error) {
 	const method = "RotateKey"
 	if err := allow(a, method); err != nil {
@@ -184,8 +185,8 @@ func (c *Control) RotateKey(ctx context.Context, a identity.Actor, i id.ID, n Ro
 		if err := seen(n.Version, was.Version); err != nil {
 			return err
 		}
-		if was.Kind != credential.APIKey {
-			return fault.Of(fault.Conflict, "credential-kind", "only an API key is rotated like this")
+		if was.Kind != credential.APIKey && (was.Kind != credential.Client || was.OAuth.Method != credential.ClientSecret) {
+			return fault.Of(fault.Conflict, "credential-kind", "only an API key, or an OAuth client with a secret, is rotated like this")
 		}
 		app, _, err := w.mayAsk(was.Application)
 		if err != nil {
@@ -203,17 +204,24 @@ func (c *Control) RotateKey(ctx context.Context, a identity.Actor, i id.ID, n Ro
 		if err != nil {
 			return err
 		}
-		next := credential.Credential{ID: w.fresh(id.Credential), Name: n.Name, State: credential.Active, Created: w.now, CreatedBy: a.Person, Expires: w.after(lifetime)}
-		if next.Name == "" {
-			next.Name = was.Name
-		}
-		key, next.PublicID, next.Hash = credential.NewKey(was.Environment)
 		retire := w.now
 		if n.Overlap > 0 {
 			if retire = w.after(n.Overlap).Truncate(time.Minute); retire.Before(w.now) {
 				retire = retire.Add(time.Minute)
 			}
 		}
+		if was.Kind == credential.Client {
+			if key, fresh, err = w.rotateSecret(was, bound, retire, w.after(lifetime)); err != nil {
+				return err
+			}
+			old = fresh
+			return w.made(method, n.Once, fresh.ID)
+		}
+		next := credential.Credential{ID: w.fresh(id.Credential), Name: n.Name, State: credential.Active, Created: w.now, CreatedBy: a.Person, Expires: w.after(lifetime)}
+		if next.Name == "" {
+			next.Name = was.Name
+		}
+		key, next.PublicID, next.Hash = credential.NewKey(was.Environment)
 		if old, fresh, err = was.Rotate(next, w.now, retire); err != nil {
 			return err
 		}
@@ -230,6 +238,18 @@ func (c *Control) RotateKey(ctx context.Context, a identity.Actor, i id.ID, n Ro
 		return credential.Credential{}, credential.Credential{}, secret.Value{}, err
 	}
 	return fresh, old, key, nil
+}
+
+// rotateSecret gives a client another secret, for the grants that it is still bound to.
+func (w *write) rotateSecret(was credential.Credential, bound []id.ID, until, expires time.Time) (secret.Value, credential.Credential, error) {
+	value, hash := credential.NextSecret(was.Environment, was.PublicID)
+	fresh, err := was.RotateSecret(hash, w.now, until, expires)
+	if err != nil {
+		return secret.Value{}, was, err
+	}
+	fresh.Grants = bound
+	fresh, err = w.putCredential("credential.rotate-secret", "", was, fresh)
+	return value, fresh, err
 }
 
 // standingOf is the grants that a credential is bound to and that still stand; none for one that is bound to nothing.

@@ -68,8 +68,10 @@ type Credential struct {
 	Replaces     id.ID       `json:"replaces,omitempty"` // the credential that retires for it
 	RetireAt     time.Time   `json:"retire_at,omitzero"`
 	Revoked      time.Time   `json:"revoked,omitzero"`
-	Held         bool        `json:"held,omitempty"`  // suspended by the platform: nobody else resumes it
-	Leaked       time.Time   `json:"leaked,omitzero"` // when somebody last reported to have found it
+	Held         bool        `json:"held,omitempty"`         // suspended by the platform: nobody else resumes it
+	Leaked       time.Time   `json:"leaked,omitzero"`        // when somebody last reported to have found it
+	Earlier      secret.Hash `json:"-"`                      // of a client: the secret that Hash has replaced
+	EarlierUntil time.Time   `json:"earlier_until,omitzero"` // and until when it counts too
 	Reason       string      `json:"reason,omitempty"`
 	Version      int64       `json:"version"`
 }

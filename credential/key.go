@@ -28,12 +28,19 @@ func NewKey(environment string) (key secret.Value, public string, hash secret.Ha
 }
 
 func newKey(prefix, environment string) (key secret.Value, public string, hash secret.Hash) {
-	var b [10 + 20]byte
+	var b [10]byte
 	rand.Read(b[:])
-	public = id.Encode(b[:10])
-	head := prefix + environment + "_" + public + "_" + id.Encode(b[10:])
-	key = secret.New(head + checksum([]byte(head)))
-	return key, public, key.Hash()
+	public = id.Encode(b[:])
+	key, hash = keyOf(prefix, environment, public)
+	return key, public, hash
+}
+
+func keyOf(prefix, environment, public string) (secret.Value, secret.Hash) {
+	var b [20]byte
+	rand.Read(b[:])
+	head := prefix + environment + "_" + public + "_" + id.Encode(b[:])
+	key := secret.New(head + checksum([]byte(head)))
+	return key, key.Hash()
 }
 
 func checksum(b []byte) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/secret"
 )
@@ -47,6 +48,39 @@ const secretPrefix = "ghc_"
 // NewSecret makes a client's secret for the environment: the secret, which is shown once, its public id and its hash.
 func NewSecret(environment string) (value secret.Value, public string, hash secret.Hash) {
 	return newKey(secretPrefix, environment)
+}
+
+// NextSecret makes another secret with the same public id: so whoever finds either is told whose it is.
+func NextSecret(environment, public string) (secret.Value, secret.Hash) {
+	return keyOf(secretPrefix, environment, public)
+}
+
+// RotateSecret gives a client a fresh secret in the place of its own, which counts beside it until the time. What an earlier
+// rotation left ends at once: there are never more than two. The client, its tokens and its grants stay as they are; it expires
+// anew. Only an active client's secret is replaced.
+func (c Credential) RotateSecret(hash secret.Hash, now, until, expires time.Time) (Credential, error) {
+	if err := c.over(now); err != nil {
+		return c, err
+	}
+	switch {
+	case c.OAuth == nil || c.OAuth.Method != ClientSecret:
+		return c, fault.Of(fault.Conflict, "credential-kind", "credential %s has no secret that could be replaced", c.ID)
+	case c.State != Active:
+		return c, fault.New(fault.Conflict, "credential %s is %s, not active: only an active one gets another secret", c.ID, c.State)
+	case until.Before(now):
+		return c, fault.New(fault.Conflict, "the secret of credential %s cannot end in the past", c.ID)
+	}
+	c.Earlier, c.EarlierUntil = c.Hash, until
+	if !until.After(now) {
+		c.Earlier, c.EarlierUntil = secret.Hash{}, time.Time{}
+	}
+	c.Hash, c.Expires = hash, expires
+	return c, nil
+}
+
+// Knows reports whether the hash is that of the credential's secret, or of the one before it while that counts.
+func (c Credential) Knows(h secret.Hash, now time.Time) bool {
+	return h.Matches(c.Hash) || now.Before(c.EarlierUntil) && h.Matches(c.Earlier)
 }
 
 // ClientMark is the mark under which gateways know a client.

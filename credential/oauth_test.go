@@ -1,11 +1,14 @@
 package credential_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"gatehouse/credential"
+	"gatehouse/fault"
+	"gatehouse/secret"
 )
 
 // A key is told before it signs, and stays until no token that it signed can live.
@@ -60,3 +63,54 @@ func TestSecretIsNoKey(t *testing.T) {
 		t.Error("a client's secret is not found in a text")
 	}
 }
+
+func TestRotateSecret(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	first, public, hash := credential.NewSecret("live")
+	c := credential.Credential{Kind: credential.Client, OAuth: &credential.OAuth{Method: credential.ClientSecret}, PublicID: public, Hash: hash,
+		State: credential.Active, Expires: now.Add(time.Hour)}
+	second, next := credential.NextSecret("live", public)
+	if k, ok := credential.ParseSecret([]byte(second.Reveal())); !ok || string(k.Public) != public {
+		t.Errorf("the next secret is not found by the public id")
+	}
+	until := now.Add(10 * time.Minute)
+	d, err := c.RotateSecret(next, now, until, now.Add(48*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []struct {
+		what string
+		hash secret.Hash
+		at   time.Time
+		want bool
+	}{
+		{"the new one", second.Hash(), now, true}, {"the new one, later", second.Hash(), until, true},
+		{"the earlier one", first.Hash(), until.Add(-time.Microsecond), true}, {"the earlier one at its minute", first.Hash(), until, false},
+		{"another", hash2(), now, false}, {"none", secret.Hash{}, now, false},
+	} {
+		if got := d.Knows(q.hash, q.at); got != q.want {
+			t.Errorf("%s: %v", q.what, got)
+		}
+	}
+	if !d.Live(now.Add(47 * time.Hour)) {
+		t.Error("it does not expire anew")
+	}
+	third, _, at := credential.NewSecret("live")
+	if e, err := d.RotateSecret(at, now, now, now.Add(time.Hour)); err != nil || e.Knows(second.Hash(), now) || e.Knows(first.Hash(), now) || !e.Knows(third.Hash(), now) || e.Knows(secret.Hash{}, now) {
+		t.Errorf("without an overlap: %v %+v", err, e)
+	}
+	key := c
+	key.OAuth = &credential.OAuth{Method: credential.PrivateKeyJWT}
+	held := c
+	held.State = credential.Suspended
+	for what, c := range map[string]credential.Credential{"a key of its own": key, "suspended": held, "no client": {State: credential.Active, Expires: now.Add(time.Hour)}} {
+		if _, err := c.RotateSecret(next, now, until, until); !errors.Is(err, fault.Conflict) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := c.RotateSecret(next, now, now.Add(-time.Minute), until); !errors.Is(err, fault.Conflict) {
+		t.Errorf("in the past: %v", err)
+	}
+}
+
+func hash2() secret.Hash { _, _, h := credential.NewSecret("live"); return h }

@@ -9,6 +9,7 @@ import (
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/problem"
+	"gatehouse/secret"
 )
 
 // clientForm asks for an OAuth client: the questions of a key, and how it proves itself.
@@ -89,12 +90,17 @@ func registerClient(v *visit) error {
 	default:
 		return err
 	}
+	return v.showClient(c, value, "Your client", "It can ask for access tokens now.")
+}
+
+// showClient shows a client, and its secret if it has a fresh one.
+func (v *visit) showClient(c credential.Credential, value secret.Value, title, lead string) error {
 	i, err := v.Control.Issuer(v.r.Context(), v.actor, c.Environment)
 	if err != nil {
 		return err
 	}
 	done := &clientPage{Secret: value.Reveal(), Credential: c, Endpoint: i.URL + "/token"} // the one place where a client's secret is shown
-	done.Title, done.Lead = "Your client", "It can ask for access tokens now."
+	done.Title, done.Lead = title, lead
 	return v.show(http.StatusOK, done)
 }
 

@@ -280,7 +280,7 @@ func (v *visit) canDo(c credential.Credential) map[string]bool {
 		"suspend":  (platform || partner) && (s == string(credential.Active) || s == string(credential.Retiring)),
 		"resume":   s == string(credential.Suspended) && (platform || partner && !c.Held),
 		"activate": partner && s == string(credential.Pending),
-		"rotate":   partner && s == string(credential.Active) && c.Kind == credential.APIKey,
+		"rotate":   partner && s == string(credential.Active) && (c.Kind == credential.APIKey || withSecret(c)),
 		"change":   partner && !over,
 	}
 }

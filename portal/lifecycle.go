@@ -132,11 +132,21 @@ func overlaps() []option {
 		{Value: "168h", Label: "7 days", Text: "for a team that has to plan it"},
 		{Value: "720h", Label: "30 days"},
 		{Value: "1h", Label: "1 hour"},
-		{Value: "0s", Label: "None", Text: "the old key ends at once"},
+		{Value: "0s", Label: "None", Text: "the old one ends at once"},
 	}
 }
 
+// withSecret reports whether it is a client that proves itself by a secret: another one can take its place.
+func withSecret(c credential.Credential) bool {
+	return c.Kind == credential.Client && c.OAuth != nil && c.OAuth.Method == credential.ClientSecret
+}
+
 func (v *visit) rotatePage(c credential.Credential) *formPage {
+	if withSecret(c) {
+		f := newForm("/credentials/"+string(c.ID)+"/rotate", field{Name: "overlap", Label: "Both secrets are taken for", Kind: radioField, Required: true, Options: overlaps()})
+		f.set("overlap", "24h")
+		return v.keyFormPage(c, "Replace the secret of “"+c.Name+"”", "The client stays what it is, with its tokens and its grants. The token endpoint takes both secrets until the time is over.", "Make a new secret", f)
+	}
 	f := newForm("/credentials/"+string(c.ID)+"/rotate",
 		field{Name: "overlap", Label: "Both keys are valid for", Kind: radioField, Required: true, Options: overlaps()},
 		field{Name: "name", Label: "Name of the new key", Kind: textField, Required: true, Max: 80})
@@ -165,6 +175,8 @@ func rotateKey(v *visit) error {
 	fresh, _, key, err := v.Control.RotateKey(v.r.Context(), v.actor, c.ID, control.Rotation{Version: p.Form.Version, Name: p.Form.value("name"),
 		Overlap: overlapOf(p.Form.value("overlap")), Once: p.Form.Once})
 	switch e := fault.As(err); {
+	case err == nil && withSecret(fresh):
+		return v.showClient(fresh, key, "Your new secret", "It is taken from now on. Copy it: it is shown this once.")
 	case err == nil:
 		return v.showOnce(fresh, key)
 	case e.Code == "already-issued":

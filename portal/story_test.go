@@ -107,7 +107,12 @@ func TestStory(t *testing.T) {
 	if s := made.text("#the-secret"); !strings.HasPrefix(s, "ghc_live_") {
 		t.Errorf("the secret is %q", s)
 	}
-	revokeClient := made.follow("I have kept it").want(200).says("client_secret").follow("Revoke")
+	another := made.follow("I have kept it").want(200).says("client_secret").follow("Replace").want(200)
+	anew := another.submit(another.path, fill{"overlap": "1h"}).want(200).says("Your new secret")
+	if s := anew.text("#the-secret"); !strings.HasPrefix(s, "ghc_live_") || s == made.text("#the-secret") {
+		t.Errorf("the new secret is %q", s)
+	}
+	revokeClient := anew.follow("I have kept it").want(200).says("Earlier secret").follow("Revoke")
 	revokeClient.submit(revokeClient.path, fill{"reason": "only tried out"}).want(200)
 	enrol := ines.get(appPath).follow("Enrol a certificate").want(200)
 	enrol.submit("/certificates", fill{"name": "mtls", "csr": "x"}).want(422).says("Must be one certificate signing request")

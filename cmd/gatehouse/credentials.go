@@ -95,7 +95,7 @@ func (c *cli) rotate(path string) *cobra.Command {
 		Overlap  string `json:"overlap,omitempty"`
 		Lifetime string `json:"lifetime,omitempty"`
 	}
-	cmd := &cobra.Command{Use: "rotate ID", Short: "Replace an API key; the new one is printed once and never again", Args: exactly("ID"),
+	cmd := &cobra.Command{Use: "rotate ID", Short: "Replace an API key or a client's secret; the new one is printed once and never again", Args: exactly("ID"),
 		Example: "  gatehouse credential rotate crd_… --overlap 24h",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var out struct {
@@ -108,7 +108,14 @@ func (c *cli) rotate(path string) *cobra.Command {
 			}
 			return c.print(out, func(p *printer) {
 				p.pairs(credentialPairs(out.Credential, time.Now())...)
-				p.line("\n  %s\n\nThis is the key. Keep it now: it is not stored and cannot be shown again.\nThe old one, %s, is valid until %s.", out.Key, out.Replaced.ID, when(out.Replaced.End()))
+				until, what := out.Replaced.End(), "The old one, "+string(out.Replaced.ID)+","
+				if out.Replaced.ID == out.Credential.ID { // the client stays, its secret is another one
+					if until, what = out.Credential.EarlierUntil, "The earlier one"; until.IsZero() {
+						p.line("\n  %s\n\nThis is the secret. Keep it now: it is not stored and cannot be shown again.\nThe earlier one is not valid any more.", out.Key)
+						return
+					}
+				}
+				p.line("\n  %s\n\nThis is the new one. Keep it now: it is not stored and cannot be shown again.\n%s is valid until %s.", out.Key, what, when(until))
 			})
 		}}
 	f := cmd.Flags()

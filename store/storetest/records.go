@@ -173,6 +173,7 @@ func credentials() []promise {
 				func(c *credential.Credential) {
 					c.State, c.Revoked, c.Reason, c.RetireAt, c.Grants = credential.Revoked, w.now, "leaked", w.now, nil
 					c.Sources, c.Replaces, c.Held, c.Leaked = []string{"203.0.113.0/24"}, "cr_1", true, w.now
+					c.Earlier, c.EarlierUntil = w.hash(), w.now
 					c.OAuth = &credential.OAuth{Method: credential.PrivateKeyJWT, Keys: []byte(`{"keys":[]}`), Constrain: credential.ByDPoP}
 				},
 				func(tx store.Tx, c credential.Credential) (credential.Credential, error) {

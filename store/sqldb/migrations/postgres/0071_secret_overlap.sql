@@ -1,0 +1,5 @@
+-- +goose Up
+-- The secret of a client that another one has replaced, and until when it counts. The defaults stand for rows that were there
+-- before: the program always gives values.
+ALTER TABLE credentials ADD COLUMN earlier_hash BYTEA NOT NULL DEFAULT '\x0000000000000000000000000000000000000000000000000000000000000000';
+ALTER TABLE credentials ADD COLUMN earlier_until BIGINT NOT NULL DEFAULT 0;
