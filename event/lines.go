@@ -52,10 +52,16 @@ func NewLines(w io.Writer, o LinesOptions) *Lines {
 	return l
 }
 
+// lines lends memory to write a line in: on the stack it would be far from whatever was used last.
+var lines = sync.Pool{New: func() any { return new([lineSize]byte) }}
+
+const lineSize = 1536 // longer lines go to the heap
+
 // Write takes an event. It allocates nothing once the buffers have grown.
 func (l *Lines) Write(e *Exchange) {
-	var line [1536]byte // longer lines go to the heap
+	line := lines.Get().(*[lineSize]byte)
 	b := Append(line[:0], e)
+	defer lines.Put(line)
 	l.mu.Lock()
 	if l.closed || len(l.filling)+len(b) > l.o.Pending {
 		l.mu.Unlock()

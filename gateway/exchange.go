@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"gatehouse/balance"
-	"gatehouse/event"
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/manifest"
@@ -67,8 +66,7 @@ type carrier struct {
 
 // progress is how far one exchange is: what the next one begins without.
 type progress struct {
-	ctx   context.Context // ends when the caller is gone
-	event event.Exchange
+	ctx context.Context // ends when the caller is gone
 
 	view   *snapshot.View
 	route  *snapshot.Route
@@ -121,7 +119,8 @@ func (c *carrier) reset() {
 	if c.body != nil {
 		c.spare = c.body.spared()
 	}
-	c.buf, c.progress = c.buf[:0], progress{}
+	c.buf = c.buf[:0]
+	c.progress = progress{} // in a statement of its own it is cleared in place, and not copied
 }
 
 // now is the time, by the clock that the exchange is timed with: half of what time.Now costs.

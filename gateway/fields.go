@@ -156,33 +156,38 @@ func (g *Gateway) outbound(c *carrier, u *snapshot.Upstream) {
 	}
 	g.trace(x)
 	peer := x.KeepScratch(x.Peer.Addr().Unmap().AppendTo(x.Scratch()))
-	fields.Add(nameForwardedFor, peer)
-	fields.Add(nameForwardedHost, x.Request.Authority)
-	fields.Add(nameForwardedProto, keep(x, x.Request.Scheme))
-	fields.Add(nameForwarded, x.KeepScratch(forwarded(x.Scratch(), x, peer)))
+	add(fields, nameForwardedFor, peer)
+	add(fields, nameForwardedHost, x.Request.Authority)
+	add(fields, nameForwardedProto, keep(x, x.Request.Scheme))
+	add(fields, nameForwarded, x.KeepScratch(forwarded(x.Scratch(), x, peer)))
 	if x.Protocol == "HTTP/2.0" {
-		fields.Add(nameVia, via2)
+		add(fields, nameVia, via2)
 	} else {
-		fields.Add(nameVia, via)
+		add(fields, nameVia, via)
 	}
 
 	for _, p := range u.Present {
 		fields.Del(p.Header)
-		fields.Add(keep(x, p.Header), keep(x, p.Value.Reveal())) // to the upstream that it proves the gateway to, and nowhere else
+		add(fields, keep(x, p.Header), keep(x, p.Value.Reveal())) // to the upstream that it proves the gateway to, and nowhere else
 	}
-	fields.Add(nameRequestID, x.ID)
-	fields.Add(nameEnvironment, keep(x, g.o.Environment))
+	add(fields, nameRequestID, x.ID)
+	add(fields, nameEnvironment, keep(x, g.o.Environment))
 	n := c.identify()
 	if n.organization != nil {
-		fields.Add(nameOrganization, n.organization)
-		fields.Add(nameApplication, n.application)
-		fields.Add(nameCredential, n.credential)
+		add(fields, nameOrganization, n.organization)
+		add(fields, nameApplication, n.application)
+		add(fields, nameCredential, n.credential)
 	}
 	if n.grant != nil {
-		fields.Add(nameGrant, n.grant)
-		fields.Add(nameScopes, keep(x, x.Grant.Scopes.Joined))
+		add(fields, nameGrant, n.grant)
+		add(fields, nameScopes, keep(x, x.Grant.Scopes.Joined))
 	}
 }
+
+// add is Add where there are many: once in the program's text, and not at each place.
+//
+//go:noinline
+func add(fields *wire.Fields, name, value wire.View) { fields.Add(name, value) }
 
 // asking is who asks and by which right, in the exchange's own memory: for the upstream and for the event. Each is nil where
 // it is not known.

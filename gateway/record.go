@@ -2,12 +2,14 @@ package gateway
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"gatehouse/event"
 	"gatehouse/feed"
 	"gatehouse/snapshot"
 	"gatehouse/wire"
@@ -23,7 +25,8 @@ const (
 
 // record writes the exchange's event and counts it. n is how many bytes of body were sent, err why not all were.
 func (g *Gateway) record(c *carrier, n int64, err error) {
-	x, e := &c.x, &c.event
+	x, e := &c.x, events.Get().(*event.Exchange)
+	*e = event.Exchange{}
 	total := time.Since(c.began)
 	e.Time, e.ID, e.Environment, e.Gateway, e.Revision = x.Now, borrow(x.ID), g.o.Environment, g.o.Name, c.view.Revision
 	e.Method, e.Host, e.Path, e.Protocol = borrow(x.Request.Method), borrow(x.Request.Authority), borrow(c.path), x.Protocol
@@ -64,7 +67,12 @@ func (g *Gateway) record(c *carrier, n int64, err error) {
 	g.uses.note(x)
 	g.meters.exchange(e.Route, e.Status, e.Verdict, e.Rule, e.Fault, total, c.asked)
 	g.o.Events.Write(e)
+	events.Put(e)
 }
+
+// events lends the memory of an event while it is written. What is used again at once is still in the processor's caches; in
+// the carrier of an exchange that has waited for its upstream it would not be.
+var events = sync.Pool{New: func() any { return new(event.Exchange) }}
 
 // borrow shows bytes as a string without copying them. The string must not outlive the exchange: an event.Sink keeps
 // none.

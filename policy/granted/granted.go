@@ -76,8 +76,7 @@ func Find(a policy.Access, r *policy.RouteInfo, p *policy.Principal, now time.Ti
 		}
 		if g.Standing(at) == policy.Live && a.Scopes(g).Covers(r.Scopes) {
 			if found != nil {
-				return policy.Right{}, fault.Of(fault.Forbidden, "grant-ambiguous",
-					"two grants cover this operation, %s and %s: bind the credential to one of them", found.ID.ID(id.Grant), g.ID.ID(id.Grant))
+				return policy.Right{}, ambiguous(found, g)
 			}
 			found = g
 			continue
@@ -91,25 +90,42 @@ func Find(a policy.Access, r *policy.RouteInfo, p *policy.Principal, now time.Ti
 	}
 	terms := a.Terms(found)
 	plan := a.Plan(terms)
-	switch {
-	case plan == nil:
-		return policy.Right{}, fault.Of(fault.Forbidden, "plan-withdrawn",
-			"grant %s is on plan %s of product %s, which is not offered in %s any more", found.ID.ID(id.Grant), terms.Plan, terms.Product, r.Environment)
-	case len(plan.Credentials) > 0 && !slices.Contains(plan.Credentials, p.Method):
-		return policy.Right{}, fault.Of(fault.Forbidden, "credential-kind",
-			"plan %s of product %s asks for another kind of credential: %s", terms.Plan, terms.Product, strings.Join(plan.Credentials, ", "))
-	case plan.Constrained && !p.Constrained:
-		return policy.Right{}, fault.Of(fault.Forbidden, "not-constrained",
-			"plan %s of product %s takes only what is bound to a key: a certificate, or a token that is bound to one or to DPoP", terms.Plan, terms.Product)
+	if plan == nil || len(plan.Credentials) > 0 && !slices.Contains(plan.Credentials, p.Method) || plan.Constrained && !p.Constrained {
+		return policy.Right{}, unplanned(r, found, terms, plan, p)
 	}
 	scopes := a.Scopes(found)
 	if p.Scopes != nil {
 		if !p.Scopes.Covers(r.Scopes) {
-			return policy.Right{}, fault.Of(fault.Forbidden, "insufficient-scope", "the access token is not for what this operation needs: %s", strings.Join(r.Scopes, " "))
+			return policy.Right{}, insufficient(r)
 		}
 		scopes = both(p.Scopes, scopes)
 	}
 	return policy.Right{ID: found.ID, Terms: terms, Scopes: scopes, Until: time.UnixMicro(found.Until).UTC(), Plan: plan}, nil
+}
+
+// What is refused is put into words apart from what is not, so that the many requests that pass need little stack and code.
+
+func ambiguous(a, b *policy.Grant) error {
+	return fault.Of(fault.Forbidden, "grant-ambiguous",
+		"two grants cover this operation, %s and %s: bind the credential to one of them", a.ID.ID(id.Grant), b.ID.ID(id.Grant))
+}
+
+func insufficient(r *policy.RouteInfo) error {
+	return fault.Of(fault.Forbidden, "insufficient-scope", "the access token is not for what this operation needs: %s", strings.Join(r.Scopes, " "))
+}
+
+// unplanned says why the plan of a live grant lets the principal not through.
+func unplanned(r *policy.RouteInfo, g *policy.Grant, terms *policy.Terms, plan *policy.PlanInfo, p *policy.Principal) error {
+	switch {
+	case plan == nil:
+		return fault.Of(fault.Forbidden, "plan-withdrawn",
+			"grant %s is on plan %s of product %s, which is not offered in %s any more", g.ID.ID(id.Grant), terms.Plan, terms.Product, r.Environment)
+	case len(plan.Credentials) > 0 && !slices.Contains(plan.Credentials, p.Method):
+		return fault.Of(fault.Forbidden, "credential-kind",
+			"plan %s of product %s asks for another kind of credential: %s", terms.Plan, terms.Product, strings.Join(plan.Credentials, ", "))
+	}
+	return fault.Of(fault.Forbidden, "not-constrained",
+		"plan %s of product %s takes only what is bound to a key: a certificate, or a token that is bound to one or to DPoP", terms.Plan, terms.Product)
 }
 
 // both is what a token and the grant have in common: mostly what the token says, unless the grant was narrowed after it was
