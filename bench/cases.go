@@ -19,13 +19,14 @@ type entrant struct {
 	load         load
 }
 
-// groups are all that there are. A case with tokens belongs beside the one with keys in oneGroup once gateways verify them.
+// groups are all that there are.
 func groups() []group {
 	return []group{
 		{"main", "GET, 1 KB, 64 connections: plain, and with key, grant, limit, event and metrics", true, oneGroup("", smallPath, openPath, 64, false)},
 		{"many", "the same on 256 connections", false, oneGroup("", smallPath, openPath, 256, false)},
 		{"large", "answers of 64 KB", false, oneGroup("-64k", largePath, "/open/v1/large", 64, false)},
 		{"upload", "requests of 64 KB", false, uploadGroup},
+		{"jwt", "a JWT that was verified before, with grant, limit, event and metrics", false, tokenGroup},
 		{"tls", "over TLS, on kept connections", false, oneGroup("-tls", smallPath, openPath, 64, true)},
 		{"routes", "10,000 routes, asked in turn", false, routesGroup},
 		{"credentials", "1,000,000 credentials, 1,000 of them in turn", false, credentialsGroup},
@@ -69,6 +70,26 @@ func oneGroup(suffix, path, open string, connections int, tls bool) func(context
 		}
 		return all, err
 	}
+}
+
+// tokenGroup has one access token, as RFC 9068 has it, which is verified once and then known: credential and grant are looked up
+// on each request all the same. nginx verifies none without its commercial part, so it is asked for the plain proxy only.
+func tokenGroup(ctx context.Context, l *lab) ([]entrant, error) {
+	h, err := l.gatehouse(ctx, "gatehouse", 0, false)
+	if err != nil {
+		return nil, err
+	}
+	token, err := h.token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n, err := l.nginxPlain(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	ld := load{connections: 64, path: tokenPath, token: token}
+	keyed := load{connections: 64, path: smallPath, key: h.keys[0]}
+	return []entrant{{"plain-jwt", "nginx", n, ld}, {"jwt", "gatehouse", h.process, ld}, {"key-jwt", "gatehouse", h.process, keyed}}, nil
 }
 
 func uploadGroup(ctx context.Context, l *lab) ([]entrant, error) {

@@ -22,6 +22,8 @@ type house struct {
 	portal, operations string
 	data, events       string
 	organization       id.ID
+	application        string
+	member             string // the token of a member's session
 	keys               []string
 }
 
@@ -31,6 +33,7 @@ const (
 	largePath  = "/api/v1/large"
 	uploadPath = "/api/v1/uploads"
 	openPath   = "/open/v1/items/17?page=2"
+	tokenPath  = "/token/v1/items/17?page=2"
 )
 
 // gatehouse starts one with so many routes besides the usual ones.
@@ -152,6 +155,7 @@ func (h *house) partner(ctx context.Context) error {
 		return err
 	}
 	application := made.ID
+	h.application, h.member = application, member.Token
 	if err := h.ask(ctx, member.Token, "POST", "/api/requests", text{"application": application, "environment": "live", "product": "items", "plan": "bench",
 		"scopes": []string{"items:read"}, "purpose": "to be measured", "duration": "30d"}, &made); err != nil {
 		return err
@@ -236,13 +240,14 @@ environments: [{ name: live }]
 upstreams: [{ name: up, targets: ["http://` + upstream + `"] }]
 apis:
   - { name: items, openapi: items.yaml, path: /api/v1, upstream: up, upstream_path: /api/v1, policies: [api_key, grant, rate_limit] }
+  - { name: tokens, openapi: tokens.yaml, path: /token/v1, upstream: up, upstream_path: /api/v1, policies: [oauth, grant, rate_limit] }
   - { name: open, openapi: open.yaml, path: /open/v1, upstream: up, upstream_path: /api/v1, policies: [anonymous] }
 products:
   - name: items
     title: Items
     description: To be measured.
     owner: Platform
-    operations: [{ api: items }]
+    operations: [{ api: items }, { api: tokens }]
     scopes: { "items:read": Read items. }
     plans:
       - name: bench
@@ -263,13 +268,19 @@ paths:
 		fmt.Fprintf(&items, "  %s: { get: { operationId: r%d, security: [{ key: [\"items:read\"] }], responses: { \"200\": { description: It. } } } }\n", strings.TrimPrefix(routePath(i), "/api/v1"), i)
 	}
 	items.WriteString("components: { securitySchemes: { key: { type: apiKey, in: header, name: X-API-Key } } }\n")
+	const tokens = `openapi: 3.1.0
+info: { title: Tokens, version: 1.0.0 }
+paths:
+  /items/{id}: { get: { operationId: readByToken, security: [{ token: ["items:read"] }], responses: { "200": { description: It. } } } }
+components: { securitySchemes: { token: { type: http, scheme: bearer } } }
+`
 	const open = `openapi: 3.1.0
 info: { title: Open, version: 1.0.0 }
 paths:
   /items/{id}: { get: { operationId: readOpen, responses: { "200": { description: It. } } } }
   /large: { get: { operationId: readOpenLarge, responses: { "200": { description: Much. } } } }
 `
-	for name, text := range map[string]string{"gatehouse.yaml": gatehouse, "items.yaml": items.String(), "open.yaml": open} {
+	for name, text := range map[string]string{"gatehouse.yaml": gatehouse, "items.yaml": items.String(), "tokens.yaml": tokens, "open.yaml": open} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ type load struct {
 	connections int
 	path        string
 	key         string
+	token       string        // sent instead of a key
 	script      string        // a file for wrk; it writes the requests itself
 	warm        time.Duration // how long it is asked before it counts; 0: a second
 }
@@ -44,6 +45,9 @@ func (l load) args(p *process, spell time.Duration) []string {
 	}
 	if l.key != "" {
 		args = append(args, "-H", "X-API-Key: "+l.key)
+	}
+	if l.token != "" {
+		args = append(args, "-H", "Authorization: Bearer "+l.token)
 	}
 	return append(args, "-H", "Accept: application/json", scheme+p.addr+l.path)
 }
