@@ -393,6 +393,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 		Key:     s.keys.feed.Public().(ed25519.PublicKey),
 		Secrets: func(name string) (secret.Value, bool) { v, ok := s.Config.Secrets[name]; return v, ok },
 		Events:  s.events, Now: time.Now, Log: s.Log, Codec: gateway.Codec(s.Config.Codec), H2C: s.Config.H2C, DNS: s.Config.DNS,
+		Limits: gateway.Limits{Peer: s.Config.Peer, Tunnels: s.Config.Tunnels},
 	})
 	if err != nil {
 		l.Close()

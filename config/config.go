@@ -22,6 +22,8 @@ type Config struct {
 	HTTP3      bool           // gateways speak HTTP/3 too, on the UDP port of the same number
 	H2C        bool           // clients of gateways without TLS may speak HTTP/2 from the first byte
 	Codec      string         // who reads and writes HTTP/1.1 in gateways: "http1" (ours) or "std" (net/http)
+	Peer       int            // connections that one address may hold open at a gateway; 0: no bound
+	Tunnels    int            // WebSockets that may be open at a gateway; 0: its default
 	DNS        string         // host:port of the server that upstreams' names are looked up at; "": the system's
 	Operations Listener       // health, metrics and profiles; no TLS
 	Fetch      []netip.Prefix // that may be fetched from and posted to although they are private

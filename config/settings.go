@@ -42,6 +42,8 @@ func Settings() []Setting {
 		{"gateway.codec", "who reads and writes HTTP/1.1 in gateways: http1, our own, or std, Go's net/http (default " + Default().Codec + ")", oneOf(func(c *Config) *string { return &c.Codec }, "http1", "std")},
 		{"gateway.h2c", "clients of a gateway without TLS may speak HTTP/2 from the first byte (prior knowledge); over TLS they choose it in the handshake (default false)", truth(func(c *Config) *bool { return &c.H2C })},
 		{"gateway.http3", "speak HTTP/3 too, on the UDP port of the same number; needs TLS (default false)", truth(func(c *Config) *bool { return &c.HTTP3 })},
+		{"gateway.connections-per-address", "connections that one address (of IPv6 a /64) may hold open at a gateway at once; further ones are closed (default 0: no bound, for behind a load balancer all come from its address)", count(func(c *Config) *int { return &c.Peer })},
+		{"gateway.websockets", "WebSockets that may be open at a gateway at once; further ones are refused with 503 (default 10000)", count(func(c *Config) *int { return &c.Tunnels })},
 		{"gateway.dns", "address of the DNS server that upstreams' names are looked up at, such as 10.0.0.2:53 (default: those of the system)", server(func(c *Config) *string { return &c.DNS })},
 		{"fetch.allow", "networks, separated by commas, that may be fetched from and posted to although they are private, such as 10.1.0.0/16; http is taken there too (default none; in development loopback)", networks},
 		{"people.second-factor", "whose roles demand a second factor (an authenticator app or a passkey): staff, members or names of roles, with spaces between (default none)", roles},
@@ -136,6 +138,18 @@ func oneOf(of func(*Config) *string, words ...string) setter {
 			}
 		}
 		return fmt.Errorf("must be %s, not %q", strings.Join(words, " or "), v)
+	}
+}
+
+// count takes a whole number that is not negative.
+func count(of func(*Config) *int) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 0 {
+			return fmt.Errorf("must be a whole number, 0 or more, not %q", v)
+		}
+		*of(c) = n
+		return nil
 	}
 }
 

@@ -68,6 +68,7 @@ type Gateway struct {
 	buffers  http1.Buffers
 	names    names
 	tunnels  tunnels
+	peers    peers
 	altSvc   wire.View   // where HTTP/3 is offered; nil: nowhere
 	secure   *tls.Config // how upstreams are reached over TLS: verified by the system's roots and the name of the target
 
@@ -113,6 +114,7 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{o: o, clocked: clocked, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{},
 		uses: newUses(), tokens: policy.NewTokens(), proofs: token.NewProver(), names: names{o.DNS}, secure: &tls.Config{MinVersion: tls.VersionTLS12}}
 	g.current.Store(&current{view: &snapshot.View{Routes: &snapshot.Routes{Environment: o.Environment}, Access: g.access}})
+	g.peers.most = o.Limits.Peer
 	g.tunnels.g, g.tunnels.all = g, map[*tunnel]struct{}{}
 	g.carriers.New = func() any { return newCarrier() }
 	f, err := feed.NewFollower(feed.Options{Source: o.Source, Environment: o.Environment, Gateway: o.Name, Key: o.Key,

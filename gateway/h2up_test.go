@@ -219,3 +219,33 @@ func TestTrailerFromHTTP1ToH2(t *testing.T) {
 		}
 	}
 }
+
+// An answer that says its length may have a trailer all the same; whether it comes with the last bytes or later, none is lost.
+func TestH2TrailersAfterKnownLength(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		h := start(t, setup{codec: overToH2C, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Trailer", "X-Sum")
+			w.Header().Set("Content-Length", "5")
+			_, _ = io.WriteString(w, "hello")
+			if late {
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(50 * time.Millisecond)
+			}
+			w.Header().Set("X-Sum", "5")
+		})})
+		h.patient()
+		key, _ := h.issue()
+		h.grant("read")
+		r, _ := http.NewRequest("GET", "http://"+h.addr+"/eid/v1/whoami", nil)
+		r.Header.Set("X-API-Key", key)
+		res, err := h.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || string(b) != "hello" || res.ContentLength != 5 || res.Trailer.Get("X-Sum") != "5" {
+			t.Errorf("late %v: %d %q, length %d, trailer %v, %v", late, res.StatusCode, b, res.ContentLength, res.Trailer, err)
+		}
+	}
+}

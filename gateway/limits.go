@@ -14,6 +14,7 @@ type Limits struct {
 	Poll     time.Duration // how often the feed is asked besides its hints: default 1s
 	Report   time.Duration // between two reports of how credentials were used: default 20s, so that a last use is known within a minute
 	Tunnels  int           // WebSockets that are open at once: default 10,000
+	Peer     int           // connections that one address (of IPv6 a /64) holds open at once: default no bound
 	Keys     int           // counted keys of each limiter: default 1,048,576
 }
 

@@ -21,8 +21,15 @@ func (g *Gateway) accept(ctx context.Context, l net.Listener, running *sync.Wait
 		switch {
 		case err == nil:
 			pause = 0
+			leave, ok := g.peers.enter(nc)
+			if !ok {
+				g.meters.turnedAway.Inc()
+				turnAway(nc)
+				continue
+			}
 			arriving.add(1)
 			running.Go(func() {
+				defer leave()
 				arrived := sync.OnceFunc(func() { arriving.add(-1) })
 				defer arrived()
 				g.greet(ctx, nc, func(nc net.Conn) {

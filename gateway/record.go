@@ -91,6 +91,7 @@ type meters struct {
 	marks     atomic.Pointer[map[string]*mark] // of the routes that are served
 
 	handshakes prometheus.Counter
+	turnedAway prometheus.Counter
 }
 
 // buckets are upper bounds in seconds: finer than usual below 5 ms, where a gateway's own cost is.
@@ -114,12 +115,14 @@ func newMeters(g *Gateway) *meters {
 
 		handshakes: prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_handshakes_failed_total",
 			Help: "Connections whose TLS handshake failed or took too long."}),
+		turnedAway: prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_connections_turned_away_total",
+			Help: "Connections that were closed at once, since their address held as many as one may."}),
 	}
 	gauge := func(name, help string, labels prometheus.Labels, value func() float64) {
 		in.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 	}
 	m.marks.Store(&map[string]*mark{})
-	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq, m.handshakes, targets{g})
+	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq, m.handshakes, m.turnedAway, targets{g})
 	gauge("gatehouse_feed_trouble", "1 while the feed stands still.", nil, func() float64 { return truth(g.follower.Trouble() != nil) })
 	gauge("gatehouse_ready", "1 when requests are served.", nil, func() float64 { return truth(g.Ready() == nil) })
 	gauge("gatehouse_tunnels_open", "WebSockets that are open now.", nil, func() float64 { return float64(g.tunnels.opened.Load()) })

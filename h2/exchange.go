@@ -227,7 +227,18 @@ func (e *Exchange) carry(m *wire.Message, content io.Reader, left int64, buf []b
 		if left >= 0 {
 			left -= int64(n)
 		}
-		last := left == 0 || err == io.EOF && left < 0 && len(m.Trailer) == 0
+		if left == 0 && err == nil { // only the end tells whether a trailer follows
+			if n > 0 && !ready(content) {
+				if werr := e.s.write(buf[:n], false, true); werr != nil {
+					return werr
+				}
+				n = 0
+			}
+			if err = end(content); err != io.EOF {
+				return err
+			}
+		}
+		last := err == io.EOF && left <= 0 && !anyTrailer(m.Trailer)
 		switch {
 		case err == io.EOF && left > 0:
 			err = ErrLength
@@ -252,6 +263,19 @@ func (e *Exchange) carry(m *wire.Message, content io.Reader, left int64, buf []b
 		n, err = content.Read(part(buf, left))
 		e.content += int64(n)
 	}
+}
+
+// end reads the end of content that is all there by its length: io.EOF, or what is wrong with it.
+func end(content io.Reader) error {
+	var more [1]byte
+	for range 100 { // a reader may return nothing a few times
+		if n, err := content.Read(more[:]); n > 0 {
+			return ErrLength
+		} else if err != nil {
+			return err
+		}
+	}
+	return io.ErrNoProgress
 }
 
 // trail ends the answer with a trailer.
