@@ -153,6 +153,11 @@ func (h *healing) said(p *plan.Plan, open string, reasons map[string]int) bool {
 		if r.Reason == "" || r.Control == "" {
 			t.Errorf("%s: a refusal without reason or control: %+v", h.name, r)
 		}
+		for _, vague := range []string{"not supported", "not written yet", "not written here", "stands elsewhere", "has no setting"} {
+			if strings.Contains(r.Reason, vague) {
+				t.Errorf("%s: the reason does not say why: %s %s: %s", h.name, r.Rule, r.Field, r.Reason)
+			}
+		}
 		if open != "" && r.Rule == h.m.Rule && r.Environment == "b" {
 			said = true
 			reasons[r.Rule+" "+r.Field+": "+r.Reason]++

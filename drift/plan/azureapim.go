@@ -69,7 +69,7 @@ func editAPIM(s *Site, g Group) error {
 	if strings.HasPrefix(g.Field, "cors.") {
 		return a.cors()
 	}
-	return refuse("API Management has no setting in these files that closes this", "")
+	return &refusal{reason: "no element of these files closes this", weak: true}
 }
 
 // json writes a value of a JSON file where it stands.

@@ -93,7 +93,7 @@ func (p *planner) carry(f *drift.Finding, at, from int, other *drift.Side, about
 		}
 	}
 	if first == nil {
-		first = refuse("the files of "+p.targets[from].Env.Name+" hold nothing that closes this and may be carried over", "")
+		first = &refusal{reason: "the files of " + p.targets[from].Env.Name + " hold nothing that closes this and may be carried over", weak: true}
 	}
 	return nil, first
 }
@@ -426,9 +426,14 @@ func missing(s *Site, there *Overlay, name string, here []string) []*move {
 
 func marks(r rune) bool { return strings.ContainsRune("<>\"' \t\r\n=,;", r) }
 
+func named(pointer string) bool {
+	name := pointer[strings.LastIndexByte(pointer, '/')+1:]
+	return drift.SecretName(name) && !refers(name)
+}
+
 // secretAt reports whether an entry's own name says that it is a secret.
 func secretAt(pointer string, texts []string) bool {
-	return len(texts) == 1 && len(texts[0]) > 2 && drift.SecretName(pointer[strings.LastIndexByte(pointer, '/')+1:]) && !strings.HasPrefix(texts[0], "{vault://") && !strings.HasPrefix(texts[0], "${{")
+	return len(texts) == 1 && len(texts[0]) > 2 && named(pointer) && !strings.HasPrefix(texts[0], "{vault://") && !strings.HasPrefix(texts[0], "${{")
 }
 
 // hostLike finds what names a place: an address, a path, an ARN.

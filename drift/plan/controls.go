@@ -52,6 +52,63 @@ func settled(f *drift.Finding) bool {
 	return false
 }
 
+// absent is why nothing is written for a setting that stands nowhere in the files, or that no single entry of them decides.
+func absent(f *drift.Finding, gateway string) string {
+	switch field := f.Field; {
+	case field == "auth.ways" && f.Rule == "DR-AUT-02":
+		return "what stands in the way of the wider rule is not one entry that could be taken out, and what it was put there for is not in the files"
+	case field == "auth.ways" || field == "auth.optional" || field == "auth.exempt" || field == "auth.anonymous_fallback":
+		return "whom to ask and whose tokens to accept is this environment's own, and nothing that is defined in it and could be attached asks for the same"
+	case field == "auth.jwt.static_keys":
+		return "where this environment's issuer publishes its keys is not in its files"
+	case field == "auth.jwt.audiences" || field == "auth.jwt.issuers" || field == "auth.jwt.algs":
+		return "the values that are right here are the issuer's and the API's, and neither side writes them"
+	case strings.HasPrefix(field, "auth.jwt."):
+		return gateway + " has no entry for this check of tokens where this policy stands"
+	case field == "authz":
+		return "which rights callers have here is given out by this environment's issuer, and the gateway's check of them is not one entry"
+	case strings.HasSuffix(field, ".ca_refs") || strings.HasSuffix(field, ".pins") || field == "tls.client_auth" || strings.HasSuffix(field, "client_cert_ref"):
+		return "which authorities and certificates this environment trusts is not in its files, and those of the other side are its own"
+	case strings.HasPrefix(field, "auth.mtls"), field == "auth.forward", field == "auth.in_query":
+		return "where the credential is taken from and what is passed on is decided by several entries together, and upstreams may rely on them"
+	case strings.HasPrefix(field, "auth.external"):
+		return "how long an answer may be kept, and by what, is known to the authorizer alone"
+	case field == "tls.plain" || field == "tls.http_redirect_code":
+		return "plain HTTP ends with a certificate and a listener, and this environment's certificate is not in the files"
+	case field == "tls.hsts_max_age_s":
+		return "no entry of these files sets the header, and whether the address is reached over TLS alone is decided where TLS ends"
+	case strings.HasPrefix(field, "tls."):
+		return "TLS ends where these files do not reach, or is decided by several entries together"
+	case strings.HasPrefix(field, "rate"), field == "quota":
+		return "the limit is decided by several entries together, or counts by something that the other side names and this one does not have"
+	case strings.HasPrefix(field, "limits."):
+		return gateway + " has no entry for this bound where the operation stands"
+	case field == "waf":
+		return "which rules filter is chosen where the filter is kept, and it is not defined in this environment's files"
+	case field == "transforms" || field == "transforms.order":
+		return "the other side sets values of its own, and what the upstream here expects is not in the files"
+	case field == "logging.fields" || field == "logging.format" || field == "logging.redactions" || field == "logging.headers_logged":
+		return "a log's format is one text that whoever reads the log relies on, and neither side names its parts"
+	case field == "logging.enabled" || field == "tracing.enabled" || field == "metrics.enabled":
+		return "where this environment collects it is not in its files"
+	case strings.HasPrefix(field, "logging.") || strings.HasPrefix(field, "tracing.") || strings.HasPrefix(field, "metrics."):
+		return "it is decided where it is collected, and no entry of these files says it"
+	case strings.HasPrefix(field, "diag."):
+		return "the answer to errors is a text of the team's own, and what it is to say instead is not known"
+	case field == "debug":
+		return "the made-up answer is all that the operation has: what is to answer instead is not in the files"
+	case strings.HasPrefix(field, "ip."):
+		return "what stands in front of this environment, and whose addresses are let in, is not in its files"
+	case strings.HasPrefix(field, "cors."):
+		return "which pages call here is known to their owners alone, and the list is not one entry"
+	case strings.HasPrefix(field, "lifecycle."):
+		return "subscriptions and approvals are kept outside of what was read"
+	case field == "order":
+		return "what runs first may be there for a reason: in front of authentication it sees every call"
+	}
+	return "no entry of this environment's files decides it"
+}
+
 // control is what makes up for a finding that no change closes.
 func control(f *drift.Finding) string {
 	switch field := f.Field; {

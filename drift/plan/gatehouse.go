@@ -53,7 +53,7 @@ func editGatehouse(s *Site, g Group) error {
 	if strings.HasPrefix(g.Field, "tls.") || strings.HasPrefix(g.Field, "ip.") {
 		return refuse("it is set in the start-up configuration, which the manifest does not hold", "set it where the gateway is started")
 	}
-	return refuse("a manifest has no setting that closes this", "")
+	return &refusal{reason: "no entry of a manifest closes this", weak: true}
 }
 
 // find looks for the entry of a list by its name over all files of the manifest.

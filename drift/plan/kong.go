@@ -77,7 +77,7 @@ func editKong(s *Site, g Group) error {
 	if strings.HasPrefix(g.Field, "ip.") {
 		return k.addresses()
 	}
-	return refuse("a decK file has no setting that closes this", "")
+	return &refusal{reason: "no entry of a decK file closes this", weak: true}
 }
 
 var (

@@ -93,6 +93,9 @@ type Refusal struct {
 // mostRounds bounds the findings that are tried: closing some lets others be asked.
 const mostRounds = 2000
 
+// mostAttached bounds the policies that are attached nowhere and tried.
+const mostAttached = 6
+
 type planner struct {
 	targets  []*Target
 	overlays []*Overlay
@@ -260,9 +263,12 @@ func (p *planner) step(f *drift.Finding, at int, other *drift.Side, about About)
 		if other == nil {
 			return step, nil
 		}
-		if r := reasonOf(err); r.weak {
+		if r := reasonOf(err); r.weak && !reasonOf(other).weak {
 			err = other
 		}
+	}
+	if reasonOf(err).weak {
+		err = refuse(absent(f, p.targets[at].Env.Gateway), "")
 	}
 	return nil, err
 }
@@ -277,17 +283,35 @@ func (p *planner) native(f *drift.Finding, at int, other *drift.Side, about Abou
 		return nil, err
 	}
 	var first error
-	for _, narrow := range []bool{false, true} {
+	try := func(edit Editor, narrow bool) *Step {
 		s := newSite(p.targets[at].Env, p.overlays[at], narrow)
 		err := s.edit(edit, groups)
 		if err == nil {
 			var step *Step
 			if step, err = p.prove(f, at, s, about); err == nil {
+				return step
+			}
+		}
+		if r := reasonOf(first); first == nil || r.weak {
+			first = err
+		}
+		return nil
+	}
+	for _, narrow := range []bool{false, true} {
+		if step := try(edit, narrow); step != nil {
+			return step, nil
+		}
+	}
+	if p.targets[at].Env.Gateway == "apigee" && len(f.Operations) > 0 {
+		for n := range min(len(p.targets[at].Env.Detached), mostAttached) {
+			if step := try(attach(n), false); step != nil {
 				return step, nil
 			}
 		}
-		if first == nil {
-			first = err
+	}
+	for _, r := range rowsOf(p.targets[at].Env.Gateway, f.Field) {
+		if step := try(r.edit, false); step != nil {
+			return step, nil
 		}
 	}
 	return nil, first

@@ -59,11 +59,29 @@ type outcome struct {
 
 // prove checks a change and makes it part of the plan.
 func (p *planner) prove(f *drift.Finding, at int, s *Site, about About) (*Step, error) {
-	o, err := p.check(f, at, trial{files: s.changed(), deletes: s.deletes, did: s.did, brings: s.brings}, about)
+	t := trial{files: s.changed(), deletes: s.deletes, did: s.did, brings: s.brings}
+	o, err := p.check(f, at, t, about)
+	if i := p.find(p.otherThan(f, at)); err != nil && i >= 0 && len(t.files) > 0 {
+		t.like = p.targets[i].Env
+		if along, e := p.check(f, at, t, about); e == nil && keeps(f, along.step.Effects) == nil {
+			o, err = along, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	return p.accept(at, o), nil
+}
+
+// otherThan is the side of a finding that is not changed.
+func (p *planner) otherThan(f *drift.Finding, at int) string {
+	if f.B == nil {
+		return ""
+	}
+	if f.A.Environment == p.targets[at].Env.Name {
+		return f.B.Environment
+	}
+	return f.A.Environment
 }
 
 func (p *planner) accept(at int, o *outcome) *Step {
@@ -80,7 +98,7 @@ func (p *planner) accept(at int, o *outcome) *Step {
 // to light must be less than what is closed.
 func (p *planner) check(f *drift.Finding, at int, c trial, about About) (*outcome, error) {
 	if len(c.files) == 0 {
-		return nil, refuse("the files say already what would be written, so the difference stands elsewhere", "")
+		return nil, &refusal{reason: "the files say already what would be written, so the difference stands elsewhere", weak: true}
 	}
 	if left := p.opt.Deletions - p.plan.Deletes; c.deletes > left {
 		return nil, refuse(fmt.Sprintf("it takes out %d entries and the plan may take out %d more", c.deletes, max(0, left)), "allow it with --delete")

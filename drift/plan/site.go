@@ -40,6 +40,8 @@ func editor(gateway string) Editor {
 		return editAPIM
 	case "gatehouse":
 		return editGatehouse
+	case "apigee":
+		return editApigee
 	case "aws", "envoygateway", "gatewayapi", "ingressnginx", "krakend", "traefik", "tyk":
 		return editPlace
 	}
@@ -58,6 +60,9 @@ func refuse(reason, control string) error { return &refusal{reason: reason, cont
 
 func reasonOf(err error) refusal {
 	var r *refusal
+	if err == nil {
+		return refusal{}
+	}
 	if errors.As(err, &r) {
 		return *r
 	}
@@ -278,13 +283,19 @@ func notFound(what string) error {
 	return fault.New(fault.NotFound, "%s is not found in the files", what)
 }
 
+// refers reports whether a field of this name says where a secret is kept, and not what it is.
+func refers(name string) bool {
+	n := strings.ToLower(name)
+	return slices.ContainsFunc([]string{"name", "names", "ref", "refs", "arn", "uri", "url", "auth-secret", "tls-secret", "ssl-secret", "path", "file"}, func(end string) bool { return strings.HasSuffix(n, end) })
+}
+
 // holdsSecret reports whether a value has a field whose name says that it is a secret, and that is not a reference.
 func holdsSecret(v any) bool {
 	switch v := v.(type) {
 	case patch.Map:
 		for _, e := range v {
 			text, ok := e.Value.(string)
-			if ok && len(text) > 2 && drift.SecretName(e.Key) && !strings.HasPrefix(text, "{vault://") && !strings.HasPrefix(text, "${{") || holdsSecret(e.Value) {
+			if ok && len(text) > 2 && drift.SecretName(e.Key) && !refers(e.Key) && !strings.HasPrefix(text, "{vault://") && !strings.HasPrefix(text, "${{") || holdsSecret(e.Value) {
 				return true
 			}
 		}

@@ -9,5 +9,5 @@ import (
 
 // TestPlan: the seeded weakenings are planned away, or it is said why not.
 func TestPlan(t *testing.T) {
-	drifttest.Heal(t, traefik.Read, good(), mutations(), drifttest.Healed{Carried: 46, Native: 15})
+	drifttest.Heal(t, traefik.Read, good(), mutations(), drifttest.Healed{Carried: 48, Native: 31})
 }

@@ -9,5 +9,5 @@ import (
 
 // TestPlan: the seeded weakenings are planned away, or it is said why not.
 func TestPlan(t *testing.T) {
-	drifttest.Heal(t, tyk.Read, good(), classicMutations(), drifttest.Healed{Carried: 38, Native: 8})
+	drifttest.Heal(t, tyk.Read, good(), classicMutations(), drifttest.Healed{Carried: 38, Native: 29})
 }
