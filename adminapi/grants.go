@@ -27,6 +27,7 @@ func (a *api) grantOf(g grant.Grant) Grant {
 // grants adds the rights.
 func (a *api) grants() {
 	a.narrowing()
+	a.usages()
 	c := a.Control
 	const path = "/api/grants"
 	add(a, operation{id: "grants", method: http.MethodGet, path: path, tag: tagGrants,

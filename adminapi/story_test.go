@@ -97,6 +97,7 @@ func TestStory(t *testing.T) {
 		{name: "longer", as: "member", do: "POST /api/requests", body: `{"of":"${gr}"}`, status: 201, has: []string{`"sort":"renewal"`, `"state":"open"`}},
 		{name: "grants", as: "member", do: "GET /api/grants?state=active&ending=2100-01-01T00:00:00Z", status: 200, has: []string{"${gr}"}},
 		{name: "the grant", as: "member", do: "GET /api/grants/${gr}", status: 200, has: []string{`"scopes":["verifications:read"]`, `"standing":"active"`}},
+		{name: "usage of a grant", as: "member", do: "GET /api/grants/${gr}/usage", status: 200, has: []string{`"counts":[]`, `"by":"day"`}},
 
 		{name: "a key", as: "member", do: "POST /api/credentials", body: `{"application":"${app}","environment":"live","name":"web","lifetime":"30d","grants":["${gr}"]}`,
 			status: 201, has: []string{`"key":"gh_live_`, `"live":true`}, keep: "crd=credential.id"},
@@ -130,6 +131,7 @@ func TestStory(t *testing.T) {
 		{name: "the authority", as: "member", do: "GET /api/environments/live/authority", status: 200, has: []string{"BEGIN CERTIFICATE"}},
 		{name: "the issuer", as: "member", do: "GET /api/environments/live/issuer", status: 200, has: []string{`"kid":"`}},
 		{name: "the next key", as: "operator", do: "POST /api/environments/live/issuer/rotate", body: `{"reason":"to try it out"}`, status: 200, has: []string{`"version":2`}},
+		{name: "usage of an application", as: "member", do: "GET /api/applications/${app}/usage?by=hour&environment=live", status: 200, has: []string{`"counts":[`, `"by":"hour"`, `"lost":0`}},
 		{name: "reach", as: "member", do: "GET /api/applications/${app}/reach?environment=live", status: 200, has: []string{"listVerifications"}},
 		{name: "in force", as: "member", do: "GET /api/in-force/${crd}", status: 200, has: []string{`"environment":"live"`}},
 		{name: "suspend", as: "operator", do: "POST /api/grants/${gr}/suspend", body: `{"reason":"odd calls"}`, status: 200, has: []string{`"standing":"suspended"`}},

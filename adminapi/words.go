@@ -126,6 +126,23 @@ func words() map[string]word {
 		"AuditReport.root":       {text: "The root of the tree, in base64"},
 		"AuditReport.unsealed":   {text: "How many entries wait to be sealed", example: 0},
 
+		"Usage.application": {text: "The application that called"},
+		"Usage.by":          {text: "The unit of time", example: "day", enum: one("minute", "hour", "day")},
+		"Usage.counts":      {text: "In the order of time, API, operation, grant, environment and status"},
+		"Usage.cut":         {text: "Whether there are more than 10,000 counts: ask for a shorter time", example: false},
+		"Usage.from":        {text: "From when, cut to the unit"},
+		"Usage.grant":       {text: "The grant, when it was asked for one"},
+		"Usage.lost":        {text: "Calls of anybody in that time that gateways had no room to count: the counts may be too low by as many", example: 0},
+		"Usage.to":          {text: "Until when"},
+
+		"UsageCount.api":         {text: "The API", example: "eid"},
+		"UsageCount.at":          {text: "The beginning of the minute, hour or day, in UTC"},
+		"UsageCount.calls":       {text: "How many calls", example: 42},
+		"UsageCount.environment": {text: "Where", example: "live"},
+		"UsageCount.grant":       {text: "Under which grant; not there where none was needed"},
+		"UsageCount.operation":   {text: "The operation", example: "listVerifications"},
+		"UsageCount.status":      {text: "The status of the answer", example: 200},
+
 		"Checked.diagnostics": {text: "Everything that is wrong, and warnings"},
 		"Checked.ok":          {text: "Whether it could be published: warnings do not stop it", example: true},
 

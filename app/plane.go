@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/config"
 	"gatehouse/control"
 	"gatehouse/fault"
 	"gatehouse/feed"
@@ -18,6 +20,7 @@ import (
 	"gatehouse/identity"
 	"gatehouse/mail"
 	"gatehouse/store"
+	"gatehouse/usage"
 )
 
 // plane is the control plane and its database, while this process has them.
@@ -52,11 +55,18 @@ func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string,
 		Fetch: p.outside,
 		Store: db, Mail: sender, Kinds: Kinds(), Views: s, Keys: s.keys, Now: time.Now, Log: s.Log,
 		URL: url, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
-		CheckBackup: s.checkBackup, Watch: watched, SecondFactor: second,
+		CheckBackup: s.checkBackup, Watch: watched, SecondFactor: second, Keep: retention(s.Config.Usage),
 	})
 	s.plane.Store(p)
 	s.source.set(p.Source())
 	return nil
+}
+
+// retention is for how long usage is kept.
+func retention(u config.Usage) usage.Retention {
+	r := usage.DefaultRetention()
+	r.Minutes, r.Hours, r.Days = cmp.Or(u.Minutes, r.Minutes), cmp.Or(u.Hours, r.Hours), cmp.Or(u.Days, r.Days)
+	return r
 }
 
 // runPlane lets the control plane run.

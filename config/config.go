@@ -31,6 +31,7 @@ type Config struct {
 	Secrets    map[string]secret.Value // by the names that manifests use
 	Events     string                  // where exchanges are told: "stdout", "none" or a file; "" is stdout, in development a file in Data
 	Drift      Drift
+	Usage      Usage
 	Second     []string // words for the roles that demand a second factor
 	LogLevel   slog.Level
 	LogFormat  string // "text" or "json"
@@ -49,6 +50,9 @@ type Listener struct {
 
 // TLS reports whether the listener speaks it.
 func (l Listener) TLS() bool { return l.Certificate != "" || l.Folder != "" }
+
+// Usage is for how long counts of calls are kept, by the unit of time; 0: the default.
+type Usage struct{ Minutes, Hours, Days time.Duration }
 
 // Drift is the review of environments that the control plane makes.
 type Drift struct {

@@ -4,6 +4,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"gatehouse/snapshot"
 	"gatehouse/store"
 	"gatehouse/token"
+	"gatehouse/usage"
 )
 
 // Control is the control plane. Every method takes the actor who asks, and answers fault.Unauthenticated to nobody,
@@ -55,6 +57,7 @@ type Options struct {
 	Backups  string            // the folder that Backup writes into; made when it is not there
 	Version  string            // of this build
 	Watch    *Watch            // the drift review; nil: nothing is watched
+	Keep     usage.Retention   // for how long usage is kept; zero: the default
 
 	// SecondFactor is the roles that demand a second factor of whoever has one of them, wherever it is bound.
 	SecondFactor []identity.Role
@@ -87,6 +90,9 @@ func New(o Options) *Control {
 	}
 	if o.Fetch == nil {
 		o.Fetch = fetch.New(fetch.Options{})
+	}
+	if o.Keep == (usage.Retention{}) {
+		o.Keep = usage.DefaultRetention()
 	}
 	s := newSource(o.Store, o.Now, o.Log)
 	c := &Control{
@@ -151,6 +157,7 @@ func (c *Control) sweep(ctx context.Context) {
 			continue // another process does it
 		}
 		err := c.Store.Update(ctx, func(tx store.Tx) error { return tx.Sweep(ctx, c.now()) })
+		err = errors.Join(err, c.forgetUsage(ctx))
 		if err != nil && ctx.Err() == nil {
 			c.Log.Error("sweep", "error", err)
 		}

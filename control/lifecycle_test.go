@@ -223,3 +223,42 @@ func TestUses(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What a gateway has counted is told to whoever may see the application, by time, and counts once.
+func TestUsage(t *testing.T) {
+	w := newWorld(t).published()
+	a, cr, _ := w.keyed("First", "first@example.org")
+	b, _, _ := w.keyed("Second", "second@example.org")
+	now := w.clock.Now().UTC()
+	ship := func(number int64, c feed.Calls) error {
+		return w.Source().Ship(w.ctx, feed.Batch{Gateway: "gw-1", Environment: "live", Life: "a", Number: number, Kind: feed.BatchCalls, Body: must(json.Marshal(c))(t)})
+	}
+	count := func(at time.Time, status int, calls int64) feed.Count {
+		return feed.Count{Minute: at.Unix() / 60, Application: cr.Application, API: "ident", Operation: "listChecks", Status: status, Calls: calls}
+	}
+	for range 2 { // the answer was lost
+		if err := ship(1, feed.Calls{Counts: []feed.Count{count(now, 200, 7), count(now, 429, 2), count(now.Add(-48*time.Hour), 200, 5), count(now.Add(365*24*time.Hour), 200, 3)}, Lost: 4}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := must(w.Usage(w.ctx, a, cr.Application, "live", "", time.Time{}, time.Time{}))(t)
+	total := int64(0)
+	for _, c := range u.Counts {
+		total += c.Calls
+	}
+	if total != 14 || u.Lost != 7 || u.By != "day" || u.Cut {
+		t.Errorf("%+v", u)
+	}
+	if u := must(w.Usage(w.ctx, a, cr.Application, "", "hour", now.Add(-time.Hour), now.Add(time.Minute)))(t); len(u.Counts) != 2 || u.Counts[0].Calls != 7 || u.Counts[1].Status != 429 {
+		t.Errorf("%+v", u)
+	}
+	_, err := w.Usage(w.ctx, b, cr.Application, "", "", time.Time{}, time.Time{})
+	wants(t, "another organization", err, fault.NotFound, "")
+	_, err = w.Usage(w.ctx, a, cr.Application, "", "minute", now.Add(-24*time.Hour), now)
+	if got := wrong(err); got != "/from" {
+		t.Errorf("%v", err)
+	}
+	for _, c := range []feed.Count{{Application: "x", Calls: 1}, {Application: cr.Application}, {Application: cr.Application, Calls: 1, Status: 1000}} {
+		wants(t, "a bad count", ship(2, feed.Calls{Counts: []feed.Count{c}}), fault.Invalid, "")
+	}
+}

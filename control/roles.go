@@ -153,6 +153,7 @@ var rights = map[string]who{
 	"Credentials":        readers,
 	"Dormant":            readers,
 	"Uses":               readers,
+	"Usage":              readers,
 	"LastUses":           readers,
 	"Reach":              readers,
 

@@ -207,7 +207,11 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 		"ResumeCredential":   func(a identity.Actor) error { _, err := c.ResumeCredential(ctx, a, o.credential, 0, "r"); return err },
 		"ReportLeak":         func(a identity.Actor) error { return c.ReportLeak(ctx, a, control.Leak{Found: "x"}) },
 		"Uses":               func(a identity.Actor) error { _, err := c.Uses(ctx, a, o.credential); return err },
-		"LastUses":           func(a identity.Actor) error { _, err := c.LastUses(ctx, a, []id.ID{o.credential}); return err },
+		"Usage": func(a identity.Actor) error {
+			_, err := c.Usage(ctx, a, o.app, "", "", time.Time{}, time.Time{})
+			return err
+		},
+		"LastUses": func(a identity.Actor) error { _, err := c.LastUses(ctx, a, []id.ID{o.credential}); return err },
 		"Dormant": func(a identity.Actor) error {
 			_, err := c.Dormant(ctx, a, o.org, o.app, time.Hour, page)
 			return err
@@ -380,7 +384,7 @@ func mapsKeys[V any](m map[string]V) func(func(string) bool) {
 // byOrganization is the methods that take an object which another organization may own; the others take none.
 var byOrganization = []string{"Person", "Members", "Organization", "Offboarding", "UpdateApplication", "CloseApplication", "Application", "Applications",
 	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "AnswerQuestion", "Grant", "Grants", "EndGrant", "NarrowGrant", "IssueKey", "RevokeCredential", "RegisterClient", "EnrolCertificate",
-	"RotateKey", "ChangeCredential", "ActivateCredential", "SuspendCredential", "ResumeCredential", "Uses", "Dormant",
+	"RotateKey", "ChangeCredential", "ActivateCredential", "SuspendCredential", "ResumeCredential", "Uses", "Usage", "Dormant",
 	"Credential", "Credentials", "Reach", "InForce", "Audit", "Evidence", "RevokeMachineToken", "EndSession",
 	"SecondFactors", "ResetSecondFactors", "ChangeMember", "Invite", "Invitations", "WithdrawInvitation",
 	"AddWebhook", "Webhooks", "Webhook", "ChangeWebhook", "RotateWebhookSecret", "DeadDeliveries", "ResendDelivery"}

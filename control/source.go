@@ -60,7 +60,7 @@ type mark struct {
 }
 
 func newSource(st store.Store, now func() time.Time, log *slog.Logger) *source {
-	return &source{store: st, now: now, log: log, takes: takes(), environments: map[string]*outlet{}}
+	return &source{store: st, now: now, log: log, takes: takes(now), environments: map[string]*outlet{}}
 }
 
 // outlet is called with the lock held.

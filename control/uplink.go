@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"gatehouse/credential"
 	"gatehouse/env"
@@ -10,15 +11,17 @@ import (
 	"gatehouse/feed"
 	"gatehouse/id"
 	"gatehouse/store"
+	"gatehouse/usage"
 )
 
 // take stores what a batch of one kind holds, in the transaction in which its number is taken.
 type take func(ctx context.Context, tx store.Tx, b feed.Batch) error
 
 // takes says what becomes of each kind of batch.
-func takes() map[feed.BatchKind]take {
+func takes(now func() time.Time) map[feed.BatchKind]take {
 	return map[feed.BatchKind]take{
-		feed.BatchUses: takeUses,
+		feed.BatchUses:  takeUses,
+		feed.BatchCalls: func(ctx context.Context, tx store.Tx, b feed.Batch) error { return takeCalls(ctx, tx, b, now().UTC()) },
 	}
 }
 
@@ -66,4 +69,41 @@ func takeUses(ctx context.Context, tx store.Tx, b feed.Batch) error {
 			Count: r.Count, Last: r.Last, Gateway: b.Gateway, Address: r.Address})
 	}
 	return tx.AddUses(ctx, uses)
+}
+
+// oldestCalls and newestCalls are how far from now calls may be that a gateway tells of: its clock may be off, and it may have
+// been without us for a while.
+const (
+	oldestCalls = 31 * 24 * time.Hour
+	newestCalls = 10 * time.Minute
+)
+
+// takeCalls adds what a gateway has counted.
+func takeCalls(ctx context.Context, tx store.Tx, b feed.Batch, now time.Time) error {
+	told, err := body[feed.Calls](b)
+	if err != nil {
+		return err
+	}
+	counts := make([]usage.Count, 0, len(told.Counts))
+	for _, c := range told.Counts {
+		at := time.Unix(0, 0).Add(time.Duration(c.Minute) * time.Minute)
+		if !c.Application.Is(id.Application) || c.Grant != "" && !c.Grant.Is(id.Grant) || c.Calls < 1 || c.Status < 0 || c.Status > 999 || c.Minute < 0 || c.Minute > 1<<32 {
+			return fault.New(fault.Invalid, "a count needs an application, calls, a status and a minute")
+		}
+		if at.Before(now.Add(-oldestCalls)) || at.After(now.Add(newestCalls)) {
+			told.Lost += c.Calls // a clock that is wrong must not make rows that nobody ever removes
+			continue
+		}
+		counts = append(counts, usage.Count{Environment: b.Environment, Application: c.Application, Grant: c.Grant, API: c.API, Operation: c.Operation,
+			Status: c.Status, At: at, Calls: c.Calls})
+	}
+	if told.Lost < 0 {
+		return fault.New(fault.Invalid, "less than no calls cannot be lost")
+	}
+	if told.Lost > 0 {
+		if err := tx.AddLost(ctx, b.Environment, b.Gateway, now, told.Lost); err != nil {
+			return err
+		}
+	}
+	return tx.AddCounts(ctx, counts)
 }

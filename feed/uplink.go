@@ -26,7 +26,8 @@ type BatchKind string
 
 // The kinds of batches.
 const (
-	BatchUses BatchKind = "uses" // []Use
+	BatchUses  BatchKind = "uses"  // []Use
+	BatchCalls BatchKind = "calls" // Calls
 )
 
 // MaxBatch is how many bytes the body of a batch may have: it is one transaction, and one frame on a connection.

@@ -25,6 +25,7 @@ type line struct {
 	told     chan struct{}
 	deaf     bool // gives no hints
 	usage    []feed.Use
+	calls    []feed.Count
 	lost     bool // batches do not arrive
 	batches  int64
 }
@@ -104,7 +105,15 @@ func (l *line) Ship(_ context.Context, b feed.Batch) error {
 	if l.lost {
 		return errors.New("the line is dead")
 	}
-	if b.Number <= l.batches {
+	if b.Kind == feed.BatchUses && b.Number <= l.batches {
+		return nil
+	}
+	if b.Kind == feed.BatchCalls {
+		var c feed.Calls
+		if err := json.Unmarshal(b.Body, &c); err != nil {
+			return err
+		}
+		l.calls = append(l.calls, c.Counts...)
 		return nil
 	}
 	var uses []feed.Use

@@ -125,6 +125,9 @@ func newMeters(g *Gateway) *meters {
 	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq, m.handshakes, m.turnedAway, targets{g})
 	gauge("gatehouse_feed_trouble", "1 while the feed stands still.", nil, func() float64 { return truth(g.follower.Trouble() != nil) })
 	gauge("gatehouse_ready", "1 when requests are served.", nil, func() float64 { return truth(g.Ready() == nil) })
+	in.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gatehouse_usage_lost_total",
+		Help: "Calls that were not counted by application: there was no room, because the control plane was away or too many different ones came."},
+		func() float64 { return float64(g.uses.gone.Load()) }))
 	gauge("gatehouse_tunnels_open", "WebSockets that are open now.", nil, func() float64 { return float64(g.tunnels.opened.Load()) })
 	const revision = "Revision of the manifest that is served, and the newest that arrived."
 	gauge("gatehouse_revision", revision, prometheus.Labels{"which": "served"}, func() float64 { return float64(g.View().Revision) })

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/feed"
@@ -14,14 +15,17 @@ import (
 
 const (
 	useShards  = 16   // callers that meet in one wait for each other
-	usesMost   = 4096 // of one shard between two reports: what is used for the first time after that is not told
-	usesAtOnce = 1000 // in one report: it is one transaction, and others wait for it
+	usesMost   = 4096 // of one shard between two reports: what comes for the first time after that is lost, and counted as that
+	usesAtOnce = 1000 // in one batch: it is one transaction, and others wait for it
 )
 
-// uses gathers how credentials are used between two reports: a request costs a look into a map, and nothing is written.
+// uses gathers between two reports how often applications call and how credentials are used: a request costs a look into a
+// map, and nothing is written. While the control plane is away it goes on gathering, up to its bound.
 type uses struct {
 	seed   maphash.Seed
 	full   chan struct{} // a shard is nearly full
+	lost   atomic.Int64  // calls that there was no room for, since the last take
+	gone   atomic.Int64  // in all
 	shards [useShards]struct {
 		mu   sync.Mutex
 		seen map[useKey]useSeen
@@ -31,9 +35,12 @@ type uses struct {
 type useKey struct {
 	credential, grant id.Bits
 	route             *policy.RouteInfo
+	minute            uint32 // since 1970
+	status            uint16
 }
 
 type useSeen struct {
+	application id.Bits
 	count, last int64
 	from        netip.Addr
 }
@@ -51,7 +58,8 @@ func (u *uses) note(x *policy.Exchange) {
 	if !x.Principal.Known() {
 		return
 	}
-	key := useKey{x.Principal.Credential, x.Grant.ID, x.Route}
+	now := x.Now.UnixMicro()
+	key := useKey{x.Principal.Credential, x.Grant.ID, x.Route, uint32(now / time.Minute.Microseconds()), uint16(x.Response.Status)}
 	s := &u.shards[maphash.Comparable(u.seed, key)%useShards] // by the whole key: one credential may call thousands of routes
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,77 +70,141 @@ func (u *uses) note(x *policy.Exchange) {
 		default:
 		}
 		if len(s.seen) >= usesMost {
+			u.lost.Add(1)
+			u.gone.Add(1)
 			return
 		}
 	}
+	seen.application = x.Principal.Application
 	seen.count++
-	seen.last, seen.from = max(seen.last, x.Now.UnixMicro()), x.Peer.Addr()
+	seen.last, seen.from = max(seen.last, now), x.Peer.Addr()
 	s.seen[key] = seen
 }
 
-// take returns what was gathered and forgets it.
-func (u *uses) take() (out []feed.Use) {
+// take returns what was gathered and forgets it: uses by credential, grant and operation, counts by application, grant,
+// operation, status and minute.
+func (u *uses) take() (out []feed.Use, calls feed.Calls) {
+	type used struct {
+		credential, grant id.Bits
+		route             *policy.RouteInfo
+	}
+	type counted struct {
+		application, grant id.Bits
+		route              *policy.RouteInfo
+		minute             uint32
+		status             uint16
+	}
+	uses, counts := map[used]useSeen{}, map[counted]int64{}
 	for i := range u.shards {
 		s := &u.shards[i]
 		s.mu.Lock()
 		for k, v := range s.seen {
-			use := feed.Use{Credential: k.credential.ID(id.Credential), Grant: k.grant.ID(id.Grant), Count: v.count, Last: time.UnixMicro(v.last).UTC()}
-			if k.route != nil {
-				use.API, use.Operation = k.route.API, k.route.Operation
+			old := uses[used{k.credential, k.grant, k.route}]
+			if old.last > v.last {
+				old.count += v.count
+			} else {
+				old.count, old.last, old.from = old.count+v.count, v.last, v.from
 			}
-			if v.from.IsValid() {
-				use.Address = v.from.Unmap().String()
-			}
-			out = append(out, use)
+			uses[used{k.credential, k.grant, k.route}] = old
+			counts[counted{v.application, k.grant, k.route, k.minute, k.status}] += v.count
 		}
 		clear(s.seen)
 		s.mu.Unlock()
 	}
-	return out
+	for k, v := range uses {
+		use := feed.Use{Credential: k.credential.ID(id.Credential), Grant: k.grant.ID(id.Grant), Count: v.count, Last: time.UnixMicro(v.last).UTC()}
+		if k.route != nil {
+			use.API, use.Operation = k.route.API, k.route.Operation
+		}
+		if v.from.IsValid() {
+			use.Address = v.from.Unmap().String()
+		}
+		out = append(out, use)
+	}
+	for k, n := range counts {
+		c := feed.Count{Minute: int64(k.minute), Application: k.application.ID(id.Application), Grant: k.grant.ID(id.Grant), Status: int(k.status), Calls: n}
+		if k.route != nil {
+			c.API, c.Operation = k.route.API, k.route.Operation
+		}
+		calls.Counts = append(calls.Counts, c)
+	}
+	calls.Lost = u.lost.Swap(0)
+	return out, calls
 }
 
-// report tells the control plane how credentials were used, until the context ends, and then once more. What it cannot
-// tell waits, up to as much as can be gathered.
+// report tells the control plane what was gathered, until the context ends, and then once more. While something waits that
+// it could not tell, nothing more is taken: what comes meanwhile is added up where it is gathered.
 func (g *Gateway) report(ctx context.Context) {
-	up := feed.NewShipper(g.o.Source, g.o.Environment, g.o.Name, feed.BatchUses)
+	r := &reporting{g: g, used: feed.NewShipper(g.o.Source, g.o.Environment, g.o.Name, feed.BatchUses),
+		called: feed.NewShipper(g.o.Source, g.o.Environment, g.o.Name, feed.BatchCalls)}
 	tick := time.NewTicker(g.o.Limits.Report)
 	defer tick.Stop()
-	var waiting []feed.Use
 	for {
 		select {
 		case <-tick.C:
 		case <-g.uses.full:
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			g.tell(last, up, append(waiting, g.uses.take()...))
-			cancel()
+			defer cancel()
+			if r.tell(last) {
+				r.take()
+				r.tell(last)
+			}
 			return
 		}
-		waiting = g.tell(ctx, up, append(waiting, g.uses.take()...))
-		if most := useShards * usesMost; len(waiting) > most {
-			waiting = waiting[len(waiting)-most:]
+		if r.tell(ctx) {
+			r.take()
+			r.tell(ctx)
 		}
 	}
 }
 
-// tell reports uses, each once, and returns those that could not be taken.
-func (g *Gateway) tell(ctx context.Context, up *feed.Shipper, uses []feed.Use) []feed.Use {
+// reporting is what was taken and not told yet.
+type reporting struct {
+	g            *Gateway
+	used, called *feed.Shipper
+	uses         []feed.Use
+	calls        feed.Calls
+}
+
+func (r *reporting) take() { r.uses, r.calls = r.g.uses.take() }
+
+// tell ships what waits, each part once, and reports whether nothing waits any more.
+func (r *reporting) tell(ctx context.Context) bool {
+	var failed error
 	for {
-		n := min(len(uses), usesAtOnce)
-		taken, err := n == 0, error(nil)
-		if n == 0 {
-			err = up.Flush(ctx)
-		} else {
-			taken, err = up.Ship(ctx, uses[:n])
-		}
+		n := min(len(r.uses), usesAtOnce)
+		taken, err := ship(ctx, r.used, n > 0, r.uses[:n])
 		if taken {
-			uses = uses[n:]
+			r.uses = r.uses[n:]
 		}
-		if err != nil && ctx.Err() == nil {
-			g.o.Log.Warn("the use of credentials cannot be reported: it is tried again", "environment", g.o.Environment, "error", err)
-		}
-		if err != nil || len(uses) == 0 {
-			return uses
+		if failed = err; err != nil || len(r.uses) == 0 {
+			break
 		}
 	}
+	for {
+		n := min(len(r.calls.Counts), usesAtOnce)
+		taken, err := ship(ctx, r.called, n > 0 || r.calls.Lost > 0, feed.Calls{Counts: r.calls.Counts[:n], Lost: r.calls.Lost})
+		if taken {
+			r.calls = feed.Calls{Counts: r.calls.Counts[n:]}
+		}
+		if err != nil {
+			failed = err
+		}
+		if err != nil || len(r.calls.Counts) == 0 {
+			break
+		}
+	}
+	if failed != nil && ctx.Err() == nil {
+		r.g.o.Log.Warn("what was called cannot be reported: it is tried again", "environment", r.g.o.Environment, "error", failed)
+	}
+	return failed == nil
+}
+
+// ship ships a part, or what an earlier call left when there is none.
+func ship(ctx context.Context, up *feed.Shipper, some bool, part any) (taken bool, err error) {
+	if !some {
+		return false, up.Flush(ctx)
+	}
+	return up.Ship(ctx, part)
 }

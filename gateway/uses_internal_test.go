@@ -31,8 +31,36 @@ func TestUsesOfOneCredentialSpread(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { u.note(x) }); n != 0 {
 		t.Errorf("%v allocations for a request", n)
 	}
-	got := u.take()
+	got, calls := u.take()
+	if len(calls.Counts) != len(routes) || calls.Lost != 0 {
+		t.Errorf("%d counts, %d lost", len(calls.Counts), calls.Lost)
+	}
 	if len(got) != len(routes) || got[0].Count < 2 {
 		t.Errorf("%d uses of %d routes, the first %+v", len(got), len(routes), got[0])
+	}
+}
+
+// What there is no room for is counted as lost.
+func TestUsesAreBounded(t *testing.T) {
+	u := newUses()
+	x := &policy.Exchange{Now: time.Unix(1_800_000_000, 0)}
+	x.Principal.Method = "api_key"
+	x.Response.Status = 200
+	const n = useShards*usesMost + 5000
+	routes := make([]policy.RouteInfo, n)
+	for i := range routes {
+		x.Route = &routes[i]
+		u.note(x)
+	}
+	_, calls := u.take()
+	counted := int64(0)
+	for _, c := range calls.Counts {
+		counted += c.Calls
+	}
+	if calls.Lost < 5000 || counted+calls.Lost != n || u.gone.Load() != calls.Lost {
+		t.Errorf("%d counted and %d lost of %d", counted, calls.Lost, n)
+	}
+	if _, calls = u.take(); calls.Lost != 0 || len(calls.Counts) != 0 {
+		t.Errorf("%+v is told twice", calls)
 	}
 }

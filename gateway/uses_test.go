@@ -37,6 +37,17 @@ func testUsesAreReported(t *testing.T, codec gateway.Codec) {
 		}
 		return n == 3
 	})
+	h.wait("three calls are counted", func() bool {
+		h.line.mu.Lock()
+		defer h.line.mu.Unlock()
+		n := int64(0)
+		for _, c := range h.line.calls {
+			if c.Grant == g.ID && c.Status == 200 && c.Operation != "" && time.Since(time.Unix(c.Minute*60, 0)) < 10*time.Minute {
+				n += c.Calls
+			}
+		}
+		return n == 3
+	})
 	if last.Address != "127.0.0.1" || last.Operation == "" || time.Since(last.Last) > time.Minute {
 		t.Errorf("%+v", last)
 	}

@@ -17,7 +17,7 @@ import (
 // TestStrangersSeeNothing opens every object of one organization as a member of another: as if it were not there.
 func TestStrangersSeeNothing(t *testing.T) {
 	s := seed(t)
-	for _, path := range []string{s.app, s.app + "/edit", s.app + "/close", s.app + "/reach", s.request, s.request + "/withdraw", s.open, s.grant, s.grant + "/end",
+	for _, path := range []string{s.app, s.app + "/edit", s.app + "/close", s.app + "/reach", s.app + "/usage", s.grant + "/usage", s.request, s.request + "/withdraw", s.open, s.grant, s.grant + "/end",
 		s.grant + "/suspend", s.key, s.key + "/revoke", "/credentials/new?application=" + strings.TrimPrefix(s.app, "/applications/"),
 		s.request + "/decide", "/queue", "/organizations", "/environments", "/people", "/audit/verification"} {
 		if a := s.rival.get(path); a.status != http.StatusNotFound {

@@ -1,5 +1,7 @@
 package portal
 
+import "gatehouse/id"
+
 // routes is the one list of pages.
 func routes() []route {
 	const get, post = "GET", "POST"
@@ -46,6 +48,8 @@ func routes() []route {
 		{get, "/applications/{id}/close", signedIn, askDeed},
 		{post, "/applications/{id}/close", signedIn, doDeed},
 		{get, "/applications/{id}/reach", signedIn, showReach},
+		{get, "/applications/{id}/usage", signedIn, showUsage(id.Application)},
+		{get, "/grants/{id}/usage", signedIn, showUsage(id.Grant)},
 
 		{get, "/requests", signedIn, listRequests},
 		{get, "/requests/new", members, askAccess},

@@ -133,6 +133,8 @@ nNDskIvzOweu+Q==
 	revokeLater.submit(revokeLater.path, fill{"reason": "only tried out"}).want(200)
 
 	// What it reaches, and nothing after the revocation.
+	ines.get(appPath+"/usage").want(200).says("How often", "by hour", "No calls")
+	ines.get(appPath + "/usage?by=week").want(422)
 	ines.get(appPath+"/reach").want(200).says("/eid/v1/verifications", "Verification", "10 requests per second")
 	keyPage := ines.get(appPath).follow("production server").want(200).says("retiring", "every grant of the application in live")
 	revoke := keyPage.follow("Revoke").want(200)

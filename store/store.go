@@ -18,6 +18,7 @@ import (
 	"gatehouse/notice"
 	"gatehouse/organization"
 	"gatehouse/session"
+	"gatehouse/usage"
 	"gatehouse/webhook"
 )
 
@@ -52,6 +53,7 @@ type Tx interface {
 	webhook.Store
 	notice.Store
 	watch.Store
+	usage.Store
 	Outbox
 	Leases
 	// Once records that this person sent the form with this key and returns "" the first time, else the object that the

@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Once", once()},
 		{"Sweep", sweep()},
 		{"Leases", leases()},
+		{"Usage", usages()},
 		{"Feed", feeds()},
 		{"Receipts", receipts()},
 		{"Uplink", uplinks()},

@@ -1,0 +1,78 @@
+package storetest
+
+import (
+	"time"
+
+	"gatehouse/id"
+	"gatehouse/store"
+	"gatehouse/usage"
+)
+
+func usages() []promise {
+	count := func(w *world, app, gr, op string, status int, ago time.Duration, calls int64) usage.Count {
+		return usage.Count{Environment: "live", Application: id.ID(app), Grant: id.ID(gr), API: "eid", Operation: op, Status: status, At: w.now.Add(-ago), Calls: calls}
+	}
+	add := func(w *world, cs ...usage.Count) {
+		w.update(func(tx store.Tx) error { return tx.AddCounts(w.ctx(), cs) })
+	}
+	ask := func(w *world, q usage.Query) []usage.Count {
+		if q.To.IsZero() {
+			q.To = w.now.Add(time.Hour)
+		}
+		if q.Limit == 0 {
+			q.Limit = 100
+		}
+		return read(w, func(tx store.Tx) ([]usage.Count, error) { return tx.Counts(w.ctx(), q) })
+	}
+	return []promise{
+		{"AddCountsToAllUnits", func(w *world) {
+			add(w, count(w, "app_1", "gr_1", "read", 200, 0, 2), count(w, "app_1", "gr_1", "read", 200, 10*time.Second, 3), count(w, "app_2", "gr_2", "read", 200, 0, 7))
+			add(w, count(w, "app_1", "gr_1", "read", 429, 0, 1), count(w, "app_1", "gr_1", "read", 200, 30*time.Minute, 4), count(w, "app_1", "", "open", 200, 2*time.Hour, 1))
+			for _, u := range usage.Units() {
+				sums := map[string]int64{}
+				for _, c := range ask(w, usage.Query{Unit: u, Application: "app_1"}) {
+					if !c.At.Equal(u.Cut(c.At)) {
+						w.Errorf("%s is no beginning of a %s", c.At, u)
+					}
+					sums[c.Operation] += c.Calls
+				}
+				same(w, "the sums by "+string(u), sums, map[string]int64{"read": 10, "open": 1})
+			}
+			want := count(w, "app_1", "gr_1", "read", 200, 0, 9) // 01:59: the hour before is half an hour old
+			want.At = usage.Hour.Cut(w.now)
+			same(w, "by hour", ask(w, usage.Query{Unit: usage.Hour, Grant: "gr_1", From: want.At}),
+				[]usage.Count{want, func() usage.Count { c := count(w, "app_1", "gr_1", "read", 429, 0, 1); c.At = want.At; return c }()})
+		}},
+		{"CountsOfTheTimeAtMostLimit", func(w *world) {
+			for n := range 10 {
+				add(w, count(w, "app_1", "gr_1", "read", 200, time.Duration(n)*time.Minute, int64(n+1)))
+			}
+			q := usage.Query{Unit: usage.Minute, Application: "app_1", Environment: "live", From: usage.Minute.Cut(w.now.Add(-4 * time.Minute)), To: w.now.Add(-2 * time.Minute)}
+			got := ask(w, q)
+			if len(got) != 3 || got[0].Calls != 5 || got[2].Calls != 3 {
+				w.Errorf("%+v", got)
+			}
+			q.Limit = 1
+			same(w, "at most", len(ask(w, q)), 1)
+			q.Environment = "test"
+			same(w, "elsewhere", len(ask(w, q)), 0)
+		}},
+		{"ForgetCountsFromBefore", func(w *world) {
+			add(w, count(w, "app_1", "gr_1", "read", 200, 0, 1), count(w, "app_1", "gr_1", "read", 200, 10*time.Minute, 1))
+			w.update(func(tx store.Tx) error { return tx.ForgetCounts(w.ctx(), usage.Minute, w.now.Add(-5*time.Minute)) })
+			same(w, "minutes", len(ask(w, usage.Query{Unit: usage.Minute, Application: "app_1"})), 1)
+			same(w, "days", ask(w, usage.Query{Unit: usage.Day, Application: "app_1"})[0].Calls, int64(2))
+		}},
+		{"LostAddsUp", func(w *world) {
+			for _, e := range []string{"live", "live", "test"} {
+				w.update(func(tx store.Tx) error { return tx.AddLost(w.ctx(), e, "gw", w.now, 3) })
+			}
+			lost := func(e string, from time.Time) int64 {
+				return read(w, func(tx store.Tx) (int64, error) { return tx.Lost(w.ctx(), e, from, w.now.Add(time.Second)) })
+			}
+			same(w, "in one", lost("live", w.now), int64(6))
+			same(w, "in all", lost("", w.now), int64(9))
+			same(w, "later", lost("", w.now.Add(time.Hour)), int64(0))
+		}},
+	}
+}
