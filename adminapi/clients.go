@@ -16,6 +16,7 @@ type NewClient struct {
 	NewKey
 	Method     credential.AuthMethod `json:"method" enum:"client_secret,private_key_jwt,self_signed_tls_client_auth" doc:"How it proves itself at the token endpoint" example:"private_key_jwt"`
 	Keys       *KeySet               `json:"jwks,omitempty" doc:"Of private_key_jwt: its public keys, as a JWK Set"`
+	KeysURL    string                `json:"jwks_uri,omitempty" doc:"Or where they are: an https URL, fetched outside of requests and kept" example:"https://partner.example/jwks.json"`
 	Thumbprint string                `json:"thumbprint,omitempty" doc:"Of self_signed_tls_client_auth: the SHA-256 of the certificate's DER, in base64url" example:"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"`
 	Constrain  credential.Constraint `json:"constrain,omitempty" enum:"dpop,certificate" doc:"What its tokens are always bound to; what it asks for each time, when left out" example:"dpop"`
 }
@@ -93,7 +94,7 @@ and lifetimes are those of an API key. For an owner or developer.`,
 			return nil, err
 		}
 		client := control.NewClient{NewKey: control.NewKey{Application: n.Application, Environment: n.Environment, Name: n.Name, Lifetime: lifetime,
-			Grants: n.Grants, Sources: n.Sources, Pending: n.Pending, Once: in.Key}, Method: n.Method, Thumbprint: n.Thumbprint, Constrain: n.Constrain}
+			Grants: n.Grants, Sources: n.Sources, Pending: n.Pending, Once: in.Key}, Method: n.Method, KeysURL: n.KeysURL, Thumbprint: n.Thumbprint, Constrain: n.Constrain}
 		if n.Keys != nil {
 			if client.Keys, err = json.Marshal(n.Keys); err != nil {
 				return nil, err

@@ -21,6 +21,7 @@ type NewClient struct {
 	NewKey
 	Method     credential.AuthMethod
 	Keys       json.RawMessage       // of private_key_jwt: a JWK Set of public keys
+	KeysURL    string                // or where it is: an https URL (jwks_uri)
 	Thumbprint string                // of self_signed_tls_client_auth: SHA-256 of the certificate's DER, in base64url
 	Constrain  credential.Constraint // what its tokens are bound to; "": what it asks for, or nothing
 }
@@ -33,7 +34,7 @@ func (c *Control) RegisterClient(ctx context.Context, a identity.Actor, n NewCli
 	cr, err := c.issue(ctx, a, n.NewKey, issuing{
 		method: "RegisterClient", action: "credential.register-client", kind: credential.Client,
 		again: "this form has made the client %s already: its secret was shown then and cannot be shown again",
-		check: func(f *form) { o = f.oauth(n) },
+		check: func(f *form) { o = f.oauth(n, c.Fetch) },
 		make: func(w *write, fresh *credential.Credential) error {
 			if _, err := c.issuer(w, fresh.Environment, false, "the first client"); err != nil {
 				return err
@@ -53,15 +54,12 @@ func (c *Control) RegisterClient(ctx context.Context, a identity.Actor, n NewCli
 }
 
 // oauth takes how a client proves itself.
-func (f *form) oauth(n NewClient) credential.OAuth {
+func (f *form) oauth(n NewClient, reach Fetcher) credential.OAuth {
 	o := credential.OAuth{Method: n.Method, Constrain: n.Constrain}
 	switch n.Method {
 	case credential.ClientSecret:
 	case credential.PrivateKeyJWT:
-		if _, err := token.ParseSet(n.Keys); err != nil {
-			f.bad("/jwks", "%v", err)
-		}
-		o.Keys = n.Keys
+		o.Keys, o.KeysURL = f.keys(n, reach)
 	case credential.SelfSignedTLS:
 		if b, err := base64.RawURLEncoding.Strict().DecodeString(n.Thumbprint); err != nil || len(b) != 32 {
 			f.bad("/thumbprint", "must be the SHA-256 of the certificate's DER, 32 bytes in base64url")
@@ -70,13 +68,34 @@ func (f *form) oauth(n NewClient) credential.OAuth {
 	default:
 		f.bad("/method", "must be one of %s, %s, %s", credential.ClientSecret, credential.PrivateKeyJWT, credential.SelfSignedTLS)
 	}
-	if len(n.Keys) > 0 && n.Method != credential.PrivateKeyJWT {
-		f.bad("/jwks", "is for the method %s", credential.PrivateKeyJWT)
+	for pointer, given := range map[string]bool{"/jwks": len(n.Keys) > 0, "/jwks_uri": n.KeysURL != ""} {
+		if given && n.Method != credential.PrivateKeyJWT {
+			f.bad(pointer, "is for the method %s", credential.PrivateKeyJWT)
+		}
 	}
 	if !slices.Contains([]credential.Constraint{"", credential.ByDPoP, credential.ByCertificate}, n.Constrain) {
 		f.bad("/constrain", "must be %s or %s, or left out", credential.ByDPoP, credential.ByCertificate)
 	}
 	return o
+}
+
+// keys takes a client's own keys, or where they are.
+func (f *form) keys(n NewClient, reach Fetcher) (json.RawMessage, string) {
+	switch {
+	case n.KeysURL != "" && len(n.Keys) > 0:
+		f.bad("/jwks_uri", "give its keys, or where they are, and not both")
+	case n.KeysURL == "":
+		if _, err := token.ParseSet(n.Keys); err != nil {
+			f.bad("/jwks", "%v", err)
+		}
+	case len(n.KeysURL) > longestURL:
+		f.bad("/jwks_uri", "must have at most %d characters", longestURL)
+	default:
+		if err := reach.Check(n.KeysURL); err != nil {
+			f.bad("/jwks_uri", "%s", fault.As(err).Public)
+		}
+	}
+	return n.Keys, n.KeysURL
 }
 
 // Proof is what a client sent to prove itself.
@@ -151,9 +170,9 @@ func (c *Control) proves(cr credential.Credential, p Proof, now time.Time) ([]sp
 
 // asserts checks what a client has signed.
 func (c *Control) asserts(cr credential.Credential, p Proof, now time.Time) ([]spent, error) {
-	keys, err := token.ParseSet(cr.OAuth.Keys)
+	keys, err := c.keysOf(cr, p, now)
 	if err != nil {
-		return nil, invalidClient("its keys cannot be read: %v", err)
+		return nil, err
 	}
 	issuer := c.issuerURL(cr.Environment)
 	a, err := token.ReadAssertion(p.Assertion, string(cr.ID), []string{issuer, issuer + "/token"}, token.Strong(), keys, now)
@@ -161,6 +180,28 @@ func (c *Control) asserts(cr credential.Credential, p Proof, now time.Time) ([]s
 		return nil, invalidClient("its assertion: %v", err)
 	}
 	return []spent{{credential.AssertionMark(cr.ID, a.ID), time.Unix(a.Expires, 0), invalidClient("its assertion was used before")}}, nil
+}
+
+// keysOf is the public keys of a client: those that it was registered with, or what stands at its URL. *wanted: they have to be
+// fetched first.
+func (c *Control) keysOf(cr credential.Credential, p Proof, now time.Time) ([]token.Key, error) {
+	if cr.OAuth.KeysURL == "" {
+		keys, err := token.ParseSet(cr.OAuth.Keys)
+		if err != nil {
+			return nil, invalidClient("its keys cannot be read: %v", err)
+		}
+		return keys, nil
+	}
+	s, err := token.Parse(p.Assertion, token.Strong())
+	if err != nil {
+		return nil, invalidClient("its assertion: %v", err)
+	}
+	keys, err := c.sets.keys(cr.Organization, cr.OAuth.KeysURL, s.Header.Kid, now)
+	var w *wanted
+	if err != nil && !errors.As(err, &w) {
+		return nil, invalidClient("its keys cannot be fetched: %v", err)
+	}
+	return keys, err
 }
 
 // fromSources reports whether a caller at the address is within the networks; none are all.

@@ -34,6 +34,7 @@ type Control struct {
 	host   secret.Value  // what HostToken tells
 	posted chan struct{} // a letter may wait in the outbox
 	proofs *token.Prover // of the token endpoint
+	sets   *keySets      // that clients name by URL
 	issued *issued       // tokens since the last report
 	told   chan struct{} // an event may wait for a webhook
 	even   time.Duration // how long an answer takes that must not tell whether something was written
@@ -109,6 +110,7 @@ func New(o Options) *Control {
 		even:    evenly,
 		proofs:  token.NewProver(),
 		issued:  newIssued(),
+		sets:    newKeySets(o.Fetch),
 	}
 	if o.Keys != nil { // without any, nothing can be written: to show the document of the API is enough
 		c.sealer, c.hooks, c.apps = newSealer(o.Keys.Derive("letters")), newSealer(o.Keys.Derive("webhooks")), newSealer(o.Keys.Derive("second factors"))
@@ -136,6 +138,7 @@ func (c *Control) Run(ctx context.Context) error {
 	wg.Go(func() { c.watching(ctx) })
 	err := c.sequence(ctx)
 	cancel()
+	c.sets.close()
 	wg.Wait()
 	return err
 }

@@ -19,6 +19,8 @@ import (
 type Fetcher interface {
 	// Check says what is wrong with a URL before anything is sent.
 	Check(url string) error
+	// Direct fetches the URL, and follows it nowhere else.
+	Direct(ctx context.Context, url, accept string) (fetch.Answer, error)
 	// Post sends the body. Whatever status comes back is an answer.
 	Post(ctx context.Context, url string, header http.Header, body []byte) (fetch.Answer, error)
 }

@@ -44,6 +44,7 @@ type realm struct {
 	seen  map[string]feed.Position
 	a     identity.Actor
 	app   application.Application
+	n     int // assertions that were made
 }
 
 func newRealm(t testing.TB) *realm {
@@ -73,19 +74,25 @@ func newRealm(t testing.TB) *realm {
 		}
 		r.gates[e], r.seen[e] = &snapshot.View{Routes: routes, Access: snapshot.NewAccess(e)}, feed.Position{Epoch: 1}
 	}
-	h, err := authserver.New(authserver.Options{Control: w.Control, Now: w.clock.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	r.at = s.URL
+	r.use(w.Control)
 	r.a = w.verified("First", "first@example.org")
 	r.app = w.application(r.a, "app")
 	w.grantOf(must(w.RequestAccess(w.ctx, r.a, ask(r.app, "live", "reading", "free")))(t))
 	w.grantOf(must(w.RequestAccess(w.ctx, r.a, ask(r.app, "live", "starting", "free")))(t))
 	w.grantOf(must(w.RequestAccess(w.ctx, r.a, ask(r.app, "test", "reading", "free")))(t))
 	return r
+}
+
+// use lets the token endpoint ask this control plane.
+func (r *realm) use(c *control.Control) {
+	r.t.Helper()
+	h, err := authserver.New(authserver.Options{Control: c, Now: r.clock.Now})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	s := httptest.NewServer(h)
+	r.t.Cleanup(s.Close)
+	r.at, r.Control = s.URL, c
 }
 
 // follow brings what was written to the gateways.
@@ -251,7 +258,7 @@ func (k key) set() json.RawMessage {
 func (k key) sign(t testing.TB, typ string, embed bool, claims map[string]any) string {
 	t.Helper()
 	o := (&jose.SignerOptions{EmbedJWK: embed}).WithType(jose.ContentType(typ))
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: k.private, KeyID: "1"}}, o)
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: k.private, KeyID: k.public.KeyID}}, o)
 	if err != nil {
 		t.Fatal(err)
 	}

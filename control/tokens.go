@@ -51,32 +51,34 @@ func (c *Control) IssueToken(ctx context.Context, a identity.Actor, q TokenReque
 	var signer *token.Signer
 	var by id.ID
 	var marks []spent
-	err := c.view(ctx, a, "IssueToken", func(r read) error {
-		cr, used, err := c.client(r, q.Environment, q.Client)
-		if err != nil {
-			return err
-		}
-		by, marks = cr.ID, used
-		issuer, err := r.tx.Issuer(ctx, q.Environment)
-		if err != nil {
-			return err
-		}
-		key, _, ok := issuer.Current(r.now)
-		if !ok {
-			return fault.New(fault.Unavailable, "no key signs access tokens of %s now", q.Environment)
-		}
-		if signer, err = c.signs(q.Environment, key); err != nil {
-			return err
-		}
-		claims = token.Claims{Issuer: issuer.URL, Subject: string(cr.ID), Client: string(cr.ID), ID: rand.Text(), Issued: r.now.Unix(), Expires: r.now.Add(tokenLives).Unix()}
-		if claims.Confirm, used, err = c.confirmation(cr, q, r.now); err != nil {
-			return err
-		}
-		marks = append(marks, used...)
-		if end := cr.End().Unix(); claims.Expires > end {
-			claims.Expires = end
-		}
-		return c.reaches(r, cr, issuer, q, &claims)
+	err := c.withKeys(ctx, func() error {
+		return c.view(ctx, a, "IssueToken", func(r read) error {
+			cr, used, err := c.client(r, q.Environment, q.Client)
+			if err != nil {
+				return err
+			}
+			by, marks = cr.ID, used
+			issuer, err := r.tx.Issuer(ctx, q.Environment)
+			if err != nil {
+				return err
+			}
+			key, _, ok := issuer.Current(r.now)
+			if !ok {
+				return fault.New(fault.Unavailable, "no key signs access tokens of %s now", q.Environment)
+			}
+			if signer, err = c.signs(q.Environment, key); err != nil {
+				return err
+			}
+			claims = token.Claims{Issuer: issuer.URL, Subject: string(cr.ID), Client: string(cr.ID), ID: rand.Text(), Issued: r.now.Unix(), Expires: r.now.Add(tokenLives).Unix()}
+			if claims.Confirm, used, err = c.confirmation(cr, q, r.now); err != nil {
+				return err
+			}
+			marks = append(marks, used...)
+			if end := cr.End().Unix(); claims.Expires > end {
+				claims.Expires = end
+			}
+			return c.reaches(r, cr, issuer, q, &claims)
+		})
 	})
 	if err == nil {
 		err = c.take(ctx, marks) // before anything is signed: it is what makes a proof count once
@@ -228,25 +230,27 @@ func (c *Control) ownToken(r read, cr credential.Credential, raw string) (token.
 // RevokeToken ends one access token of the client at every gateway (RFC 7009). A token that is not the client's, or is over,
 // changes nothing and is no error.
 func (c *Control) RevokeToken(ctx context.Context, a identity.Actor, environment string, p Proof, raw string) error {
-	return c.update(ctx, a, "RevokeToken", func(w *write) error {
-		cr, marks, err := c.client(w.read, environment, p)
-		if err != nil {
-			return err
-		}
-		if err := takeMarks(ctx, w.tx, marks, w.now); err != nil {
-			return err
-		}
-		claims, own, err := c.ownToken(w.read, cr, raw)
-		if err != nil || !own {
-			return err
-		}
-		mark := credential.TokenMark(claims.ID)
-		denied, err := w.tx.Denied(ctx, environment, mark)
-		if err != nil || denied {
-			return err
-		}
-		w.a.ID, w.a.Organization = cr.ID, cr.Organization
-		return w.deny(cr, credential.Denial{Environment: environment, Mark: mark, Expires: time.Unix(claims.Expires, 0)})
+	return c.withKeys(ctx, func() error {
+		return c.update(ctx, a, "RevokeToken", func(w *write) error {
+			cr, marks, err := c.client(w.read, environment, p)
+			if err != nil {
+				return err
+			}
+			if err := takeMarks(ctx, w.tx, marks, w.now); err != nil {
+				return err
+			}
+			claims, own, err := c.ownToken(w.read, cr, raw)
+			if err != nil || !own {
+				return err
+			}
+			mark := credential.TokenMark(claims.ID)
+			denied, err := w.tx.Denied(ctx, environment, mark)
+			if err != nil || denied {
+				return err
+			}
+			w.a.ID, w.a.Organization = cr.ID, cr.Organization
+			return w.deny(cr, credential.Denial{Environment: environment, Mark: mark, Expires: time.Unix(claims.Expires, 0)})
+		})
 	})
 }
 
@@ -254,19 +258,21 @@ func (c *Control) RevokeToken(ctx context.Context, a identity.Actor, environment
 // count.
 func (c *Control) IntrospectToken(ctx context.Context, a identity.Actor, environment string, p Proof, raw string) (claims token.Claims, ok bool, err error) {
 	var marks []spent
-	err = c.view(ctx, a, "IntrospectToken", func(r read) error {
-		cr, used, err := c.client(r, environment, p)
-		if err != nil {
+	err = c.withKeys(ctx, func() error {
+		return c.view(ctx, a, "IntrospectToken", func(r read) error {
+			cr, used, err := c.client(r, environment, p)
+			if err != nil {
+				return err
+			}
+			marks = used
+			claims, ok, err = c.ownToken(r, cr, raw)
+			if err != nil || !ok {
+				return err
+			}
+			denied, err := r.tx.Denied(ctx, environment, credential.TokenMark(claims.ID))
+			ok = !denied
 			return err
-		}
-		marks = used
-		claims, ok, err = c.ownToken(r, cr, raw)
-		if err != nil || !ok {
-			return err
-		}
-		denied, err := r.tx.Denied(ctx, environment, credential.TokenMark(claims.ID))
-		ok = !denied
-		return err
+		})
 	})
 	if err == nil {
 		err = c.take(ctx, marks)

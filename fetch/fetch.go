@@ -43,6 +43,7 @@ type Options struct {
 // private, loopback or link-local address that is not allowed, whatever name leads there.
 type Client struct {
 	http    *http.Client
+	direct  *http.Client // the same connections; it follows nobody
 	allowed []netip.Prefix
 	plain   bool
 }
@@ -62,6 +63,7 @@ func New(o Options) *Client {
 	plain := t.Clone()
 	plain.DialContext = (&net.Dialer{Timeout: dialTime, ControlContext: c.mayDial(c.listed)}).DialContext
 	c.http = &http.Client{Transport: bySchemes{http: plain, https: t}, Timeout: exchangeTime, CheckRedirect: c.mayFollow}
+	c.direct = &http.Client{Transport: c.http.Transport, Timeout: exchangeTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return c
 }
 
@@ -183,12 +185,21 @@ type Answer struct {
 // Get fetches the URL; accept is the media type that is asked for. Any status but 200 is fault.Unavailable, and so is an
 // answer that is longer than Longest.
 func (c *Client) Get(ctx context.Context, raw, accept string) (Answer, error) {
+	return c.get(ctx, c.http, raw, accept)
+}
+
+// Direct is Get of exactly this URL: a redirect is fault.Unavailable. It is for what proves something because it stands there.
+func (c *Client) Direct(ctx context.Context, raw, accept string) (Answer, error) {
+	return c.get(ctx, c.direct, raw, accept)
+}
+
+func (c *Client) get(ctx context.Context, by *http.Client, raw, accept string) (Answer, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, raw, nil)
 	if err != nil {
 		return Answer{}, fault.New(fault.Invalid, "must be a whole URL, such as https://example.org/path").Because(err)
 	}
 	r.Header.Set("Accept", accept)
-	a, err := c.do(r)
+	a, err := c.do(by, r)
 	if err == nil && a.Status != http.StatusOK {
 		return a, fault.New(fault.Unavailable, "%s answered with status %d", r.URL.Host, a.Status)
 	}
@@ -204,15 +215,15 @@ func (c *Client) Post(ctx context.Context, raw string, header http.Header, body 
 	if header != nil {
 		r.Header = header.Clone()
 	}
-	return c.do(r)
+	return c.do(c.http, r)
 }
 
-func (c *Client) do(r *http.Request) (Answer, error) {
+func (c *Client) do(by *http.Client, r *http.Request) (Answer, error) {
 	if err := c.Check(r.URL.String()); err != nil {
 		return Answer{}, err
 	}
 	r.Header.Set("User-Agent", "gatehouse")
-	w, err := c.http.Do(r)
+	w, err := by.Do(r)
 	if err != nil {
 		var f *fault.Error
 		if errors.As(err, &f) {

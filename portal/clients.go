@@ -20,6 +20,7 @@ func (v *visit) clientForm(p *issuePage) *formPage {
 			{Value: string(credential.PrivateKeyJWT), Label: "A key of its own", Text: "It signs; nothing secret ever leaves it"},
 			{Value: string(credential.ClientSecret), Label: "A secret", Text: "Shown once, as an API key is"}}},
 		field{Name: "jwks", Label: "Its public keys", Kind: areaField, Max: 20000, Mono: true, Hint: "A JWK Set, for a key of its own"},
+		field{Name: "jwks_uri", Label: "Or where they are", Kind: textField, Max: 500, Hint: "An https address of the JWK Set: you change your keys there, and nothing here"},
 		field{Name: "constrain", Label: "Its tokens are bound to", Kind: radioField, Required: true, Options: []option{
 			{Value: "dpop", Label: "A key that it shows with every call (DPoP)", Text: "Who reads a token cannot use it"},
 			{Value: "none", Label: "Nothing, unless it asks for it"}}},
@@ -71,7 +72,7 @@ func registerClient(v *visit) error {
 	}
 	n := control.NewClient{NewKey: control.NewKey{Application: from.Application.ID, Environment: p.Form.value("environment"), Name: p.Form.value("name"),
 		Lifetime: durationOf(p.Form.value("lifetime")), Sources: sourcesOf(p.Form.value("sources")), Once: p.Form.Once},
-		Method: credential.AuthMethod(p.Form.value("method")), Keys: []byte(p.Form.value("jwks"))}
+		Method: credential.AuthMethod(p.Form.value("method")), Keys: []byte(p.Form.value("jwks")), KeysURL: p.Form.value("jwks_uri")}
 	if c := p.Form.value("constrain"); c != "none" {
 		n.Constrain = credential.Constraint(c)
 	}

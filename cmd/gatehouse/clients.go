@@ -23,6 +23,7 @@ func (c *cli) registerClient() *cobra.Command {
 		Sources     []string        `json:"sources,omitempty"`
 		Method      string          `json:"method"`
 		Keys        json.RawMessage `json:"jwks,omitempty"`
+		KeysURL     string          `json:"jwks_uri,omitempty"`
 		Thumbprint  string          `json:"thumbprint,omitempty"`
 		Constrain   string          `json:"constrain,omitempty"`
 	}
@@ -63,6 +64,7 @@ func (c *cli) registerClient() *cobra.Command {
 	f.StringVar(&n.Name, "name", "", "to know it again")
 	f.StringVar(&n.Method, "method", "client_secret", "client_secret, private_key_jwt or self_signed_tls_client_auth")
 	f.StringVar(&keys, "keys", "", "file with its public keys (a JWK Set), for private_key_jwt")
+	f.StringVar(&n.KeysURL, "keys-url", "", "or where its public keys are, an https URL")
 	f.StringVar(&n.Thumbprint, "thumbprint", "", "SHA-256 of its certificate in base64url, for self_signed_tls_client_auth")
 	f.StringVar(&n.Constrain, "constrain", "", "what its tokens are bound to: dpop or certificate; default: what it asks for")
 	f.StringVar(&n.Lifetime, "lifetime", "", "such as 30d; default: the longest that the plan allows")
