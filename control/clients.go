@@ -174,8 +174,7 @@ func (c *Control) asserts(cr credential.Credential, p Proof, now time.Time) ([]s
 	if err != nil {
 		return nil, err
 	}
-	issuer := c.issuerURL(cr.Environment)
-	a, err := token.ReadAssertion(p.Assertion, string(cr.ID), []string{issuer, issuer + "/token"}, token.Strong(), keys, now)
+	a, err := token.ReadAssertion(p.Assertion, string(cr.ID), []string{c.issuerURL(cr.Environment)}, token.Strong(), keys, now)
 	if err != nil {
 		return nil, invalidClient("its assertion: %v", err)
 	}

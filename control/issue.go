@@ -76,6 +76,9 @@ func (c *Control) issue(ctx context.Context, a identity.Actor, n NewKey, i issui
 		if err := i.make(w, &fresh); err != nil {
 			return err
 		}
+		if err := w.mayFAPI(of, app, fresh); err != nil {
+			return err
+		}
 		cr, err = w.putCredential(i.action, "", none, fresh)
 		if i.taken != nil && errors.Is(err, fault.Conflict) {
 			return fault.As(i.taken).Because(err)
@@ -89,6 +92,24 @@ func (c *Control) issue(ctx context.Context, a identity.Actor, n NewKey, i issui
 		return none, err
 	}
 	return cr, nil
+}
+
+// mayFAPI refuses a credential that would stand for a grant whose plan asks for the client profile of FAPI 2.0, and does not keep
+// it.
+func (w *write) mayFAPI(of offer, app application.Application, cr credential.Credential) error {
+	if cr.OAuth != nil && cr.OAuth.FAPI() {
+		return nil
+	}
+	grants, err := w.standing(app, of.Name)
+	if err != nil {
+		return err
+	}
+	for _, g := range grants {
+		if l, ok := of.planOf(g); ok && l.FAPI && (len(cr.Grants) == 0 || slices.Contains(cr.Grants, g.ID)) {
+			return fault.Of(fault.Conflict, "not-fapi", "the plan %s of grant %s takes only clients in the client profile of FAPI 2.0: private_key_jwt or a certificate, and tokens that are always bound (constrain); or bind this one to other grants", g.Plan, g.ID)
+		}
+	}
+	return nil
 }
 
 // newCredential reads what every new credential has.

@@ -179,18 +179,21 @@ func readSet(a fetch.Answer, err error) ([]token.Key, error) {
 	return token.ParseSet(a.Body)
 }
 
-// withKeys runs do, which looks at a client's proof, and once more when keys had to be fetched for it. do changes nothing before
-// it has the keys.
+// withKeys runs do, which looks at a client's proof, and again when keys had to be fetched for it: twice at most, as what is awaited
+// may have begun long before. do changes nothing before it has the keys.
 func (c *Control) withKeys(ctx context.Context, do func() error) error {
-	err := do()
 	var w *wanted
-	if !errors.As(err, &w) {
-		return err
+	for range 2 {
+		err := do()
+		if !errors.As(err, &w) {
+			return err
+		}
+		if err := c.sets.bring(ctx, w, c.now()); err != nil {
+			return err
+		}
 	}
-	if err := c.sets.bring(ctx, w, c.now()); err != nil {
-		return err
-	}
-	if err = do(); errors.As(err, &w) { // a rotation in between, or another fetch is under way: never twice in one request
+	err := do()
+	if errors.As(err, &w) {
 		return fault.New(fault.Unavailable, "the client's keys are being fetched: try again")
 	}
 	return err

@@ -204,6 +204,9 @@ func (c *Control) RotateKey(ctx context.Context, a identity.Actor, i id.ID, n Ro
 		if err != nil {
 			return err
 		}
+		if err := w.mayFAPI(of, app, credential.Credential{OAuth: was.OAuth, Grants: bound}); err != nil {
+			return err
+		}
 		retire := w.now
 		if n.Overlap > 0 {
 			if retire = w.after(n.Overlap).Truncate(time.Minute); retire.Before(w.now) {

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -44,7 +45,8 @@ type realm struct {
 	seen  map[string]feed.Position
 	a     identity.Actor
 	app   application.Application
-	n     int // assertions that were made
+	text  string // of the manifest
+	n     int    // assertions that were made
 }
 
 func newRealm(t testing.TB) *realm {
@@ -59,21 +61,13 @@ func newRealm(t testing.TB) *realm {
 	text := strings.ReplaceAll(gatehouseYAML, "[api_key, grant, rate_limit]", "[any_of: {methods: [{api_key: {}}, {oauth: {}}]}, grant, rate_limit]")
 	text = strings.Replace(text, "remove: [any_of: {methods: [{api_key: {}}, {oauth: {}}]}, grant, rate_limit]", "remove: [any_of, grant, rate_limit]", 1)
 	text = strings.ReplaceAll(text, "{name: free,", "{name: free, credentials: [api_key, oauth_client, client_certificate],")
-	b := manifest.Bundle{"gatehouse.yaml": []byte(text), "ident.yaml": []byte(openAPI)}
-	r := &realm{world: w, gates: map[string]*snapshot.View{}, seen: map[string]feed.Position{}}
+	r := &realm{world: w, text: text, gates: map[string]*snapshot.View{}, seen: map[string]feed.Position{}}
 	r.deps = policy.Deps{Limiter: func(string) *ratelimit.Limiter { return ratelimit.NewLimiter(1000) },
 		Secret: func(string) (secret.Value, bool) { return secret.New("x"), true }, Tokens: policy.NewTokens(), Proofs: token.NewProver()}
-	p, _ := manifest.Parse(b)
 	for _, e := range []string{"live", "test"} {
-		if out, err := w.Publish(w.ctx, w.operator, e, b, "first"); err != nil {
-			t.Fatalf("%v %v", err, out.Diagnostics)
-		}
-		routes, ds := snapshot.Compile(p, e, 1, w.Control.Kinds, r.deps)
-		if routes == nil {
-			t.Fatal(ds)
-		}
-		r.gates[e], r.seen[e] = &snapshot.View{Routes: routes, Access: snapshot.NewAccess(e)}, feed.Position{Epoch: 1}
+		r.gates[e], r.seen[e] = &snapshot.View{Access: snapshot.NewAccess(e)}, feed.Position{Epoch: 1}
 	}
+	r.publish(text)
 	r.use(w.Control)
 	r.a = w.verified("First", "first@example.org")
 	r.app = w.application(r.a, "app")
@@ -81,6 +75,23 @@ func newRealm(t testing.TB) *realm {
 	w.grantOf(must(w.RequestAccess(w.ctx, r.a, ask(r.app, "live", "starting", "free")))(t))
 	w.grantOf(must(w.RequestAccess(w.ctx, r.a, ask(r.app, "test", "reading", "free")))(t))
 	return r
+}
+
+// publish lets all environments serve the manifest.
+func (r *realm) publish(text string) {
+	r.t.Helper()
+	b := manifest.Bundle{"gatehouse.yaml": []byte(text), "ident.yaml": []byte(openAPI)}
+	p, _ := manifest.Parse(b)
+	for e, v := range r.gates {
+		if out, err := r.Publish(r.ctx, r.operator, e, b, "publish"); err != nil {
+			r.t.Fatalf("%v %v", err, out.Diagnostics)
+		}
+		routes, ds := snapshot.Compile(p, e, 1, r.Control.Kinds, r.deps)
+		if routes == nil {
+			r.t.Fatal(ds)
+		}
+		v.Routes = routes
+	}
 }
 
 // use lets the token endpoint ask this control plane.
@@ -272,4 +283,10 @@ func (k key) sign(t testing.TB, typ string, embed bool, claims map[string]any) s
 		t.Fatal(err)
 	}
 	return out
+}
+
+// hashOf is the ath of an access token.
+func hashOf(access string) string {
+	sum := sha256.Sum256([]byte(access))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -69,7 +69,7 @@ func (c *Control) IssueToken(ctx context.Context, a identity.Actor, q TokenReque
 			if signer, err = c.signs(q.Environment, key); err != nil {
 				return err
 			}
-			claims = token.Claims{Issuer: issuer.URL, Subject: string(cr.ID), Client: string(cr.ID), ID: rand.Text(), Issued: r.now.Unix(), Expires: r.now.Add(tokenLives).Unix()}
+			claims = token.Claims{Issuer: issuer.URL, Subject: string(cr.ID), Client: string(cr.ID), Method: string(cr.OAuth.Method), ID: rand.Text(), Issued: r.now.Unix(), Expires: r.now.Add(tokenLives).Unix()}
 			if claims.Confirm, used, err = c.confirmation(cr, q, r.now); err != nil {
 				return err
 			}
@@ -153,12 +153,17 @@ func (c *Control) reaches(r read, cr credential.Credential, issuer credential.Is
 		return err
 	}
 	apis := map[string][]grant.Grant{} // by the name as a resource
+	weak := ""                         // a plan that the client is too weak for
 	for _, g := range grants {
 		if !g.Live(r.now) || len(cr.Grants) > 0 && !slices.Contains(cr.Grants, g.ID) || !of.allows(g, credential.Client) {
 			continue
 		}
 		p, ok := of.Product(g.Product)
 		if !ok {
+			continue
+		}
+		if l, _ := of.planOf(g); l.FAPI && (claims.Confirm == nil || !cr.OAuth.Method.Strong()) {
+			weak = g.Plan
 			continue
 		}
 		for _, o := range p.Operations {
@@ -169,6 +174,8 @@ func (c *Control) reaches(r read, cr credential.Credential, issuer credential.Is
 		}
 	}
 	switch {
+	case len(apis) == 0 && weak != "":
+		return oauthError("unauthorized_client", "the plan %s takes only clients in the client profile of FAPI 2.0: register one with private_key_jwt or a certificate, and let its tokens be bound (DPoP or certificate)", weak)
 	case len(apis) == 0:
 		return oauthError("unauthorized_client", "the application has no live grant in %s that an OAuth client can use", cr.Environment)
 	case len(q.Resources) == 0 && len(apis) > 1:

@@ -38,9 +38,14 @@ const (
 	ByCertificate Constraint = "certificate"
 )
 
-// Strong reports whether the client proves itself without a secret that both sides know, and its tokens are bound to a key:
-// what FAPI 2.0 asks of clients.
-func (o OAuth) Strong() bool { return o.Method != ClientSecret && o.Constrain != "" }
+// Strong reports whether a client proves itself by it without a secret that both sides know.
+func (m AuthMethod) Strong() bool { return m == PrivateKeyJWT || m == SelfSignedTLS }
+
+// FAPI reports whether the client keeps the client profile of FAPI 2.0 (Security Profile, 5.3.3): it proves itself by a key or
+// certificate of its own, and all of its tokens are bound. Algorithms and clocks are those of the profile for every client.
+func (o OAuth) FAPI() bool {
+	return o.Method.Strong() && (o.Constrain != "" || o.Method == SelfSignedTLS)
+}
 
 // secretPrefix is what a client's secret begins with; the rest is as in an API key.
 const secretPrefix = "ghc_"

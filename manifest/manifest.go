@@ -96,6 +96,7 @@ type Plan struct {
 	Longest           Duration `json:"longest"`            // the longest a grant may last, such as 365d
 	Credentials       []string `json:"credentials"`        // kinds of credentials that may be used; default: api_key
 	Constrained       bool     `json:"constrained"`        // true: only what is bound to a key, such as a certificate or a token with DPoP; default false
+	FAPI              bool     `json:"fapi"`               // true: OAuth clients alone, in the client profile of FAPI 2.0: a key or certificate of their own, and tokens that are bound; default false
 	CredentialLongest Duration `json:"credential_longest"` // the longest a credential may last; default: 90d
 	Environments      []string `json:"environments"`       // where the plan is offered; default: wherever the product is
 }

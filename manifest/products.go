@@ -125,6 +125,15 @@ func (c *check) plan(at string, r *Product, l *Plan, first map[string]string) {
 		l.CredentialLongest = Duration(90 * day)
 	}
 	c.among(at+"/credentials", "kind of credential", l.Credentials, credentialKinds())
+	if l.FAPI {
+		l.Constrained = true
+		if len(l.Credentials) == 0 {
+			l.Credentials = []string{"oauth_client"}
+		}
+		if len(l.Credentials) != 1 || l.Credentials[0] != "oauth_client" {
+			c.bad(at+"/credentials", "must be [oauth_client], as the plan has fapi: the profile is of OAuth clients")
+		}
+	}
 	if len(l.Credentials) == 0 {
 		l.Credentials = []string{"api_key"}
 	}

@@ -154,6 +154,7 @@ type PlanInfo struct {
 	Windows       []ratelimit.Window
 	Credentials   []string // kinds of credentials that may be used
 	Constrained   bool     // only with a proof that nobody can use who reads it
+	FAPI          bool     // only by clients that keep the client profile of FAPI 2.0
 }
 
 // Principal is who calls: what an Authenticate policy found. The zero value passes no Authorize policy.
@@ -169,6 +170,7 @@ type Principal struct {
 	Token        secret.Hash // the mark of the access token that was presented; zero: none was
 	Expires      int64       // when what was presented ends before its credential, in Unix microseconds; 0: it does not
 	Constrained  bool        // what it presented is of no use to who only reads it: it is bound to a key that was proven now
+	FAPI         bool        // and its client got that by a key or certificate of its own: the client profile of FAPI 2.0
 }
 
 // Anybody is the Method of who did not prove anything and did not have to.

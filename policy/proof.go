@@ -69,7 +69,7 @@ func (x *Exchange) Still() (until time.Time, err error) {
 		return until, err
 	}
 	p := &x.Principal
-	p.Scopes, p.Constrained, p.Token, p.Expires = was.Scopes, was.Constrained, was.Token, was.Expires
+	p.Scopes, p.Constrained, p.FAPI, p.Token, p.Expires = was.Scopes, was.Constrained, was.FAPI, was.Token, was.Expires
 	ends := c.Expires
 	if p.Expires != 0 {
 		ends = min(ends, p.Expires)

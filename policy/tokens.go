@@ -16,6 +16,7 @@ type AccessToken struct {
 	Mark      secret.Hash // its own, by which it can be denied
 	Audience  []string
 	Scopes    *Scopes
+	Strong    bool // its client proved itself by a key or certificate of its own
 	ByCert    bool // it is bound to the certificate with the thumbprint
 	CertThumb [32]byte
 	ByKey     string // the thumbprint of the key that it is bound to (DPoP); "": none

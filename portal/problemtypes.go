@@ -63,6 +63,7 @@ func problemTypes() []explained {
 		{"plan-withdrawn", 403, "The plan of the grant is no longer offered.", "Ask for access on another plan."},
 		{"credential-kind", 403, "The plan does not allow this kind of credential.", "The product's page says which kinds it takes."},
 		{"insufficient-scope", 403, "The access token is not for a scope that the operation needs.", "Ask the token endpoint for it: the grant holds it, or ask for access."},
+		{"not-fapi", 403, "The plan takes only access tokens of clients in the client profile of FAPI 2.0.", "Register a client with private_key_jwt or a certificate, and ask for tokens that are bound."},
 		{"not-constrained", 403, "The plan takes only proofs that nobody can use who reads them.", "Use an access token that is bound to a key (DPoP) or a certificate."},
 		{"scope-missing", 403, "The grant does not hold a scope that the operation needs.", "Ask for access with that scope: a grant never grows by itself."},
 		{"origin-not-allowed", 403, "Pages of this origin may not call the operation.", "Call it from your server instead."},

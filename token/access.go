@@ -29,6 +29,7 @@ type Claims struct {
 	ID       string        `json:"jti"`
 	Issued   int64         `json:"iat"`
 	Expires  int64         `json:"exp"`
+	Method   string        `json:"client_auth_method,omitempty"` // by which the client proved itself
 	Confirm  *Confirmation `json:"cnf,omitempty"`
 }
 

@@ -90,7 +90,7 @@ func Find(a policy.Access, r *policy.RouteInfo, p *policy.Principal, now time.Ti
 	}
 	terms := a.Terms(found)
 	plan := a.Plan(terms)
-	if plan == nil || len(plan.Credentials) > 0 && !slices.Contains(plan.Credentials, p.Method) || plan.Constrained && !p.Constrained {
+	if plan == nil || len(plan.Credentials) > 0 && !slices.Contains(plan.Credentials, p.Method) || plan.Constrained && !p.Constrained || plan.FAPI && !p.FAPI {
 		return policy.Right{}, unplanned(r, found, terms, plan, p)
 	}
 	scopes := a.Scopes(found)
@@ -123,9 +123,12 @@ func unplanned(r *policy.RouteInfo, g *policy.Grant, terms *policy.Terms, plan *
 	case len(plan.Credentials) > 0 && !slices.Contains(plan.Credentials, p.Method):
 		return fault.Of(fault.Forbidden, "credential-kind",
 			"plan %s of product %s asks for another kind of credential: %s", terms.Plan, terms.Product, strings.Join(plan.Credentials, ", "))
+	case plan.Constrained && !p.Constrained:
+		return fault.Of(fault.Forbidden, "not-constrained",
+			"plan %s of product %s takes only what is bound to a key: a certificate, or a token that is bound to one or to DPoP", terms.Plan, terms.Product)
 	}
-	return fault.Of(fault.Forbidden, "not-constrained",
-		"plan %s of product %s takes only what is bound to a key: a certificate, or a token that is bound to one or to DPoP", terms.Plan, terms.Product)
+	return fault.Of(fault.Forbidden, "not-fapi",
+		"plan %s of product %s takes only access tokens whose client keeps the client profile of FAPI 2.0: a key or certificate of its own at the token endpoint", terms.Plan, terms.Product)
 }
 
 // both is what a token and the grant have in common: mostly what the token says, unless the grant was narrowed after it was

@@ -113,7 +113,7 @@ func (t *tokens) request(x *policy.Exchange) error {
 		return err
 	}
 	p := &x.Principal
-	p.Scopes, p.Constrained, p.Token = a.Scopes, constrained, a.Mark
+	p.Scopes, p.Constrained, p.FAPI, p.Token = a.Scopes, constrained, constrained && a.Strong, a.Mark
 	p.Expires = a.Expires * 1_000_000
 	return nil
 }
@@ -143,7 +143,7 @@ func (t *tokens) verified(x *policy.Exchange, by *policy.Issuer, raw wire.View) 
 	}
 	names := strings.Fields(c.Scope)
 	slices.Sort(names)
-	a := &policy.AccessToken{Hash: hash, Issuer: by, Expires: c.Expires, Client: credential.ClientMark(id.ID(c.Client)), Mark: credential.TokenMark(c.ID),
+	a := &policy.AccessToken{Hash: hash, Issuer: by, Expires: c.Expires, Strong: credential.AuthMethod(c.Method).Strong(), Client: credential.ClientMark(id.ID(c.Client)), Mark: credential.TokenMark(c.ID),
 		Audience: c.Audience, Scopes: &policy.Scopes{Names: names, Joined: strings.Join(names, " ")}}
 	if c.Confirm != nil {
 		a.ByKey = c.Confirm.Key

@@ -154,6 +154,7 @@ func (s *several) all(x *policy.Exchange) error {
 			refused = different
 		default:
 			who.Constrained = who.Constrained || x.Principal.Constrained
+			who.FAPI = who.FAPI || x.Principal.FAPI
 		}
 	}
 	x.Principal = policy.Principal{}
