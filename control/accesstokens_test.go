@@ -5,15 +5,20 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"gatehouse/authserver"
 	"gatehouse/control"
 	"gatehouse/credential"
+	"gatehouse/feed"
 	"gatehouse/policy"
 	"gatehouse/policy/oauth"
+	"gatehouse/snapshot"
 	"gatehouse/token"
 )
 
@@ -96,6 +101,140 @@ func BenchmarkToken(b *testing.B) {
 		if w.Code != 200 {
 			b.Fatal(w.Body)
 		}
+	}
+}
+
+// BenchmarkTokenByAssertion issues access tokens to a client with a key of its own: each assertion is verified, and its mark is
+// stored, before a token is made. Requests come sixteen at a time, as the store writes those that wait together.
+func BenchmarkTokenByAssertion(b *testing.B) {
+	r := newRealm(b)
+	k := newKey(b)
+	cr, _ := r.client(control.NewClient{Method: credential.PrivateKeyJWT, Keys: k.set()})
+	h, _ := authserver.New(authserver.Options{Control: r.Control, Now: r.clock.Now})
+	forms := make([]string, b.N)
+	for i := range forms {
+		forms[i] = r.asserted(cr, k).Encode()
+	}
+	var next atomic.Int64
+	b.SetParallelism(16)
+	b.ResetTimer()
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			req := httptest.NewRequest(http.MethodPost, "/oauth/live/token", strings.NewReader(forms[next.Add(1)-1]))
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, req)
+			if w.Code != 200 {
+				b.Error(w.Body)
+			}
+		}
+	})
+}
+
+// Signing keys rotate while tokens are asked for and used: none is refused, whether a gateway has heard of the rotation or not.
+func TestNoTokenIsRefusedWhileKeysRotate(t *testing.T) {
+	r := newRealm(t)
+	cr, value := r.client(control.NewClient{Method: credential.ClientSecret})
+	var mu sync.Mutex
+	var kept []string
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				got, err := r.IssueToken(r.ctx, control.Nobody("127.0.0.1", ""), control.TokenRequest{Environment: "live", Client: control.Proof{Client: string(cr.ID), Secret: value}})
+				if err != nil {
+					t.Errorf("a token is refused: %v", err)
+					return
+				}
+				mu.Lock()
+				if kept = append(kept, got.Token); len(kept) > 100 {
+					kept = kept[50:]
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	some := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(kept)
+	}
+	signed := map[string]bool{}
+	for round := range 4 {
+		must(r.RotateSigningKey(r.ctx, r.operator, "live", "to try"))(t)
+		for n := len(some()); len(some()) == n && n < 100; { // until one more was made: the new key signs
+			time.Sleep(time.Millisecond)
+		}
+		for _, told := range []bool{false, true} {
+			if told {
+				r.follow()
+			}
+			for _, a := range some() {
+				s, err := token.Parse(a, []string{"ES256"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				signed[s.Header.Kid] = true
+				if code, _ := r.call("live", "GET", checks, bearer(a)...); code != "" {
+					t.Fatalf("round %d, told %v: a token by %s: %q", round, told, s.Header.Kid, code)
+				}
+			}
+		}
+	}
+	close(stop)
+	wg.Wait()
+	if len(signed) < 3 {
+		t.Errorf("%d keys have signed, want some", len(signed))
+	}
+}
+
+// One revoked token is refused at every gateway of its environment; others of the same client live on at each.
+func TestRevokedTokenAtEveryGateway(t *testing.T) {
+	r := newRealm(t)
+	cr, value := r.client(control.NewClient{Method: credential.ClientSecret})
+	one := r.post("live", "token", grantType(), basic(cr, value)...)
+	other := r.post("live", "token", grantType(), basic(cr, value)...)
+	first := r.gates["live"]
+	fleet := []*snapshot.View{first}
+	for range 4 { // gateways that begin now, from the whole feed
+		v := &snapshot.View{Routes: first.Routes, Access: snapshot.NewAccess("live")}
+		for _, entry := range must(r.Source().Tail(r.ctx, "live", feed.Position{Epoch: 1}, 500))(t) {
+			if err := v.Apply(entry); err != nil {
+				t.Fatal(err)
+			}
+		}
+		fleet = append(fleet, v)
+	}
+	at := func(v *snapshot.View, what, want, access string) {
+		t.Helper()
+		r.gates["live"] = v
+		r.wantCall(what, want, "live", "GET", checks, bearer(access)...)
+	}
+	for _, v := range fleet {
+		at(v, "before", "", one.Access)
+	}
+	if rv := r.post("live", "revoke", url.Values{"token": {one.Access}}, basic(cr, value)...); rv.status != 200 {
+		t.Fatalf("revocation: %s", rv.raw)
+	}
+	r.gates["live"] = first
+	from := r.seen["live"]
+	r.follow()
+	for _, entry := range must(r.Source().Tail(r.ctx, "live", from, 500))(t) {
+		for _, v := range fleet[1:] {
+			if err := v.Apply(entry); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, v := range fleet {
+		at(v, "revoked", "token-revoked", one.Access)
+		at(v, "the other", "", other.Access)
 	}
 }
 
