@@ -80,6 +80,7 @@ var rooms = map[string]room{
 	"token": {3, "", "signs and verifies what proves a caller without a look-up"},
 
 	"store":           {3, "application audit credential env feed grant id identity mail organization session notice webhook drift/watch usage", "gathers the nouns' stores"},
+	"sso":             {3, "fault secret", "OpenID providers: discovery, the code flow, what they say of somebody"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},
 	"store/sqldb":     {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage", "SQL for all of them"},
 	"store/storetest": {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage", "a test for each promise"},
@@ -102,18 +103,19 @@ var rooms = map[string]room{
 
 	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret token wire", "manifest -> routes, feed -> access index"},
 
-	"control": {6, "application audit credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch usage", "every rule of who may change what"},
+	"control": {6, "sso application audit credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch usage", "every rule of who may change what"},
 	"gateway": {6, "balance event fault feed id manifest policy problem ratelimit secret snapshot wire h2 http1 token", "serves requests from a view"},
 
 	"authserver": {7, "control credential fault identity secret token", "OAuth"},
 	"adminapi":   {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage", "JSON"},
 	"portal":     {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage", "pages"},
 
-	"app":           {8, "adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/review usage", "the only room that knows all"},
+	"app":           {8, "sso adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/review usage", "the only room that knows all"},
 	"cmd/gatehouse": {9, "drift drift/handshake drift/live drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage", "flags, signals, exit codes"},
 
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},
+	"sso/ssotest":        {9, "", "for tests: a real OpenID provider, with a hand on what it sends"},
 	"http1/rawtest":      {9, "", "for tests: an upstream that keeps every byte, and messages that programs read in different ways"},
 	"bench":              {9, "credential feed id store store/sqldb", "drives real processes beside their peers; it writes feeds with a million keys"},
 	"examples/demo":      {9, "", "a visitor: it knows the public HTTP only"},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"gatehouse/control"
+	"gatehouse/identity"
 	"gatehouse/secret"
 )
 
@@ -95,5 +96,17 @@ confirmed within 15 minutes, else it answers 403 confirm-first. Needs a session.
 the organization, operator or admin; staff's: admin; the host's owner anybody's. Needs a session.`,
 	}, func(ctx context.Context, in *reset) (*None, error) {
 		return &None{}, c.ResetSecondFactors(ctx, in.actor(), in.object(), in.Body.Reason)
+	})
+	add(a, operation{id: "signOns", method: http.MethodGet, path: "/api/sso", tag: tagSignIn, traits: []trait{open},
+		summary: "List OpenID providers to sign in with", doc: "The sign-in itself is a browser's: open /sso/ and the name at the portal. A command line signs in by device code from there.",
+	}, func(ctx context.Context, in *Caller) (*Page[control.SignOn], error) {
+		l, err := c.SignOns(ctx, in.actor())
+		return paged(control.List[control.SignOn]{Items: l}, err, same)
+	})
+	add(a, operation{id: "subjects", method: http.MethodGet, path: "/api/me/sign-ons", tag: tagSignIn,
+		summary: "List the providers by which you sign in", doc: "With the name that each knows you by, and the roles that its groups give. Needs a session.",
+	}, func(ctx context.Context, in *Caller) (*Page[identity.Subject], error) {
+		l, err := c.Subjects(ctx, in.actor())
+		return paged(control.List[identity.Subject]{Items: l}, err, same)
 	})
 }

@@ -12,6 +12,8 @@ func (w *world) secondFactor() {
 	w.Helper()
 	const email = "vera@fjord-reader.example"
 	w.partner("vera", "Fjord Reader", email)
+	w.play(scenario{name: "providers", do: "GET /api/sso", status: 200, has: []string{`"items":[]`}})
+	w.play(scenario{name: "hers", as: "vera", do: "GET /api/me/sign-ons", status: 200, has: []string{`"items":[]`}})
 	w.play(scenario{name: "none yet", as: "vera", do: "GET /api/people/${veraid}/second-factors", status: 200, has: []string{`"app":false`, `"codes":0`}})
 	w.play(scenario{name: "the key", as: "vera", do: "POST /api/me/authenticator", status: 201, keep: "appkey=key", has: []string{"otpauth://totp/"}})
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(w.kept["appkey"])

@@ -430,6 +430,14 @@ func words() map[string]word {
 		"SecondFactors.demanded": {text: "Whether one of their roles demands a second factor", example: false},
 		"SecondFactors.since":    {text: "When the app was set up; not there without one"},
 
+		"SignOn.name":      {text: "Its name in addresses", example: "directory"},
+		"SignOn.title":     {text: "What it is called, for people", example: "Platform directory"},
+		"Subject.issuer":   {text: "The provider", example: "https://login.platform.example"},
+		"Subject.subject":  {text: "What it knows you by"},
+		"Subject.provider": {text: "Its name in addresses", example: "directory"},
+		"Subject.roles":    {text: "Roles that its groups give, and take away", example: one("approver")},
+		"Subject.used":     {text: "When it last signed you in"},
+
 		"Session.address":    {text: "Where it was begun"},
 		"Session.confirmed":  {text: "When its person last showed that it is still them"},
 		"Session.how":        {text: "How they signed in", example: "password and app"},

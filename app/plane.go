@@ -51,11 +51,16 @@ func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string,
 	}
 	p := &plane{store: db, stop: func() {}, stopPages: func() {}}
 	p.outside = s.outside()
+	providers, err := signOns(s.Config.SSO, p.outside)
+	if err != nil {
+		p.outside.Close()
+		return errors.Join(err, db.Close())
+	}
 	p.Control = control.New(control.Options{
 		Fetch: p.outside,
 		Store: db, Mail: sender, Kinds: Kinds(), Views: s, Keys: s.keys, Now: time.Now, Log: s.Log,
 		URL: url, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
-		CheckBackup: s.checkBackup, Watch: watched, SecondFactor: second, Keep: retention(s.Config.Usage),
+		CheckBackup: s.checkBackup, Watch: watched, SecondFactor: second, SSO: providers, Keep: retention(s.Config.Usage),
 	})
 	s.plane.Store(p)
 	s.source.set(p.Source())

@@ -32,6 +32,7 @@ type Config struct {
 	Events     string                  // where exchanges are told: "stdout", "none" or a file; "" is stdout, in development a file in Data
 	Drift      Drift
 	Usage      Usage
+	SSO        []SSO    // OpenID providers that people may sign in with; only the file has them
 	Second     []string // words for the roles that demand a second factor
 	LogLevel   slog.Level
 	LogFormat  string // "text" or "json"

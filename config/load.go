@@ -75,6 +75,8 @@ func (c *Config) file(file string, data []byte) []fault.Field {
 			return
 		case at == "secrets":
 			wrong = append(wrong, c.secrets(n, filepath.Dir(file), bad)...)
+		case at == "sso":
+			wrong = append(wrong, c.providers(n, filepath.Dir(file), bad)...)
 		case isSetting && n.Kind == yaml.ScalarNode:
 			if err := s.set(c, n.Value); err != nil {
 				wrong = append(wrong, bad(n.Line, "/%s: %v", slashed(at), err)...)

@@ -60,6 +60,9 @@ type Options struct {
 	Watch    *Watch            // the drift review; nil: nothing is watched
 	Keep     usage.Retention   // for how long usage is kept; zero: the default
 
+	// SSO is the OpenID providers that people may sign in with, each as CheckSSO wants it.
+	SSO []SSO
+
 	// SecondFactor is the roles that demand a second factor of whoever has one of them, wherever it is bound.
 	SecondFactor []identity.Role
 

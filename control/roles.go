@@ -52,6 +52,9 @@ var rights = map[string]who{
 	"PollDevice":           anybody,
 
 	"ProveSecondFactor": anybody,
+	"SignOns":           anybody,
+	"StartSSO":          anybody,
+	"FinishSSO":         anybody,
 
 	// One's own.
 	"SignOut":            members | staff | inPerson | unproven,
@@ -72,6 +75,8 @@ var rights = map[string]who{
 	"RemoveAuthenticator": members | staff | inPerson | lately,
 	"NewRecoveryCodes":    members | staff | inPerson | lately,
 	"ResetSecondFactors":  owner | keepers | host | inPerson | lately, // of another one: staff's by an admin
+
+	"Subjects": members | staff | inPerson | unproven,
 
 	// People.
 	"Person":       readers | unproven,

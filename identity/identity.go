@@ -117,6 +117,7 @@ type Device struct {
 type Store interface {
 	Invitations
 	Factors
+	Subjects
 
 	// Person returns the person, or fault.NotFound.
 	Person(ctx context.Context, i id.ID) (Person, error)

@@ -16,6 +16,7 @@ type accountPage struct {
 	Form     form
 	Sessions []sessionRow
 	Factors  control.SecondFactors
+	SignOns  []string // providers by which the viewer signs in
 }
 
 func (*accountPage) template() string { return "account" }
@@ -42,6 +43,9 @@ func (v *visit) account(f form) error {
 	}
 	p := &accountPage{Form: f}
 	if p.Factors, err = v.Control.SecondFactors(v.r.Context(), v.actor, ""); err != nil {
+		return err
+	}
+	if p.SignOns, err = v.signOns(); err != nil {
 		return err
 	}
 	for _, s := range list {

@@ -116,6 +116,9 @@ func (v *visit) explain(p *errorPage, f *fault.Error) {
 		p.Title, p.What = "Something went wrong on our side", "It is our mistake, and it is recorded. What you sent was not done, or not wholly."
 		p.Do = "Look at how things stand before you try again. If it happens again, tell us the request id below."
 	}
+	if title, do := ssoWords(f); title != "" {
+		p.Title, p.What, p.Do, p.Links = title, public, do, []crumb{{"Sign in", "/signin"}}
+	}
 	v.keep(p, f)
 }
 

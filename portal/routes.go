@@ -25,6 +25,8 @@ func routes() []route {
 		{post, "/signin", anybody, signIn},
 		{get, "/signin/link", anybody, askSignInLink},
 		{post, "/signin/link", anybody, signInByLink},
+		{get, "/sso/{name}", anybody, startSSO},
+		{get, "/sso/{name}/callback", anybody, finishSSO},
 		{post, "/signin/second", anybody, proveSecond},
 		{post, "/signout", anybody, signOut},
 		{get, "/password/forgot", anybody, askReset},

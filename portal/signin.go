@@ -3,6 +3,7 @@ package portal
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"gatehouse/control"
@@ -18,6 +19,7 @@ type signInPage struct {
 	Form        form
 	Return      string // where to go on
 	Unconfirmed bool   // the address waits for its confirmation
+	Providers   []crumb
 }
 
 func (*signInPage) template() string { return "signin" }
@@ -42,6 +44,17 @@ func askSignIn(v *visit) error {
 
 func (v *visit) signInPage(status int, p *signInPage) error {
 	p.Title, p.Slim = "Sign in", true
+	providers, err := v.Control.SignOns(v.r.Context(), v.actor)
+	if err != nil {
+		return err
+	}
+	for _, s := range providers {
+		href := "/sso/" + s.Name
+		if p.Return != "" {
+			href += "?return=" + url.QueryEscape(p.Return)
+		}
+		p.Providers = append(p.Providers, crumb{s.Title, href})
+	}
 	return v.show(status, p)
 }
 

@@ -102,6 +102,7 @@ var deeds = map[string]string{
 	"environment.add": "added the environment",
 	"factor.add":      "set up a second factor", "factor.begin": "began to set up a second factor", "factor.remove": "removed the second factor",
 	"factor.reset": "reset the second factor of", "factor.new-recovery-codes": "made new recovery codes", "factor.use-recovery-code": "used a recovery code",
+	"person.join-by-sso": "came by single sign-on", "person.link-sso": "linked a single sign-on", "person.sso-roles": "changed roles by groups of a provider",
 	"session.ask-second": "showed the first factor", "session.confirm": "confirmed a session",
 	"grant.create": "made the grant", "grant.end": "ended the grant", "grant.resume": "resumed the grant", "grant.suspend": "suspended the grant",
 	"invitation.accept": "accepted the invitation", "invitation.send": "invited somebody", "invitation.withdraw": "withdrew the invitation",

@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Links", links()},
 		{"Factors", factors()},
 		{"Ceremonies", ceremonies()},
+		{"Subjects", subjects()},
 		{"Invitations", invitations()},
 		{"Webhooks", webhooks()},
 		{"Notices", notices()},
