@@ -181,7 +181,7 @@ func tokenIn(body []byte, answer map[string]any) (string, bool) {
 
 func claimsOf(idToken string) map[string]any {
 	claims := map[string]any{}
-	if j, err := jose.ParseSigned(idToken, []jose.SignatureAlgorithm{jose.RS256}); err == nil {
+	if j, err := jose.ParseSignedCompact(idToken, []jose.SignatureAlgorithm{jose.RS256}); err == nil {
 		_ = json.Unmarshal(j.UnsafePayloadWithoutVerification(), &claims) // the provider made it
 	}
 	return claims
