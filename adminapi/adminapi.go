@@ -55,6 +55,7 @@ func New(o Options) (http.Handler, error) {
 	a.huma = huma.NewAPI(a.config(), a)
 	a.people()
 	a.factors()
+	a.personal()
 	a.tokens()
 	a.drift()
 	a.staff()

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/audit"
 	"gatehouse/feed"
+	"gatehouse/identity"
 )
 
 // The chapters of the document.
@@ -95,6 +96,8 @@ func schemaName(t reflect.Type, hint string) string {
 		return "AuditReport"
 	case reflect.TypeFor[audit.Entry]():
 		return "AuditEntry"
+	case reflect.TypeFor[identity.Invitation](): // without how it stands now
+		return "SentInvitation"
 	case reflect.TypeFor[feed.Position]():
 		return "FeedPosition"
 	case reflect.TypeFor[feed.Receipt]():

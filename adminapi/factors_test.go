@@ -29,7 +29,10 @@ func (w *world) secondFactor() {
 	w.play(scenario{name: "confirmed", as: "vera", do: "POST /api/sessions/current/confirmation", body: `{"code":"${two}"}`, status: 204})
 	w.play(scenario{name: "new codes", as: "vera", do: "POST /api/me/recovery-codes", body: `{"code":"${three}"}`, status: 200, keep: "one=codes.0"})
 	w.play(scenario{name: "not by herself", as: "vera", do: "POST /api/people/${veraid}/second-factors/reset", body: `{"reason":"lost"}`, status: 403, kind: "not-your-own"})
+	w.play(scenario{name: "what is kept", as: "vera", do: "GET /api/people/${veraid}/data", status: 200, has: []string{email, `"has_password":true`, "factor.add"}})
 	w.play(scenario{name: "removed", as: "vera", do: "POST /api/me/authenticator/remove", body: `{"code":"${one}"}`, status: 204})
 	w.play(scenario{name: "nothing to reset", as: "host", do: "POST /api/people/${veraid}/second-factors/reset", body: `{"reason":"lost"}`, status: 409, kind: "no-factor"})
+	w.play(scenario{name: "the last owner", as: "host", do: "POST /api/people/${veraid}/erasure", body: `{"reason":"asked for it"}`, status: 409, kind: "last-owner"})
+	w.called["erasePerson"] = true        // as is what this does
 	w.called["resetSecondFactors"] = true // what it does is control's to test
 }

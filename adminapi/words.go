@@ -343,7 +343,27 @@ func words() map[string]word {
 		"Organization.website":     {text: "Its public address", example: "https://fjord-bank.example"},
 
 		"Person.email": {text: "Their e-mail address", example: "ines@fjord-bank.example"},
-		"Person.state": {text: "Unconfirmed until the address is proven", example: "active", enum: one("unconfirmed", "active", "disabled")},
+		"Person.state": {text: "Unconfirmed until the address is proven", example: "active", enum: one("unconfirmed", "active", "disabled", "erased")},
+
+		"PersonalData.at":             {text: "When it was gathered"},
+		"PersonalData.person":         {text: "The person"},
+		"PersonalData.has_password":   {text: "Whether a password is set", example: true},
+		"PersonalData.organization":   {text: "Of a member"},
+		"PersonalData.second_factors": {text: "What they prove themselves with besides"},
+		"PersonalData.sign_ons":       {text: "By which providers they sign in"},
+		"PersonalData.sessions":       {text: "Where they are signed in"},
+		"PersonalData.machine_tokens": {text: "What acts for them"},
+		"PersonalData.invitations":    {text: "Invitations to their address"},
+		"PersonalData.applications":   {text: "What they answer for"},
+		"PersonalData.absences":       {text: "Their absences, and those in which they stand in"},
+		"PersonalData.audit":          {text: "What they did and what was done about them, newest first"},
+		"PersonalData.more":           {text: "Whether there are more audit entries than an export holds (50,000)", example: false},
+
+		"SentInvitation.accepted":  {text: "When it was accepted; not there before"},
+		"SentInvitation.by":        {text: "Who invites", example: "per" + id},
+		"SentInvitation.email":     {text: "Where the link was sent", example: "dora@fjord-bank.example"},
+		"SentInvitation.person":    {text: "Who they became; not there before", example: "per" + id},
+		"SentInvitation.withdrawn": {text: "When it was withdrawn; not there before"},
 
 		"Personal.commitment": {text: "SHA-256 of salt and value, which the log holds"},
 		"Personal.name":       {text: "What it is", example: "actor.name"},

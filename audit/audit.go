@@ -37,6 +37,15 @@ type Personal struct {
 	Commitment []byte `json:"commitment"`      // SHA-256 of salt and value
 }
 
+// Erasure says which personal values are erased: what entries about an object say of it, and who of the actors did something, from
+// where and with what; what an anonymous actor left in the requests in which they changed the object; and values that are these,
+// wherever they stand. What entries about others say of those stays.
+type Erasure struct {
+	Object id.ID
+	Actors []string
+	Values []string
+}
+
 // Filter selects entries. Empty fields select all.
 type Filter struct {
 	Organization id.ID
@@ -71,6 +80,8 @@ type Log interface {
 	// ErasePersonal takes the personal values of entry i out of the store, leaves their commitments, and returns how many
 	// there were.
 	ErasePersonal(ctx context.Context, i id.ID) (int, error)
+	// ErasePersonalOf erases personal values as ErasePersonal does, and returns how many there were.
+	ErasePersonalOf(ctx context.Context, e Erasure) (int, error)
 	// Sealed calls fn with each sealed entry in order from seq on. It stops at fn's error and returns it.
 	Sealed(ctx context.Context, from int64, fn func(Entry) error) error
 }

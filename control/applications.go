@@ -105,7 +105,7 @@ func (w *write) roomFor(org id.ID) error {
 // ownerOf checks that the person can answer for an application of the organization.
 func (r read) ownerOf(org, i id.ID) error {
 	p, err := r.person(i)
-	if errors.Is(err, fault.NotFound) || err == nil && (p.Organization != org || p.State == identity.Disabled) {
+	if errors.Is(err, fault.NotFound) || err == nil && (p.Organization != org || p.Gone()) {
 		return fault.Bad("/owner", "must be a member of the organization")
 	}
 	return err

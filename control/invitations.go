@@ -84,7 +84,7 @@ func (c *Control) Invite(ctx context.Context, a identity.Actor, n NewInvitation)
 		}
 		p, err := w.tx.PersonByEmail(ctx, n.Email)
 		switch {
-		case err == nil && p.Organization == n.Organization && p.State != identity.Disabled:
+		case err == nil && p.Organization == n.Organization && !p.Gone():
 			return fault.Of(fault.Conflict, "email-taken", "somebody with this e-mail address is there already")
 		case err != nil && !errors.Is(err, fault.NotFound):
 			return err

@@ -33,6 +33,9 @@ func (c *Control) ChangeMember(ctx context.Context, a identity.Actor, i id.ID, v
 		if p.Class != identity.Member {
 			return missing("person")
 		}
+		if err := still(p); err != nil {
+			return err
+		}
 		if err := seen(version, p.Version); err != nil {
 			return err
 		}
@@ -53,6 +56,17 @@ func (c *Control) ChangeMember(ctx context.Context, a identity.Actor, i id.ID, v
 	})
 	return p, err
 }
+
+// still refuses to change somebody of whom nothing is left.
+func still(p identity.Person) error {
+	if p.State == identity.Erased {
+		return fault.Of(fault.Conflict, "erased", "this person is erased, and never comes back")
+	}
+	return nil
+}
+
+// there reports whether somebody is to be listed.
+func there(p identity.Person) bool { return p.State != identity.Erased }
 
 // Leave ends the actor's own membership for good. What they own goes to the successor, an active member; the last owner's
 // successor becomes owner. Sessions and machine tokens end.

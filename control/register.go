@@ -118,7 +118,7 @@ func (w *write) useLink(token secret.Value, purpose identity.LinkPurpose) (ident
 	if err != nil {
 		return p, err
 	}
-	if p.State == identity.Disabled {
+	if p.Gone() {
 		return identity.Person{}, gone
 	}
 	w.a = personActor(p, w.a.Address, w.a.RequestID)
@@ -138,7 +138,7 @@ func (c *Control) ResendConfirmation(ctx context.Context, a identity.Actor, emai
 // RequestPasswordReset sends a letter with a link, if the address is known; it answers the same if not.
 func (c *Control) RequestPasswordReset(ctx context.Context, a identity.Actor, email string) error {
 	return c.letterOnDemand(ctx, a, "RequestPasswordReset", email, func(w *write, p identity.Person) error {
-		if p.State == identity.Disabled {
+		if p.Gone() {
 			return nil
 		}
 		return c.resetLetter(w, p)

@@ -84,6 +84,8 @@ var rights = map[string]who{
 	"StaffList":    staff | host,
 	"AddStaff":     admin | host | lately,
 	"ChangeStaff":  admin | lately,
+	"ExportPerson": members | staff | host | inPerson | lately, // of another one: admin
+	"ErasePerson":  members | staff | host | inPerson | lately, // of another one: an owner a member of theirs, an admin anybody
 	"RecoverAdmin": host,
 	"ChangeMember": owner | keepers,
 	"Leave":        members | inPerson,

@@ -81,6 +81,11 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 		"StaffList":    func(a identity.Actor) error { _, err := c.StaffList(ctx, a, page); return err },
 		"AddStaff":     func(a identity.Actor) error { _, err := c.AddStaff(ctx, a, "", "", nil); return err },
 		"ChangeStaff":  func(a identity.Actor) error { _, err := c.ChangeStaff(ctx, a, o.person, 0, nil, ""); return err },
+		"ExportPerson": func(a identity.Actor) error { _, err := c.ExportPerson(ctx, a, o.person); return err },
+		"ErasePerson": func(a identity.Actor) error {
+			_, err := c.ErasePerson(ctx, a, control.Erasure{Person: o.person})
+			return err
+		},
 		"RecoverAdmin": func(a identity.Actor) error { _, err := c.RecoverAdmin(ctx, a, "", ""); return err },
 		"ChangeMember": func(a identity.Actor) error {
 			_, err := c.ChangeMember(ctx, a, o.person, 0, []identity.Role{identity.Viewer}, identity.Active, "")
@@ -390,7 +395,7 @@ var byOrganization = []string{"Person", "Members", "Organization", "Offboarding"
 	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "AnswerQuestion", "Grant", "Grants", "EndGrant", "NarrowGrant", "IssueKey", "RevokeCredential", "RegisterClient", "EnrolCertificate",
 	"RotateKey", "ChangeCredential", "ActivateCredential", "SuspendCredential", "ResumeCredential", "Uses", "Usage", "Dormant",
 	"Credential", "Credentials", "Reach", "InForce", "Audit", "Evidence", "RevokeMachineToken", "EndSession",
-	"SecondFactors", "ResetSecondFactors", "ChangeMember", "Invite", "Invitations", "WithdrawInvitation",
+	"SecondFactors", "ResetSecondFactors", "ExportPerson", "ErasePerson", "ChangeMember", "Invite", "Invitations", "WithdrawInvitation",
 	"AddWebhook", "Webhooks", "Webhook", "ChangeWebhook", "RotateWebhookSecret", "DeadDeliveries", "ResendDelivery"}
 
 // TestAnotherOrganizationsObjectsAreNotThere calls every method with another organization's objects, which exist, and
@@ -415,7 +420,7 @@ func TestAnotherOrganizationsObjectsAreNotThere(t *testing.T) {
 	all, none := calls(w, theirs), calls(w, nowhere)
 	for _, who := range []identity.Actor{b, machine(b)} {
 		for _, method := range byOrganization {
-			if (method == "EndSession" || method == "ResetSecondFactors") && who.Class == identity.Machine {
+			if slices.Contains([]string{"EndSession", "ResetSecondFactors", "ExportPerson", "ErasePerson"}, method) && who.Class == identity.Machine {
 				continue
 			}
 			got, want := all[method](who), none[method](who)

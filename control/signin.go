@@ -70,7 +70,7 @@ func (c *Control) SignIn(ctx context.Context, a identity.Actor, email string, pa
 	if shut != nil && !(ok && second) {
 		return SignedIn{}, shut
 	}
-	if !ok || p.State == identity.Disabled {
+	if !ok || p.Gone() {
 		return SignedIn{}, wrongPassword()
 	}
 	c.giveBack(counts)

@@ -34,7 +34,7 @@ func (c *Control) Members(ctx context.Context, a identity.Actor, org id.ID, p Pa
 		if org == "" {
 			return missing("organization")
 		}
-		out, err = collect(p, id.Person, personID, nil, func(after id.ID, n int) ([]identity.Person, error) {
+		out, err = collect(p, id.Person, personID, there, func(after id.ID, n int) ([]identity.Person, error) {
 			return r.tx.People(ctx, org, after, n)
 		})
 		return err
@@ -46,7 +46,7 @@ func (c *Control) Members(ctx context.Context, a identity.Actor, org id.ID, p Pa
 func (c *Control) StaffList(ctx context.Context, a identity.Actor, p Page) (List[identity.Person], error) {
 	var out List[identity.Person]
 	err := c.view(ctx, a, "StaffList", func(r read) (err error) {
-		out, err = collect(p, id.Person, personID, nil, func(after id.ID, n int) ([]identity.Person, error) {
+		out, err = collect(p, id.Person, personID, there, func(after id.ID, n int) ([]identity.Person, error) {
 			return r.tx.People(ctx, "", after, n)
 		})
 		return err
@@ -111,7 +111,8 @@ func (w *write) addStaff(email, name string, roles []identity.Role) (identity.Pe
 	return p, err
 }
 
-// ChangeStaff sets the roles and state of a person of the platform. The last active admin cannot be taken away. With a person
+// ChangeStaff sets the roles and state of a person of the platform. The last active admin cannot be taken away, nor the last
+// api-owner of an API that is offered. With a person
 // who is disabled, their sessions and machine tokens end for good. Admin.
 func (c *Control) ChangeStaff(ctx context.Context, a identity.Actor, i id.ID, version int64, roles []identity.Role, s identity.State) (identity.Person, error) {
 	var p identity.Person
@@ -133,6 +134,9 @@ func (c *Control) ChangeStaff(ctx context.Context, a identity.Actor, i id.ID, ve
 		if p.Class != identity.Staff {
 			return missing("person of the platform")
 		}
+		if err := still(p); err != nil {
+			return err
+		}
 		if err := seen(version, p.Version); err != nil {
 			return err
 		}
@@ -141,12 +145,8 @@ func (c *Control) ChangeStaff(ctx context.Context, a identity.Actor, i id.ID, ve
 		if p, err = w.putPerson("person.change-staff", "", old, p); err != nil {
 			return err
 		}
-		admins, err := w.tx.CountStaff(ctx, identity.Admin)
-		if err != nil {
+		if err := c.staffLeft(w, old, p); err != nil {
 			return err
-		}
-		if admins == 0 {
-			return fault.Of(fault.Conflict, "last-admin", "this is the last active admin: make another one first")
 		}
 		if s == identity.Disabled {
 			if err := w.revokeMachinesOf(p); err != nil {

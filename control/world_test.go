@@ -107,6 +107,7 @@ type world struct {
 	store store.Store
 	clock *clock
 	box   *mail.Box
+	file  string // of the database
 	views views
 
 	admin, approver, operator, auditor, host, system identity.Actor
@@ -117,12 +118,13 @@ const portalURL = "https://portal.test"
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	ctx := context.Background()
-	st, err := sqldb.OpenSQLite(ctx, filepath.Join(t.TempDir(), "gatehouse.db"), sqldb.Options{})
+	file := filepath.Join(t.TempDir(), "gatehouse.db")
+	st, err := sqldb.OpenSQLite(ctx, file, sqldb.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	w := &world{t: t, ctx: ctx, store: st, box: mail.NewBox(), views: views{},
+	w := &world{t: t, ctx: ctx, store: st, file: file, box: mail.NewBox(), views: views{},
 		clock: &clock{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}}
 	w.Control = control.New(control.Options{
 		Store: st, Mail: w.box, Kinds: kinds(), Views: w.views, Keys: newKeys(t), Now: w.clock.Now, URL: portalURL,

@@ -50,6 +50,7 @@ const (
 	Unconfirmed State = "unconfirmed" // has not yet proven the e-mail address
 	Active      State = "active"
 	Disabled    State = "disabled"
+	Erased      State = "erased" // nothing personal is left of them; they never come back
 )
 
 // Person is a member of an organization or one of the platform's staff.
@@ -65,6 +66,9 @@ type Person struct {
 	Created      time.Time `json:"created"`
 	Version      int64     `json:"version"`
 }
+
+// Gone reports whether the person is disabled or erased.
+func (p Person) Gone() bool { return p.State == Disabled || p.State == Erased }
 
 // LinkPurpose says what a one-time link does.
 type LinkPurpose string
@@ -128,6 +132,9 @@ type Store interface {
 	PutPerson(ctx context.Context, p Person) (Person, error)
 	// People lists by ID, ascending, after the given one; organization "" lists staff.
 	People(ctx context.Context, organization id.ID, after id.ID, limit int) ([]Person, error)
+	// ForgetPerson removes what only served the person (links, sign-ins by device code, once keys, ceremonies) and letters to the
+	// address, and puts instead in the place of the address in invitations.
+	ForgetPerson(ctx context.Context, person id.ID, email, instead string) error
 	// CountStaff counts active staff with the role.
 	CountStaff(ctx context.Context, r Role) (int, error)
 

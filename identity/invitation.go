@@ -54,6 +54,8 @@ type Invitations interface {
 	Invitation(ctx context.Context, i id.ID) (Invitation, error)
 	// InvitationByHash returns the one with the hash, whatever its state, or fault.NotFound.
 	InvitationByHash(ctx context.Context, h secret.Hash) (Invitation, error)
+	// InvitationsTo lists those to an e-mail address by ID, ascending, after the given one.
+	InvitationsTo(ctx context.Context, email string, after id.ID, limit int) ([]Invitation, error)
 	// InvitationsOf lists an organization's by ID, ascending, after the given one; organization "" lists those to staff.
 	InvitationsOf(ctx context.Context, organization id.ID, after id.ID, limit int) ([]Invitation, error)
 }

@@ -1,10 +1,6 @@
 package portal
 
-import (
-	"encoding/json"
-
-	"gatehouse/id"
-)
+import "gatehouse/id"
 
 // downloadEvidence sends what the audit log says about an object, with its proof.
 func downloadEvidence(v *visit) error {
@@ -13,15 +9,5 @@ func downloadEvidence(v *visit) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(e, "", "  ")
-	if err != nil {
-		return err
-	}
-	h := v.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Disposition", `attachment; filename="`+string(i)+`.json"`)
-	h.Set("Cache-Control", "no-store")
-	v.written = true
-	_, _ = v.w.Write(b) // the visitor may have gone
-	return nil
+	return v.download(string(i), e)
 }

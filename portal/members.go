@@ -220,7 +220,7 @@ func (v *visit) memberChange() (identity.Person, form, crumb, error) {
 }
 
 func (v *visit) memberPage(person identity.Person, f form, back crumb) error {
-	p := &formPage{Form: f, Button: "Save", Back: back.Href, Links: v.resettable(person, "/members/")}
+	p := &formPage{Form: f, Button: "Save", Back: back.Href, Links: v.personalLinks(person, "/members/")}
 	p.Title, p.Lead, p.Trail = person.Name, person.Email, []crumb{back}
 	return v.show(statusOfForm(f), p)
 }

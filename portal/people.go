@@ -141,7 +141,7 @@ func (v *visit) staffChange() (identity.Person, form, error) {
 }
 
 func (v *visit) staffPage(person identity.Person, f form) error {
-	p := &formPage{Form: f, Button: "Save", Back: "/people", Links: v.resettable(person, "/people/")}
+	p := &formPage{Form: f, Button: "Save", Back: "/people", Links: v.personalLinks(person, "/people/")}
 	p.Title, p.Lead = person.Name, person.Email
 	p.Trail = []crumb{{"People", "/people"}}
 	return v.show(statusOfForm(f), p)

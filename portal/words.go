@@ -23,7 +23,7 @@ func standing(word string) badge {
 		return badge{word, "wait"}
 	case "suspended", "expired", "deprecated", "lapsed", "escalated", "offboarding", "paused":
 		return badge{word, "warn"}
-	case "refused", "revoked", "offboarded", "disabled", "denied", "emergency":
+	case "refused", "revoked", "offboarded", "disabled", "erased", "denied", "emergency":
 		return badge{word, "bad"}
 	}
 	return badge{word, "plain"} // closed, ended, withdrawn and whatever may come
@@ -81,6 +81,8 @@ var notices = map[string]string{
 	"invite-withdrawn":  "The invitation is withdrawn: its link opens nothing any more.",
 	"accepted":          "Welcome. Sign in with the password that you have just chosen.",
 	"member-saved":      "Roles and state of the member are saved.",
+	"erased":            "The person is erased.",
+	"erased-you":        "You are erased. Nothing personal is kept of you.",
 	"left":              "You have left the organization. Your sessions have ended.",
 	"webhook-saved":     "The webhook is saved.",
 	"webhook-ended":     "The webhook has ended.",
@@ -107,7 +109,7 @@ var deeds = map[string]string{
 	"grant.create": "made the grant", "grant.end": "ended the grant", "grant.resume": "resumed the grant", "grant.suspend": "suspended the grant",
 	"invitation.accept": "accepted the invitation", "invitation.send": "invited somebody", "invitation.withdraw": "withdrew the invitation",
 	"application.hand-over": "handed over the application", "person.accept-invitation": "joined by an invitation",
-	"person.change-member": "changed roles or state of a member", "person.leave": "left the organization", "person.succeed": "made the successor an owner",
+	"person.change-member": "changed roles or state of a member", "person.erase": "erased the person", "person.leave": "left the organization", "person.succeed": "made the successor an owner",
 	"absence.set": "named a stand-in", "absence.call-off": "called an absence off",
 	"grant.renew": "renewed the grant", "grant.grow": "grew the grant", "grant.narrow": "narrowed the grant", "grant.emergency": "made the emergency grant",
 	"request.ask": "asked a question", "request.answer": "answered a question", "request.emergency": "asked for emergency access",

@@ -60,7 +60,7 @@ a last one who lost every other way. It stands in the audit. Whoever has lost th
 			return c.print(out, func(p *printer) { p.line("%s", out.Link) })
 		}}
 	recover.Flags().StringVar(&name, "name", "", "what they are called, if they are new")
-	return group("staff", "The platform's people: list, add, recover", "", add, recover, c.resetFactors(),
+	return group("staff", "The platform's people: list, add, recover", "", add, recover, c.resetFactors(), c.exportPerson(), c.erasePerson(),
 		listing(c, "list", "List the platform's people", "", path, nil, []string{"PERSON", "NAME", "E-MAIL", "ROLES", "STATE"},
 			func(p identity.Person, _ time.Time) []string {
 				return []string{string(p.ID), p.Name, p.Email, words(p.Roles), string(p.State)}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -43,7 +45,44 @@ func (c *cli) members() *cobra.Command {
 				p.table([]string{"PERSON", "NAME", "E-MAIL", "ROLES", "STATE"}, rows)
 			})
 		}}
-	return group("member", "People of a partner: list, change, end, reset", "", list, change, c.resetFactors())
+	return group("member", "People of a partner: list, change, end, reset", "", list, change, c.resetFactors(), c.exportPerson(), c.erasePerson())
+}
+
+// exportPerson prints what is kept of somebody.
+func (c *cli) exportPerson() *cobra.Command {
+	return &cobra.Command{Use: "export PERSON", Short: "Print everything that is kept of somebody, as JSON", Args: exactly("PERSON"),
+		Long:    "On the host itself, as the owner of the data directory; elsewhere it is downloaded in the portal, in person.",
+		Example: "  gatehouse member export per_… > person.json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var raw json.RawMessage
+			if err := c.call(cmd.Context(), http.MethodGet, "/api/people/"+url.PathEscape(args[0])+"/data", nil, &raw); err != nil {
+				return err
+			}
+			var b bytes.Buffer
+			if err := json.Indent(&b, raw, "", "  "); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(c.out, b.String())
+			return err
+		}}
+}
+
+// erasePerson takes somebody out for good.
+func (c *cli) erasePerson() *cobra.Command {
+	var n struct {
+		Successor string `json:"successor,omitempty"`
+		Reason    string `json:"reason,omitempty"`
+	}
+	cmd := &cobra.Command{Use: "erase PERSON", Short: "Take everything personal of somebody out, for good", Args: exactly("PERSON"),
+		Long: `Name, address, password, sessions, tokens, second factors, and the personal values of the audit that are theirs. The audit verifies as before.
+On the host itself, as the owner of the data directory; elsewhere it is done in the portal, in person.`,
+		Example: `  gatehouse member erase per_… --successor per_… --reason "asked for it in writing"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return ask(cmd.Context(), c, http.MethodPost, "/api/people/"+url.PathEscape(args[0])+"/erasure", n, personPairs)
+		}}
+	cmd.Flags().StringVar(&n.Successor, "successor", "", "who takes over what they answer for")
+	cmd.Flags().StringVar(&n.Reason, "reason", "", "why; it stays in the audit, so name nobody in it")
+	return cmd
 }
 
 // resetFactors takes a lost second factor away.

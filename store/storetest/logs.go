@@ -315,6 +315,7 @@ func audits() []promise {
 			same(w, "application", len(list(w, audit.Filter{Application: "app_2"}, 100)), 0)
 			same(w, "actor", len(list(w, audit.Filter{Actor: "staff:per_1"}, 100)), 6)
 		}},
+		{"ErasePersonalOfActorsObjectsAndValues", erasesOf},
 		{"ErasePersonalLeavesCommitments", func(w *world) {
 			a, b := w.entry("a.b"), w.entry("a.c")
 			w.record(a, b)

@@ -82,6 +82,7 @@ func people() []promise {
 			same(w, "members", list("org_1"), want)
 			same(w, "staff", list(""), staff)
 		}},
+		{"ForgetPersonRemovesWhatServedThem", forgets},
 		{"CountStaffActiveOfRole", func(w *world) {
 			for n, c := range []struct {
 				class identity.Class
