@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"maps"
 	"math/big"
 	"net/http"
@@ -221,5 +222,40 @@ func TestClientSecretOverlap(t *testing.T) {
 	own, _ := r.client(control.NewClient{Method: credential.PrivateKeyJWT, Keys: k.set()})
 	if _, _, _, err := r.RotateKey(r.ctx, r.a, own.ID, control.Rotation{}); fault.As(err).Code != "credential-kind" {
 		t.Errorf("a client without a secret: %v", err)
+	}
+}
+
+// What stands in logs, or what anybody could write, proves nobody at the token endpoint (RFC 9700 §4.3 and §4.13).
+func TestTokenEndpointTakesNoProofFromElsewhere(t *testing.T) {
+	r := newRealm(t)
+	cr, value := r.client(control.NewClient{Method: credential.ClientSecret})
+	own, _ := r.client(control.NewClient{Method: credential.SelfSignedTLS, Thumbprint: base64.RawURLEncoding.EncodeToString(make([]byte, 32))})
+	send := func(method, query string, form url.Values, fields ...string) (int, string) {
+		req := must(http.NewRequest(method, r.at+"/oauth/live/token"+query, strings.NewReader(form.Encode())))(t)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for i := 0; i < len(fields); i += 2 {
+			req.Header.Add(fields[i], fields[i+1])
+		}
+		res := must(http.DefaultTransport.RoundTrip(req))(t)
+		defer res.Body.Close()
+		raw, _ := io.ReadAll(res.Body)
+		return res.StatusCode, string(raw)
+	}
+	secretInQuery := "?" + url.Values{"client_id": {string(cr.ID)}, "client_secret": {value.Reveal()}}.Encode()
+	certificate := []string{"X-Forwarded-Client-Cert", "Hash=" + strings.Repeat("0", 64), "X-SSL-Client-SHA256", strings.Repeat("0", 64), "Client-Cert", ":AAAA:"}
+	for what, got := range map[string]func() (int, string){
+		"a secret in the query":     func() (int, string) { return send("POST", secretInQuery, grantType()) },
+		"everything in the query":   func() (int, string) { return send("GET", secretInQuery+"&grant_type=client_credentials", nil) },
+		"a certificate in a header": func() (int, string) { return send("POST", "", grantType("client_id", string(own.ID)), certificate...) },
+		"two Authorization fields": func() (int, string) {
+			return send("POST", "", grantType(), append(basic(cr, value), basic(cr, value)...)...)
+		},
+		"another content type": func() (int, string) {
+			return send("POST", "", grantType(), append(basic(cr, value), "Content-Type", "application/json")...)
+		},
+	} {
+		if status, body := got(); status < 400 || status >= 500 || strings.Contains(body, "access_token") {
+			t.Errorf("%s: %d %s", what, status, body)
+		}
 	}
 }
