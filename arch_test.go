@@ -57,6 +57,7 @@ var rooms = map[string]room{
 	"drift/drifttest":    {2, "drift drift/plan drift/source", "what the tests of all readers share"},
 	"drift/handshake":    {2, "drift fault", "what addresses present, by a handshake and nothing beyond"},
 	"drift/adopt":        {2, "drift drift/patch fault", "a manifest of ours from what another gateway enforces"},
+	"drift/bundle":       {2, "drift fault", "folders that come as one file, unpacked safely"},
 	"drift/watch":        {2, "drift id", "what is kept of the control plane's reviews"},
 	"drift/patch":        {2, "fault", "single values of files changed, every other byte kept"},
 	"drift/plan":         {2, "drift drift/azureapim drift/patch fault", "changes that close findings, proven"},
@@ -110,8 +111,8 @@ var rooms = map[string]room{
 	"adminapi":   {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage", "JSON"},
 	"portal":     {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage", "pages"},
 
-	"app":           {8, "sso adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/review usage", "the only room that knows all"},
-	"cmd/gatehouse": {9, "drift drift/handshake drift/live drift/review app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage", "flags, signals, exit codes"},
+	"app":           {8, "sso adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/bundle drift/live drift/review usage", "the only room that knows all"},
+	"cmd/gatehouse": {9, "drift drift/handshake drift/live drift/review drift/watch app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage", "flags, signals, exit codes"},
 
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},

@@ -52,6 +52,42 @@ type DriftStanding struct {
 	Run      *DriftRun      `json:"run,omitempty"`
 	Coverage string         `json:"coverage,omitempty" doc:"How much could be seen"`
 	Findings []DriftFinding `json:"findings" nullable:"false"`
+	Awaited  []string       `json:"awaited" nullable:"false"`
+	Bundles  []DriftBundle  `json:"bundles" nullable:"false"`
+	Failure  *DriftFailure  `json:"failure,omitempty"`
+}
+
+// DriftFailure is a review by itself that could not be made.
+type DriftFailure struct {
+	At  time.Time `json:"at" doc:"When it was tried last"`
+	Why string    `json:"why" doc:"What stood in the way" example:"south: the Admin API cannot be reached"`
+}
+
+// DriftBundle is the newest bundle of files that was uploaded for an environment.
+type DriftBundle struct {
+	Environment string    `json:"environment" doc:"Which it is" example:"staging"`
+	At          time.Time `json:"at" doc:"When it was uploaded"`
+	By          id.ID     `json:"by,omitempty" doc:"The person who did; none: this host"`
+	Bytes       int64     `json:"bytes" doc:"Its size" example:"48211"`
+	Digest      string    `json:"digest" doc:"Its SHA-256, in hex"`
+	Operations  int       `json:"operations,omitempty" doc:"How many operations it was read to expose; said at the upload" example:"40"`
+	Coverage    string    `json:"coverage,omitempty" doc:"How much of it could be resolved; said at the upload"`
+	Problems    []string  `json:"problems,omitempty" doc:"What could not be read; said at the upload"`
+}
+
+func bundleOf(b watch.Bundle) DriftBundle {
+	out := DriftBundle{Environment: b.Environment, At: b.At, By: b.By, Bytes: b.Bytes, Digest: b.Digest}
+	if b.Seen != nil {
+		out.Operations, out.Coverage = len(b.Seen.Operations), drift.Cover(b.Seen).String()
+		for i, p := range b.Seen.Problems {
+			const shown = 50
+			if i == shown {
+				break
+			}
+			out.Problems = append(out.Problems, p.String())
+		}
+	}
+	return out
 }
 
 func runOf(r watch.Run) DriftRun {
@@ -63,7 +99,13 @@ func driftSide(s *drift.Side) DriftSide {
 }
 
 func standingOf(d control.Drift) DriftStanding {
-	out := DriftStanding{Watched: d.Watched, Every: d.Every, Findings: []DriftFinding{}}
+	out := DriftStanding{Watched: d.Watched, Every: d.Every, Findings: []DriftFinding{}, Awaited: append([]string{}, d.Awaited...), Bundles: []DriftBundle{}}
+	for _, b := range d.Bundles {
+		out.Bundles = append(out.Bundles, bundleOf(b))
+	}
+	if d.Failure.Why != "" {
+		out.Failure = &DriftFailure{d.Failure.At, d.Failure.Why}
+	}
 	if d.Run == nil {
 		return out
 	}
@@ -105,10 +147,23 @@ func (a *api) drift() {
 		return got(out, err)
 	})
 	add(a, operation{id: "reviewDrift", method: http.MethodPost, path: "/api/drift/runs", tag: tagDrift,
-		summary: "Review the watched environments now", doc: "Reads the folders that the start-up configuration names, and compares them.", traits: []trait{slow},
+		summary: "Review the watched environments now", doc: "Reads the folders and gateways that the start-up configuration names and what was uploaded, and compares them.", traits: []trait{slow},
 	}, func(ctx context.Context, in *struct{ Caller }) (*Got[DriftRun], error) {
 		r, err := c.ReviewDrift(ctx, in.actor())
 		return got(runOf(r), err)
+	})
+	add(a, operation{id: "uploadDrift", method: http.MethodPost, path: "/api/drift/bundles/{environment}", tag: tagDrift,
+		summary: "Upload the files of an environment", doc: "For an environment that the start-up configuration watches as NAME:GATEWAY=bundle:. What is read of the files is kept until the next bundle, and counts from the next review on; the files themselves are not kept.",
+		traits: []trait{large, slow},
+	}, func(ctx context.Context, in *struct {
+		Caller
+		Environment string `path:"environment" maxLength:"64" doc:"Which it is" example:"staging"`
+		Body        struct {
+			Bundle []byte `json:"bundle" doc:"The folder as a zip, a tar or a tar.gz of at most 20 MB, in base64"`
+		}
+	}) (*Got[DriftBundle], error) {
+		b, err := c.UploadDrift(ctx, in.actor(), in.Environment, in.Body.Bundle)
+		return got(bundleOf(b), err)
 	})
 	add(a, operation{id: "driftWaivers", method: http.MethodGet, path: "/api/drift/waivers", tag: tagDrift,
 		summary: "List waivers", doc: "What is and was accepted, by whom, why and until when.",

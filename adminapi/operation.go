@@ -24,7 +24,7 @@ type trait string
 
 const (
 	open  trait = "open"  // needs no token
-	large trait = "large" // takes a manifest
+	large trait = "large" // takes a manifest, or another bundle of files
 	slow  trait = "slow"  // reads or writes the whole database
 )
 

@@ -1,6 +1,9 @@
 package adminapi_test
 
 import (
+	"archive/zip"
+	"bytes"
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -173,6 +176,10 @@ func TestStory(t *testing.T) {
 
 		{name: "drift, before anybody looked", as: "operator", do: "GET /api/drift", status: 200, has: []string{"north", "south"}},
 		{name: "nobody's else", as: "member", do: "GET /api/drift", status: 403, kind: "forbidden"},
+		{name: "files that are none", as: "operator", do: "POST /api/drift/bundles/west", body: `{"bundle":"YTogMQo="}`, status: 422, kind: "invalid"},
+		{name: "files of what is no bundle", as: "operator", do: "POST /api/drift/bundles/north", body: `{"bundle":"` + bundled(w.T) + `"}`, status: 404, kind: "not-found"},
+		{name: "files of nobody's else", as: "member", do: "POST /api/drift/bundles/west", body: `{"bundle":"` + bundled(w.T) + `"}`, status: 403, kind: "forbidden"},
+		{name: "files", as: "operator", do: "POST /api/drift/bundles/west", body: `{"bundle":"` + bundled(w.T) + `"}`, status: 200, has: []string{`"operations":1`, `"environment":"west"`}},
 		{name: "a review", as: "operator", do: "POST /api/drift/runs", status: 200, has: []string{`"verdict":"drift found"`}},
 		{name: "reviews", as: "operator", do: "GET /api/drift/runs", status: 200, has: []string{`"verdict":"drift found"`}},
 		{name: "what was found", as: "operator", do: "GET /api/drift", status: 200, has: []string{`"rule":"DR-AUT-01"`}},
@@ -218,4 +225,22 @@ func TestStory(t *testing.T) {
 			}
 		}
 	}
+}
+
+// bundled is a folder with one gateway's file as a zip, in base64.
+func bundled(t testing.TB) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	f, err := z.Create("kong.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("_format_version: '3.0'\nservices: [{name: s, url: 'https://u.example.com', routes: [{name: r, paths: ['~/a$'], methods: [GET], protocols: [https]}]}]\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(b.Bytes())
 }

@@ -44,7 +44,7 @@ func watched(t *testing.T) string {
 		}
 		all = append(all, name+"@prod:kong="+dir)
 	}
-	return strings.Join(all, " ")
+	return strings.Join(append(all, "west@prod:kong=bundle:"), " ")
 }
 
 func newWorld(t *testing.T) *world {

@@ -65,8 +65,11 @@ func (s *serving) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, rec := time.Now(), &recorder{ResponseWriter: w}
 		limit := int64(maxBody)
-		if strings.HasPrefix(r.URL.Path, "/api/") && (strings.HasSuffix(r.URL.Path, "/revisions") || r.URL.Path == "/api/checks") {
+		if strings.HasPrefix(r.URL.Path, "/api/") && (strings.HasSuffix(r.URL.Path, "/revisions") || r.URL.Path == "/api/checks" || strings.HasPrefix(r.URL.Path, "/api/drift/bundles/")) {
 			limit = maxManifest
+		}
+		if portal.Uploads(r.URL.Path) {
+			limit = portal.MaxUpload
 		}
 		r = r.WithContext(r.Context()) // a copy: by the body of its own request net/http sees what is unread, and does not wait for it
 		r.Body = http.MaxBytesReader(rec, r.Body, limit)

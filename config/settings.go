@@ -34,7 +34,7 @@ func Settings() []Setting {
 		{"dev", "development conveniences: letters are shown, not sent; refused unless every listener is on loopback (default false)", truth(func(c *Config) *bool { return &c.Dev })},
 		{"example", "run the example upstream, in development (default false)", truth(func(c *Config) *bool { return &c.Example })},
 		{"events", "where each exchange is told as a line of JSON: stdout, none or a file (default stdout; in development events.jsonl in the data folder)", text(func(c *Config) *string { return &c.Events })},
-		{"drift.environments", "what the drift review of the portal watches: NAME[@TIER][:GATEWAY]=FOLDER, several with spaces between (default none)", text(func(c *Config) *string { return &c.Drift.Environments })},
+		{"drift.environments", "what the drift review of the portal watches: NAME[@TIER][:GATEWAY]=FOLDER, a gateway that runs (NAME:kong=https://ADMIN:8444,token=SECRET), or NAME:GATEWAY=bundle: for what is uploaded; several with spaces between (default none)", text(func(c *Config) *string { return &c.Drift.Environments })},
 		{"drift.every", "how often it reviews by itself, such as 6h; at least 1m (default 0: only when somebody asks)", span(func(c *Config) *time.Duration { return &c.Drift.Every })},
 		{"drift.notify", "addresses that are told of new findings, with spaces between", text(func(c *Config) *string { return &c.Drift.Notify })},
 		{"usage.minutes", "for how long calls are known by the minute, such as 72h (default 72h)", span(func(c *Config) *time.Duration { return &c.Usage.Minutes })},

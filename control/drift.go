@@ -2,10 +2,13 @@ package control
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"gatehouse/drift"
@@ -17,11 +20,38 @@ import (
 
 // Watch is the drift review of the control plane: which environments it watches, how often, and whom it writes to.
 type Watch struct {
-	Names  []string      // of the environments
-	Every  time.Duration // 0: only when somebody asks
-	Notify []string      // addresses that are told of new findings
-	// Review reads and compares the environments.
-	Review func(ctx context.Context, now time.Time) (*drift.Result, error)
+	Names   []string      // of the environments
+	Bundles []string      // of them, those that are read from what people upload
+	Every   time.Duration // 0: only when somebody asks
+	Notify  []string      // addresses that are told of new findings
+	// Review reads and compares the environments; bundles are those that were uploaded, by name.
+	Review func(ctx context.Context, now time.Time, bundles map[string]*drift.Environment) (*drift.Result, error)
+	// Unpack reads a bundle as the environment of a name. Faults: Invalid, TooLarge.
+	Unpack func(name string, bundle []byte, now time.Time) (*drift.Environment, error)
+
+	mu     sync.Mutex
+	failed DriftFailure
+}
+
+// DriftFailure is a review by itself that could not be made. The zero value is none.
+type DriftFailure struct {
+	At  time.Time `json:"at,omitzero"`
+	Why string    `json:"why,omitempty"`
+}
+
+func (w *Watch) failure() DriftFailure {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed
+}
+
+// fail keeps why the last review by itself failed, and reports whether the one before had not.
+func (w *Watch) fail(f DriftFailure) (first bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first = w.failed.Why == ""
+	w.failed = f
+	return first
 }
 
 const (
@@ -51,7 +81,7 @@ func (c *Control) watching(ctx context.Context) {
 	}
 }
 
-// reviewDue reviews when the last run is older than it may be.
+// reviewDue reviews when the last run is older than it may be. When that fails, people are told once, until it succeeds again.
 func (c *Control) reviewDue(ctx context.Context) error {
 	self := identity.Actor{Class: identity.System}
 	var last []watch.Run
@@ -62,7 +92,15 @@ func (c *Control) reviewDue(ctx context.Context) error {
 	if err != nil || len(last) > 0 && c.now().Sub(last[0].At) < c.Watch.Every {
 		return err
 	}
-	_, err = c.ReviewDrift(ctx, self)
+	if _, err = c.ReviewDrift(ctx, self); err == nil || ctx.Err() != nil {
+		return err
+	}
+	why := fault.As(err).Public
+	if c.Watch.fail(DriftFailure{At: c.now(), Why: why}) {
+		err = errors.Join(err, c.update(ctx, self, "ReviewDrift", func(w *write) error {
+			return c.driftLetters(w, "Drift review: it cannot be made", "The drift review could not be made:\n\n"+why+"\n\nIt is tried again; you are told when there is something new.\n")
+		}))
+	}
 	return err
 }
 
@@ -75,10 +113,25 @@ func (c *Control) ReviewDrift(ctx context.Context, a identity.Actor) (watch.Run,
 	if c.Watch == nil {
 		return run, fault.Of(fault.Conflict, "no-drift", "no environments are watched: name them in drift.environments of the start-up configuration")
 	}
-	result, err := c.Watch.Review(ctx, c.now())
+	bundles := map[string]*drift.Environment{}
+	err := c.view(ctx, a, "ReviewDrift", func(r read) error {
+		list, err := r.tx.DriftBundles(ctx)
+		for _, b := range list {
+			bundles[b.Environment] = b.Seen
+		}
+		return err
+	})
 	if err != nil {
 		return run, err
 	}
+	result, err := c.Watch.Review(ctx, c.now(), bundles)
+	if err != nil {
+		if f := fault.As(err); errors.Is(err, fault.Unavailable) || errors.Is(err, fault.NotFound) || errors.Is(err, fault.Invalid) {
+			return run, fault.Of(fault.Conflict, "drift-unread", "an environment cannot be read, so nothing was compared: %s", f.Public).Because(err)
+		}
+		return run, err
+	}
+	c.Watch.fail(DriftFailure{})
 	err = c.update(ctx, a, "ReviewDrift", func(w *write) error {
 		waivers, err := w.waivers()
 		if err != nil {
@@ -91,6 +144,9 @@ func (c *Control) ReviewDrift(ctx context.Context, a identity.Actor) (watch.Run,
 		}
 		open, fresh := result.Open(), watch.Fresh(result, before.Result)
 		run = watch.Run{ID: w.fresh(id.DriftRun), At: w.now, By: a.Person, Verdict: result.Verdict(), Open: len(open), Fresh: len(fresh), Result: result}
+		if awaited := slices.DeleteFunc(slices.Clone(c.Watch.Bundles), func(name string) bool { return bundles[name] != nil }); len(awaited) > 0 {
+			run.Verdict += ", without " + strings.Join(awaited, ", ") + ": nothing has been uploaded yet"
+		}
 		if len(open) > 0 {
 			run.Worst = slices.MaxFunc(open, func(x, y drift.Finding) int { return int(x.Severity) - int(y.Severity) }).Severity.String()
 		}
@@ -130,12 +186,44 @@ func (c *Control) freshLetters(w *write, fresh []drift.Finding) error {
 		fmt.Fprintf(&b, "* %s, %s, in %s: %s\n", f.Rule, f.Severity, at, f.Title)
 	}
 	fmt.Fprintf(&b, "\nSee both sides, and what to do: %s/drift\n", c.URL)
+	return c.driftLetters(w, fmt.Sprintf("Drift review: %d new findings", len(fresh)), b.String())
+}
+
+func (c *Control) driftLetters(w *write, subject, text string) error {
 	for _, to := range c.Watch.Notify {
-		if err := w.letter(to, fmt.Sprintf("Drift review: %d new findings", len(fresh)), b.String()); err != nil {
+		if err := w.letter(to, subject, text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// UploadDrift reads a bundle of files as one of the environments that are watched, and keeps what was read of it until the next one: the
+// files themselves are not kept. It counts from the next review on.
+func (c *Control) UploadDrift(ctx context.Context, a identity.Actor, environment string, bundle []byte) (watch.Bundle, error) {
+	var out watch.Bundle
+	if err := allow(a, "UploadDrift"); err != nil {
+		return out, err
+	}
+	if c.Watch == nil || !slices.Contains(c.Watch.Bundles, environment) {
+		return out, fault.New(fault.NotFound, "no environment %q is watched that is read from bundles: name it in drift.environments as %s:GATEWAY=bundle:", clip(environment), clip(environment))
+	}
+	seen, err := c.Watch.Unpack(environment, bundle, c.now())
+	if err != nil {
+		return out, err
+	}
+	sum := sha256.Sum256(bundle)
+	err = c.update(ctx, a, "UploadDrift", func(w *write) error {
+		out = watch.Bundle{Environment: environment, At: w.now, By: a.Person, Bytes: int64(len(bundle)), Digest: hex.EncodeToString(sum[:]), Seen: seen}
+		if err := w.tx.PutDriftBundle(ctx, out); err != nil {
+			return err
+		}
+		w.changes++
+		told := out
+		told.Seen = nil
+		return w.audit(change{action: "drift.upload", environment: environment}, nil, state(told))
+	})
+	return out, err
 }
 
 func waiverID(w watch.Waiver) id.ID { return w.ID }
@@ -170,6 +258,10 @@ type Drift struct {
 	Every   string      `json:"every,omitempty"`
 	Run     *watch.Run  `json:"run,omitempty"` // the newest, with waivers as they count now
 	Trend   []watch.Run `json:"trend"`         // newest first, without results
+
+	Awaited []string       `json:"awaited,omitempty"` // environments of which no bundle was uploaded yet
+	Bundles []watch.Bundle `json:"bundles,omitempty"` // the newest of each environment, without what was read of it
+	Failure DriftFailure   `json:"failure,omitzero"`  // of the last review by itself
 }
 
 // Drift tells how the environments stand by the newest run.
@@ -180,8 +272,22 @@ func (c *Control) Drift(ctx context.Context, a identity.Actor) (Drift, error) {
 		if c.Watch.Every > 0 {
 			out.Every = c.Watch.Every.String()
 		}
+		out.Awaited, out.Failure = slices.Clone(c.Watch.Bundles), c.Watch.failure()
 	}
 	err := c.view(ctx, a, "Drift", func(r read) error {
+		list, err := r.tx.DriftBundles(ctx)
+		if err != nil {
+			return err
+		}
+		for _, b := range list {
+			i := slices.Index(out.Awaited, b.Environment)
+			if i < 0 {
+				continue // it is not watched any more, or read otherwise
+			}
+			out.Awaited = slices.Delete(out.Awaited, i, i+1)
+			b.Seen = nil
+			out.Bundles = append(out.Bundles, b)
+		}
 		run, err := r.newestRun()
 		if errors.Is(err, fault.NotFound) {
 			return nil

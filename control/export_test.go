@@ -99,3 +99,6 @@ func Notify(ctx context.Context, c *Control) error {
 		}
 	}
 }
+
+// ReviewDue reviews when it is time, as it happens by itself.
+func (c *Control) ReviewDue(ctx context.Context) error { return c.reviewDue(ctx) }

@@ -192,6 +192,7 @@ var rights = map[string]who{
 	"Drift":          operator | admin | auditor | host,
 	"DriftRuns":      operator | admin | auditor | host | system,
 	"ReviewDrift":    keepers | host | system,
+	"UploadDrift":    keepers | host,
 	"WaiveDrift":     keepers,
 	"DriftWaivers":   operator | admin | auditor | host,
 	"EndDriftWaiver": keepers,

@@ -2,6 +2,8 @@ package portal_test
 
 import (
 	"bytes"
+	"errors"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"slices"
@@ -139,6 +141,31 @@ func (v *visitor) post(path string, values url.Values) *answer {
 		v.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	r, err := v.web.Do(req)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.read(r)
+}
+
+// upload posts a form with one file.
+func (v *visitor) upload(path, field string, text []byte) *answer {
+	v.t.Helper()
+	var b bytes.Buffer
+	m := multipart.NewWriter(&b)
+	part, err := m.CreateFormFile(field, "files.zip")
+	if err == nil {
+		_, err = part.Write(text)
+	}
+	if err = errors.Join(err, m.Close()); err != nil {
+		v.t.Fatal(err)
+	}
+	req, err := http.NewRequest(http.MethodPost, v.w.url+path, &b)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", m.FormDataContentType())
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
 	r, err := v.web.Do(req)
 	if err != nil {

@@ -1,6 +1,9 @@
 package portal
 
 import (
+	"errors"
+	"io"
+	"net/http"
 	"slices"
 	"time"
 
@@ -23,6 +26,7 @@ type driftPage struct {
 	Waived   int
 	Coverage string
 	Causes   []string
+	Notes    []string
 	Keeps    bool // the viewer may review and waive
 }
 
@@ -58,6 +62,7 @@ func showDrift(v *visit) error {
 	if d.Run != nil {
 		r := d.Run.Result
 		p.Matrix, p.Coverage, p.Causes = r.Matrix, r.Coverage.String(), report.Causes(r.Coverage, 6)
+		p.Notes = report.Notes(r)
 		for i := range r.Findings {
 			if r.Findings[i].Waiver != nil {
 				p.Waived++
@@ -75,6 +80,97 @@ func reviewDrift(v *visit) error {
 		return err
 	}
 	return v.done("drift-reviewed", "/drift")
+}
+
+// driftBundlePage takes the files of an environment.
+type driftBundlePage struct {
+	frame
+	Environment, Wrong string
+	Newest             *watch.Bundle
+}
+
+func (*driftBundlePage) template() string { return "driftbundle" }
+
+func (v *visit) driftBundle() (*driftBundlePage, error) {
+	d, err := v.Control.Drift(v.r.Context(), v.actor)
+	if err != nil {
+		return nil, err
+	}
+	p := &driftBundlePage{Environment: v.r.PathValue("environment")}
+	i := slices.IndexFunc(d.Bundles, func(b watch.Bundle) bool { return b.Environment == p.Environment })
+	switch {
+	case !v.keeps() || i < 0 && !slices.Contains(d.Awaited, p.Environment):
+		return nil, fault.New(fault.NotFound, "there is no such page")
+	case i >= 0:
+		p.Newest = &d.Bundles[i]
+	}
+	p.Title, p.Lead = "Files of "+p.Environment, "What is read of them is kept until the next upload, with secrets masked. The files themselves are not kept."
+	p.Trail = []crumb{{"Drift", "/drift"}}
+	return p, nil
+}
+
+func askDriftBundle(v *visit) error {
+	p, err := v.driftBundle()
+	if err != nil {
+		return err
+	}
+	return v.ok(p)
+}
+
+func uploadDrift(v *visit) error {
+	p, err := v.driftBundle()
+	if err != nil {
+		return err
+	}
+	b, err := v.upload("bundle")
+	if err == nil {
+		_, err = v.Control.UploadDrift(v.r.Context(), v.actor, p.Environment, b)
+	}
+	switch {
+	case errors.Is(err, fault.Invalid), errors.Is(err, fault.TooLarge):
+		f := fault.As(err)
+		if p.Wrong = f.Public; len(f.Fields) > 0 {
+			p.Wrong = f.Fields[0].Text
+		}
+		return v.show(http.StatusUnprocessableEntity, p)
+	case err != nil:
+		return err
+	}
+	return v.done("drift-uploaded", "/drift")
+}
+
+// upload reads the file of a form, and nothing else of it.
+func (v *visit) upload(field string) ([]byte, error) {
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, MaxUpload)
+	broken := func(err error) error {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return fault.New(fault.TooLarge, "a file may have at most %d MB", MaxUpload>>20)
+		}
+		return fault.New(fault.Invalid, "the form could not be read").Because(err)
+	}
+	m, err := v.r.MultipartReader()
+	if err != nil {
+		return nil, broken(err)
+	}
+	for {
+		part, err := m.NextPart()
+		if err == io.EOF {
+			return nil, fault.New(fault.Invalid, "choose a file")
+		} else if err != nil {
+			return nil, broken(err)
+		}
+		if part.FormName() != field {
+			continue
+		}
+		b, err := io.ReadAll(part)
+		switch {
+		case err != nil:
+			return nil, broken(err)
+		case len(b) == 0:
+			return nil, fault.New(fault.Invalid, "choose a file that is not empty")
+		}
+		return b, nil
+	}
 }
 
 // driftFindingPage is one finding with both sides.

@@ -133,6 +133,7 @@ func problemTypes() []explained {
 		{"members-only", 403, "This is for members of partner organizations.", "Sign in as one."},
 		{"not-found", 404, "It is not there, or not for you to see.", "Check the identifier."},
 		{"conflict", 409, "The object is in a state that does not allow this.", "Look at how it stands now."},
+		{"drift-unread", 409, "A drift review is asked for, and one of the environments cannot be read.", "See that its folder or gateway can be reached from here, and ask again."},
 		{"no-drift", 409, "Drift between environments is asked for, and none are watched.", "Name them in drift.environments of the start-up configuration."},
 		{"already-decided", 409, "The request has been decided.", "Its page says how and by whom."},
 		{"already-issued", 409, "The key of this form was issued and shown already.", "A key is shown once. Revoke it and issue another if you have not kept it."},

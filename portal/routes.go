@@ -130,6 +130,8 @@ func routes() []route {
 
 		{get, "/drift", staff, showDrift},
 		{post, "/drift/review", staff, reviewDrift},
+		{get, uploads + "{environment}", staff, askDriftBundle},
+		{post, uploads + "{environment}", staff, uploadDrift},
 		{get, "/drift/findings/{id}", staff, showDriftFinding},
 		{post, "/drift/findings/{id}/waive", staff, waiveDrift},
 		{get, "/drift/waivers", staff, listDriftWaivers},

@@ -21,7 +21,7 @@ func everyPage() []page {
 		&absencesPage{}, &acceptancePage{}, &accessPage{}, &accountPage{}, &applicationPage{}, &applicationsPage{}, &auditPage{}, &cataloguePage{}, &credentialPage{},
 		&webhooksPage{}, &webhookPage{}, &newWebhookPage{},
 		&secondPage{}, &enrolPage{}, &codesPage{},
-		&dashboardPage{}, &driftFindingPage{}, &driftPage{}, &driftWaiversPage{}, &decisionPage{}, &deedPage{}, &devicePage{}, &entryPage{}, &environmentPage{}, &environmentsPage{}, &errorPage{},
+		&dashboardPage{}, &driftBundlePage{}, &driftFindingPage{}, &driftPage{}, &driftWaiversPage{}, &decisionPage{}, &deedPage{}, &devicePage{}, &entryPage{}, &environmentPage{}, &environmentsPage{}, &errorPage{},
 		&formPage{}, &grantPage{}, &grantsPage{}, &homePage{}, &issuePage{}, &keyPage{}, &clientPage{}, &keysPage{}, &lettersPage{}, &linkPage{},
 		&messagePage{}, &newPasswordPage{}, &newTokenPage{}, &organizationPage{}, &organizationsPage{}, &peoplePage{}, &problemPage{},
 		&problemsPage{}, &productPage{}, &queuePage{}, &reachPage{}, &referencePage{}, &registerPage{}, &requestPage{}, &requestsPage{}, &usagePage{},

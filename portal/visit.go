@@ -105,8 +105,16 @@ func (v *visit) enter(r route) error {
 	return r.do(v)
 }
 
+// MaxUpload is the longest body of a page that takes a file: a bundle of 20 MB, and what a form puts around it.
+const MaxUpload = 20<<20 + 64<<10
+
+const uploads = "/drift/bundles/"
+
+// Uploads reports whether a page of that path takes a file. Its form is read once it is known who sends it.
+func Uploads(path string) bool { return strings.HasPrefix(path, uploads) }
+
 func (v *visit) readForm() error {
-	if v.r.Method != http.MethodPost {
+	if v.r.Method != http.MethodPost || Uploads(v.r.URL.Path) {
 		return nil
 	}
 	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)

@@ -59,6 +59,7 @@ var notices = map[string]string{
 	"question-asked":    "Your question is on its way. It is decided once it has been answered.",
 	"question-answered": "Your answer is on its way to the approver.",
 	"drift-reviewed":    "The environments are reviewed.",
+	"drift-uploaded":    "The files are read: they count from the next review on.",
 	"drift-waived":      "The finding is accepted until then.",
 	"drift-unwaived":    "The waiver is over: the finding counts again.",
 	"absence-set":       "Your stand-in decides from then on.",

@@ -32,9 +32,9 @@ In place of a folder, a gateway that runs is named by its address, and only read
 NAME:azureapim=https://management.azure.com/subscriptions/…/service/NAME, or NAME:traefik=kubernetes:CONTEXT for what lives in a
 cluster. Credentials are in GATEHOUSE_DRIFT_TOKEN, in KUBECONFIG, or those of workload identity.
 
-Exit codes of compare: 0 nothing found and everything resolved, 3 findings, 4 no findings in what was resolved, and not
-everything was.`,
-		c.driftRead(), c.driftCompare(), c.driftPlan(), c.driftUndo(), c.driftBaseline(), c.driftCerts(), c.driftAdopt())
+Exit codes: 0 nothing found and everything resolved, 3 findings, 4 no findings in what was resolved, and not everything was. What else
+they mean to a command stands in its own help. Text is coloured on terminals; NO_COLOR turns that off, CLICOLOR_FORCE on.`,
+		c.driftRead(), c.driftCompare(), c.driftPlan(), c.driftUndo(), c.driftBaseline(), c.driftCerts(), c.driftAdopt(), c.driftWatch())
 }
 
 func gatewayNames() []string {
@@ -51,10 +51,21 @@ func (c *cli) review(args []string, format string) review.Command {
 	if format == "" {
 		format = c.format
 	}
-	_, plain := os.LookupEnv("NO_COLOR")
 	info, err := os.Stdout.Stat()
 	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0 && c.out == os.Stdout
-	return review.Command{Sources: args, Format: format, Colour: terminal && !plain, Now: time.Now(), Out: c.out, Progress: c.err, Live: c.live}
+	return review.Command{Sources: args, Format: format, Colour: painted(terminal, os.Getenv), Now: time.Now(), Out: c.out, Progress: c.err, Live: c.live}
+}
+
+// painted reports whether text is written in colour: to a terminal that can show it, unless NO_COLOR says no, and anywhere when
+// CLICOLOR_FORCE says so.
+func painted(terminal bool, environ func(string) string) bool {
+	switch {
+	case environ("NO_COLOR") != "":
+		return false
+	case environ("CLICOLOR_FORCE") != "" && environ("CLICOLOR_FORCE") != "0":
+		return true
+	}
+	return terminal && environ("TERM") != "dumb"
 }
 
 // live asks a running gateway, with credentials from the environment.
@@ -91,7 +102,11 @@ func someEnvironments(least int) cobra.PositionalArgs {
 }
 
 func (c *cli) driftRead() *cobra.Command {
-	return &cobra.Command{Use: "read ENV...", Short: "Say what was understood of each environment, and what was not", Args: someEnvironments(1),
+	return &cobra.Command{Use: "read ENV...", Short: "Say what was understood of each environment, and what was not",
+		Long: `Says, for every operation, what its gateway was understood to enforce, and what was not understood and why. With -o json all of it, every
+value with its state and its place.
+
+Exit codes: 0 everything was resolved, 4 something was not.`, Args: someEnvironments(1),
 		Example: "  gatehouse drift read staging@stage:kong=deploy/kong",
 		RunE:    func(_ *cobra.Command, args []string) error { return coded(c.review(args, "").Read()) }}
 }
@@ -159,7 +174,9 @@ func (c *cli) driftUndo() *cobra.Command {
 
 func (c *cli) driftBaseline() *cobra.Command {
 	var name string
-	cmd := &cobra.Command{Use: "baseline ENV", Short: "Write what an environment enforces as a baseline, to be edited and kept", Args: exactly("ENV"),
+	cmd := &cobra.Command{Use: "baseline ENV", Short: "Write what an environment enforces as a baseline, to be edited and kept",
+		Long: `Writes what an environment enforces as a file, to be edited and kept as the standard that drift compare --baseline holds others against.
+What could not be resolved is not part of it; its first line says how much was.`, Args: exactly("ENV"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if name == "" {
 				return usage("give the baseline a name with --name")

@@ -35,7 +35,7 @@ type instance struct {
 // env is the environment of the server: what the script has set of it.
 func (i *instance) env(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"HOME", "PATH", "GATEHOUSE_CONTROL_LISTEN", "GATEHOUSE_GATEWAY_LISTEN", "GATEHOUSE_OPERATIONS_LISTEN", "GATEHOUSE_SECRET_EID_GATEWAY"} {
+	for _, name := range []string{"HOME", "PATH", "GATEHOUSE_CONTROL_LISTEN", "GATEHOUSE_GATEWAY_LISTEN", "GATEHOUSE_OPERATIONS_LISTEN", "GATEHOUSE_SECRET_EID_GATEWAY", "GATEHOUSE_DRIFT_ENVIRONMENTS"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	return env

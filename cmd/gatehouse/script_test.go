@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -64,6 +65,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PATH", binary+string(filepath.ListSeparator)+os.Getenv("PATH"))
 			e.Setenv("UPSTREAM", up.URL)
 			e.Setenv("EXAMPLE", example)
+			e.Setenv("SOON", time.Now().UTC().AddDate(0, 1, 0).Format(time.DateOnly))
 			e.Setenv("GATEHOUSE_CONTROL_LISTEN", "127.0.0.1:0")
 			e.Setenv("GATEHOUSE_OPERATIONS_LISTEN", "127.0.0.1:0")
 			// An address of its own: when nothing listens there any more, no other script's server takes the port.
@@ -101,6 +103,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"exits":  exits,
 		"fill":   fill,
+		"hurt":   hurt,
 		"serve":  func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).serve(ts, args) },
 		"stop":   func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).stop(ts, args) },
 		"drain":  func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).drain(ts, args) },
@@ -149,6 +152,33 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("the exit code is %d, want %d", got, want)
 	}
+}
+
+// hurt DIR puts files into a folder that are made to hurt whoever reads them.
+func hurt(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	var bomb strings.Builder
+	bomb.WriteString("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n")
+	for i := 1; i < 10; i++ {
+		fmt.Fprintf(&bomb, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d,", i-1), 10), ","))
+	}
+	for name, text := range map[string]string{
+		"bomb.yaml": bomb.String(), "deep.yaml": strings.Repeat("[", 100_000), "deep.json": strings.Repeat("[", 100_000), "cut.json": "{\n\"a\": [1,\n", "latin.yaml": "a: \xe9t\xe9\n", "wide.yaml": "\xff\xfea",
+		"apiproxy/policies/entity.xml": "<!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]>\n<a>&x;</a>", "apiproxy/policies/laugh.xml": "<!DOCTYPE a [<!ENTITY x \"y\"><!ENTITY z \"&x;&x;&x;\">]>\n<a>&z;</a>",
+		"apiproxy/policies/deep.xml": strings.Repeat("<a>", 100_000), "apiproxy/policies/cut.xml": "<a>\n<b>",
+	} {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		ts.Check(os.MkdirAll(filepath.Dir(file), 0o700))
+		ts.Check(os.WriteFile(file, []byte(text), 0o600))
+	}
+	large, err := os.Create(filepath.Join(dir, "large.yaml"))
+	ts.Check(err)
+	ts.Check(large.Truncate(100 << 20)) // of holes: it takes no room
+	ts.Check(large.Close())
+	outside := filepath.Join(dir, "..", "outside.yaml")
+	ts.Check(os.WriteFile(outside, []byte("outside: 1\n"), 0o600))
+	ts.Check(os.Symlink(outside, filepath.Join(dir, "link.yaml")))
+	ts.Check(os.Symlink(filepath.Dir(outside), filepath.Join(dir, "folder")))
 }
 
 // fill FILE… puts the values of $VARIABLES into files.

@@ -29,6 +29,9 @@ func Environment(w io.Writer, e *drift.Environment) error {
 	for _, c := range Causes(drift.Cover(e), 8) {
 		fmt.Fprintf(&b, "  %s\n", Plain(c))
 	}
+	for _, g := range e.Gaps {
+		fmt.Fprintf(&b, "  not there: %s %s  %s\n", Plain(g.What), Plain(drift.Mask(g.Name)), Plain(g.Origin.String()))
+	}
 	for _, p := range e.Problems {
 		fmt.Fprintf(&b, "  %s\n", Plain(p.String()))
 	}

@@ -187,6 +187,6 @@ func (c Command) Adopt(name string) (exit int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = c.Out.Write(text)
+	_, err = fmt.Fprintf(c.Out, "# Made of %s: %s.\n%s", report.Plain(envs[0].Name), drift.Cover(envs[0]), text)
 	return 0, err
 }

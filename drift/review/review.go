@@ -112,6 +112,18 @@ func (s Source) Running() bool {
 	return strings.Contains(s.Folder, "://") || strings.HasPrefix(s.Folder, "kubernetes:")
 }
 
+// Uploaded reports whether the source is what people upload to the control plane, written as "bundle:".
+func (s Source) Uploaded() bool { return s.Folder == "bundle:" }
+
+// Within reads the source from files that are at hand already.
+func (s Source) Within(fsys fs.FS, now time.Time) (*drift.Environment, error) {
+	read, err := s.reader(fsys, now)
+	if err != nil {
+		return nil, err
+	}
+	return read(fsys), nil
+}
+
 // Ask reads a running gateway.
 func (s Source) Ask(now time.Time, ask Live) (*drift.Environment, error) {
 	i := slices.IndexFunc(Gateways(), func(g Gateway) bool { return g.Name == s.Gateway })

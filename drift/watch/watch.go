@@ -1,4 +1,5 @@
-// Package watch is what is kept of drift reviews that the control plane makes: its runs, and what has been accepted for a while.
+// Package watch is what is kept of drift reviews that the control plane makes: its runs, what was uploaded for them, and what has been
+// accepted for a while.
 package watch
 
 import (
@@ -57,6 +58,17 @@ func (w Waiver) Drift() drift.Waiver {
 	return d
 }
 
+// Bundle is the newest bundle of files that was uploaded for an environment. The files themselves are not kept: what was read of them is,
+// which holds no secret.
+type Bundle struct {
+	Environment string             `json:"environment"`
+	At          time.Time          `json:"at"`
+	By          id.ID              `json:"by,omitempty"` // a person; "": this host
+	Bytes       int64              `json:"bytes"`
+	Digest      string             `json:"digest"` // SHA-256 of the bundle, in hex
+	Seen        *drift.Environment `json:"seen,omitempty"`
+}
+
 // Fresh are the open findings of a result that another one did not have, by their ids.
 func Fresh(now, before *drift.Result) []drift.Finding {
 	old := map[string]bool{}
@@ -76,6 +88,10 @@ type Store interface {
 	DriftRun(ctx context.Context, i id.ID) (Run, error)
 	// DriftRuns lists runs, newest first, without results.
 	DriftRuns(ctx context.Context, limit int) ([]Run, error)
+	// PutDriftBundle stores a bundle in the place of the one that its environment had.
+	PutDriftBundle(ctx context.Context, b Bundle) error
+	// DriftBundles lists the bundles of all environments with what was read of them, by environment.
+	DriftBundles(ctx context.Context) ([]Bundle, error)
 	// PutDriftWaiver stores a waiver. Faults: Stale, for another version than the newest.
 	PutDriftWaiver(ctx context.Context, w Waiver) (Waiver, error)
 	// DriftWaiver returns a waiver. Faults: NotFound.

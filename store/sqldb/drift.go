@@ -14,6 +14,10 @@ const (
 	driftRunGet    = `SELECT id, at, by_person, verdict, open, worst, fresh, result FROM drift_runs WHERE id = $1`
 	driftRunList   = `SELECT id, at, by_person, verdict, open, worst, fresh FROM drift_runs ORDER BY id DESC LIMIT $1`
 
+	driftBundlePut = `INSERT INTO drift_bundles (environment, at, by_person, bytes, digest, seen) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (environment) DO UPDATE SET at = excluded.at, by_person = excluded.by_person, bytes = excluded.bytes, digest = excluded.digest, seen = excluded.seen`
+	driftBundleList = `SELECT environment, at, by_person, bytes, digest, seen FROM drift_bundles ORDER BY environment`
+
 	driftWaiverColumns = `id, rule, finding, environment, owner, reason, by_person, created, ends, ended, version`
 	driftWaiverGet     = `SELECT ` + driftWaiverColumns + ` FROM drift_waivers WHERE id = $1`
 	driftWaiverHas     = `SELECT version FROM drift_waivers WHERE id = $1`
@@ -54,6 +58,21 @@ func (t *tx) DriftRun(ctx context.Context, i id.ID) (watch.Run, error) {
 
 func (t *tx) DriftRuns(ctx context.Context, limit int) ([]watch.Run, error) {
 	return all(ctx, t, scanDriftRunBrief, driftRunList, first(limit))
+}
+
+func scanDriftBundle(r row) (b watch.Bundle, err error) {
+	b.Seen = &drift.Environment{}
+	err = r.Scan(&b.Environment, when{&b.At}, &b.By, &b.Bytes, &b.Digest, from[*drift.Environment]{&b.Seen})
+	return b, err
+}
+
+func (t *tx) PutDriftBundle(ctx context.Context, b watch.Bundle) error {
+	_, err := t.exec(ctx, driftBundlePut, b.Environment, at(b.At), string(b.By), b.Bytes, b.Digest, doc(b.Seen))
+	return err
+}
+
+func (t *tx) DriftBundles(ctx context.Context) ([]watch.Bundle, error) {
+	return all(ctx, t, scanDriftBundle, driftBundleList)
 }
 
 func (t *tx) PutDriftWaiver(ctx context.Context, w watch.Waiver) (watch.Waiver, error) {

@@ -48,6 +48,29 @@ func drifts() []promise {
 			}
 			same(w, "the runs", got, want[:watch.Kept])
 		}},
+		{"DriftBundlesTheNewestOfEachEnvironment", func(w *world) {
+			put := func(env, digest string, ops int) {
+				e := &drift.Environment{Name: env, Gateway: "kong"}
+				for n := range ops {
+					e.Operations = append(e.Operations, drift.Operation{Key: drift.Key{Method: "GET", Path: "/" + strconv.Itoa(n)}, Effective: []drift.Effective{{Policy: &drift.Policy{}}}})
+				}
+				written(w, func(tx store.Tx) (int, error) {
+					return 0, tx.PutDriftBundle(w.ctx(), watch.Bundle{Environment: env, At: w.now, By: "per_1", Bytes: 3 << 30, Digest: digest, Seen: e})
+				})
+			}
+			put("south", "a", 1)
+			put("north", "b", 2)
+			put("south", "c", 3)
+			got := read(w, func(tx store.Tx) ([]watch.Bundle, error) { return tx.DriftBundles(w.ctx()) })
+			same(w, "how many", len(got), 2)
+			same(w, "the first", got[0].Environment+got[0].Digest, "northb")
+			same(w, "the newest", got[1].Environment+got[1].Digest, "southc")
+			same(w, "what was read of it", len(got[1].Seen.Operations), 3)
+			same(w, "an operation", got[1].Seen.Operations[2].Key.String(), "GET /2")
+			same(w, "its size", got[1].Bytes, int64(3<<30))
+			same(w, "whose", string(got[1].By), "per_1")
+			same(w, "when", got[1].At, w.now)
+		}},
 		{"PutDriftWaiverVersions", func(w *world) {
 			i := watch.Waiver{ID: id.New(id.DriftWaiver, w.now), Rule: "DR-AUT-01", Owner: "o", Reason: "r", By: "per_1", Created: w.now, Ends: w.now.Add(time.Hour)}
 			versions(w, i, func(i *watch.Waiver) *int64 { return &i.Version },
