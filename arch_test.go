@@ -42,6 +42,7 @@ var rooms = map[string]room{
 	"env":          {2, "fault id", "environments and revisions"},
 	"audit":        {2, "fault id", "the log's entries, leaves and verification"},
 	"feed":         {2, "fault id", "entries, chain, receipts, both ends (decision 0001)"},
+	"fleet":        {2, "fault id secret", "a noun: the gateways that dial in, their enrolments and anchors"},
 	"webhook":      {2, "fault id secret", "endpoints that are told, by Standard Webhooks"},
 	"notice":       {2, "id", "what comes to its end soon"},
 	"usage":        {2, "fault id", "how often applications call"},
@@ -80,11 +81,11 @@ var rooms = map[string]room{
 
 	"token": {3, "", "signs and verifies what proves a caller without a look-up"},
 
-	"store":           {3, "application audit credential env feed grant id identity mail organization session notice webhook drift/watch usage", "gathers the nouns' stores"},
+	"store":           {3, "application audit credential env feed grant id identity mail organization session notice webhook drift/watch usage fleet", "gathers the nouns' stores"},
 	"sso":             {3, "fault secret", "OpenID providers: discovery, the code flow, what they say of somebody"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},
-	"store/sqldb":     {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage", "SQL for all of them"},
-	"store/storetest": {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage", "a test for each promise"},
+	"store/sqldb":     {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage fleet", "SQL for all of them"},
+	"store/storetest": {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage fleet", "a test for each promise"},
 
 	"store/pgtest": {3, "secret", "a PostgreSQL for tests"},
 
@@ -100,19 +101,22 @@ var rooms = map[string]room{
 	"policy/several":     {4, "fault policy", "policy kinds that join others"},
 	"policy/requestsize": {4, "fault policy wire", "a policy kind"},
 
+	"feed/disk": {3, "fault feed", "a gateway's image, log and state"},
+	"feed/link": {4, "fault feed fleet id", "the feed over HTTP/2 with mutual TLS; above feed, which knows no net/http"},
+
 	"drift/live": {5, "drift drift/source fault secret", "running gateways, only read"},
 
 	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret token wire", "manifest -> routes, feed -> access index"},
 
-	"control": {6, "sso application audit credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch usage", "every rule of who may change what"},
+	"control": {6, "sso application audit credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch usage feed/disk feed/link fleet", "every rule of who may change what"},
 	"gateway": {6, "balance event fault feed id manifest policy problem ratelimit secret snapshot wire h2 http1 token", "serves requests from a view"},
 
 	"authserver": {7, "control credential fault identity secret token", "OAuth"},
-	"adminapi":   {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage", "JSON"},
+	"adminapi":   {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage fleet", "JSON"},
 	"portal":     {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage", "pages"},
 
-	"app":           {8, "sso adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/bundle drift/live drift/review usage", "the only room that knows all"},
-	"cmd/gatehouse": {9, "drift drift/handshake drift/live drift/review drift/watch app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage", "flags, signals, exit codes"},
+	"app":           {8, "sso adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/bundle drift/live drift/review usage feed/disk feed/link fleet", "the only room that knows all"},
+	"cmd/gatehouse": {9, "drift drift/handshake drift/live drift/review drift/watch app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage fleet", "flags, signals, exit codes"},
 
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},

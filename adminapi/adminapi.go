@@ -71,6 +71,7 @@ func New(o Options) (http.Handler, error) {
 	a.credentials()
 	a.clients()
 	a.gateways()
+	a.fleet()
 	a.audit()
 	if err := a.finish(); err != nil {
 		return nil, fmt.Errorf("adminapi: %w", err)

@@ -20,6 +20,7 @@ import (
 	"gatehouse/config"
 	"gatehouse/event"
 	"gatehouse/fault"
+	"gatehouse/feed"
 	"gatehouse/fetch"
 	"gatehouse/gateway"
 	"gatehouse/identity"
@@ -45,6 +46,8 @@ type Serve struct {
 	Ready func(Started)
 	// Inherited is what the process was started with; nil: nothing.
 	Inherited *Inherited
+	// Apart serves no requests: the gateways are elsewhere, and dial in. Views are kept all the same, for what they answer.
+	Apart bool
 	// Succeed asks for everything to be handed to a successor; nil: nobody does.
 	Succeed <-chan os.Signal
 }
@@ -52,8 +55,9 @@ type Serve struct {
 // Started says where a process that is ready is reached.
 type Started struct {
 	Portal     string            `json:"portal"`
-	Gateways   map[string]string `json:"gateways"` // by environment
-	Order      []string          `json:"-"`        // of the environments
+	Gateways   map[string]string `json:"gateways"`       // by environment
+	Order      []string          `json:"-"`              // of the environments
+	Feed       string            `json:"feed,omitempty"` // where gateways dial in
 	Operations string            `json:"operations"`
 	SignIn     string            `json:"sign_in,omitempty"` // one-time link, in development
 	Mail       string            `json:"mail,omitempty"`    // where letters are shown, in development
@@ -74,8 +78,9 @@ type serving struct {
 	events   *event.Lines
 	sinks    []io.Closer
 
-	eventFile string // where events go, if it is a file
-	handed    bool   // a successor serves now
+	feedAt    net.Listener // where gateways dial in; nil: nowhere
+	eventFile string       // where events go, if it is a file
+	handed    bool         // a successor serves now
 
 	failed chan error
 	wait   sync.WaitGroup
@@ -234,14 +239,23 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 	}
 	defer func() {
 		for _, g := range s.gateways {
-			g.listener.Close()
+			if g.listener != nil {
+				g.listener.Close()
+			}
 		}
 	}()
 	for n, e := range all {
 		if err := s.addGateway(ctx, n, e.Name); err != nil {
 			return err
 		}
-		urls[e.Name] = s.gateways[n].url
+		if at := s.gateways[n].url; at != "" {
+			urls[e.Name] = at
+		}
+	}
+	if s.Config.Feed.Listen != "" { // before unused sockets are closed
+		if s.feedAt, err = s.feedSocket(ctx); err != nil {
+			return err
+		}
 	}
 	for _, unused := range s.sockets.settle() {
 		s.Log.Warn("a socket that the process was started with is not used", "socket", unused)
@@ -261,7 +275,9 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 	s.runPlane(below)
 	for _, g := range s.gateways {
 		s.start(below, "the gateway of "+g.environment, g.Follow)
-		s.watch(below, "the gateway of "+g.environment, g.listener)
+		if g.listener != nil {
+			s.watch(below, "the gateway of "+g.environment, g.listener)
+		}
 	}
 	s.watch(below, "the portal", controlAt)
 	if err := s.publish(ctx, bundle); err != nil {
@@ -272,6 +288,9 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 	}
 	var serving sync.WaitGroup
 	for _, g := range s.gateways {
+		if s.Apart {
+			break
+		}
 		s.startIn(&serving, above, "the gateway of "+g.environment, func(ctx context.Context) error { return g.Serve(ctx, g.listener) })
 		if t, ok := g.listener.(*secureListener); ok && s.Config.HTTP3 {
 			s.startIn(&serving, above, "HTTP/3 of the gateway of "+g.environment, func(ctx context.Context) error { return s.serveH3(ctx, g, t) })
@@ -376,6 +395,11 @@ func (s *serving) startIn(wait *sync.WaitGroup, ctx context.Context, what string
 
 // addGateway opens the gateway of the n-th environment.
 func (s *serving) addGateway(ctx context.Context, n int, environment string) error {
+	if s.Apart {
+		g, err := gateway.New(s.gatewayOptions(environment, "view-"+environment, silent{&s.source}))
+		s.gateways = append(s.gateways, &served{environment: environment, Gateway: g})
+		return err
+	}
 	at, err := nth(s.Config.Gateway, n)
 	if err != nil {
 		return err
@@ -388,13 +412,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	if err != nil {
 		return err
 	}
-	g, err := gateway.New(gateway.Options{
-		Environment: environment, Name: "local-" + environment, Source: &s.source, Kinds: Kinds(),
-		Key:     s.keys.feed.Public().(ed25519.PublicKey),
-		Secrets: func(name string) (secret.Value, bool) { v, ok := s.Config.Secrets[name]; return v, ok },
-		Events:  s.events, Now: time.Now, Log: s.Log, Codec: gateway.Codec(s.Config.Codec), H2C: s.Config.H2C, DNS: s.Config.DNS,
-		Limits: gateway.Limits{Peer: s.Config.Peer, Tunnels: s.Config.Tunnels},
-	})
+	g, err := gateway.New(s.gatewayOptions(environment, "local-"+environment, &s.source))
 	if err != nil {
 		l.Close()
 		return err
@@ -404,6 +422,23 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	}
 	s.gateways = append(s.gateways, &served{environment: environment, url: address(at, l), listener: l, Gateway: g})
 	return nil
+}
+
+// gatewayOptions is what a gateway in this process is made from.
+func (s *serving) gatewayOptions(environment, name string, from feed.Source) gateway.Options {
+	o := dataPlane(s.Config, s.events, s.Log)
+	o.Environment, o.Name, o.Source, o.Key = environment, name, from, s.keys.feed.Public().(ed25519.PublicKey)
+	if s.Apart { // it compiles as one that has every secret: which ones the gateways elsewhere have is their own affair
+		o.Secrets = func(string) (secret.Value, bool) { return secret.New("compiled only"), true }
+	}
+	return o
+}
+
+// dataPlane is what the start-up configuration says of a gateway.
+func dataPlane(c config.Config, events event.Sink, log *slog.Logger) gateway.Options {
+	return gateway.Options{Kinds: Kinds(), Secrets: func(name string) (secret.Value, bool) { v, ok := c.Secrets[name]; return v, ok },
+		Events: events, Now: time.Now, Log: log, Codec: gateway.Codec(c.Codec), H2C: c.H2C, DNS: c.DNS,
+		Limits: gateway.Limits{Peer: c.Peer, Tunnels: c.Tunnels}}
 }
 
 // publish makes the manifest of development the newest revision of each of its environments.
@@ -423,12 +458,17 @@ func (s *serving) publish(ctx context.Context, bundle manifest.Bundle) error {
 // started waits until every gateway that has something to serve serves it.
 func (s *serving) started(ctx context.Context, portalURL string, operationsAt net.Listener) (Started, error) {
 	st := Started{Portal: portalURL, Gateways: map[string]string{}, Operations: address(s.Config.Operations, operationsAt), Events: s.eventFile, Process: os.Getpid()}
+	if s.feedAt != nil {
+		st.Feed = s.feedAt.Addr().String()
+	}
 	deadline := time.NewTimer(startTime)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for _, g := range s.gateways {
-		st.Gateways[g.environment], st.Order = g.url, append(st.Order, g.environment)
+		if !s.Apart {
+			st.Gateways[g.environment], st.Order = g.url, append(st.Order, g.environment)
+		}
 		for s.Config.Dev && s.Config.Manifest != "" && g.Ready() != nil {
 			select {
 			case <-tick.C:

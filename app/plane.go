@@ -3,11 +3,13 @@ package app
 import (
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"gatehouse/control"
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/feed/link"
 	"gatehouse/fetch"
 	"gatehouse/identity"
 	"gatehouse/mail"
@@ -57,7 +60,8 @@ func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string,
 		return errors.Join(err, db.Close())
 	}
 	p.Control = control.New(control.Options{
-		Fetch: p.outside,
+		Fetch:   p.outside,
+		FeedKey: s.keys.feed.Public().(ed25519.PublicKey), Images: filepath.Join(s.Config.Data, "images"), Offline: s.Config.Feed.MaxOffline,
 		Store: db, Mail: sender, Kinds: Kinds(), Views: s, Keys: s.keys, Now: time.Now, Log: s.Log,
 		URL: url, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
 		CheckBackup: s.checkBackup, Watch: watched, SecondFactor: second, SSO: providers, Keep: retention(s.Config.Usage),
@@ -85,6 +89,15 @@ func (s *serving) runPlane(ctx context.Context) {
 func (s *serving) openPages(ctx context.Context, l net.Listener, pages http.Handler) {
 	p := s.plane.Load()
 	ctx, p.stopPages = context.WithCancel(ctx)
+	if s.feedAt != nil {
+		s.startIn(&p.pages, ctx, "the feed listener", func(ctx context.Context) error {
+			l, err := s.feedSocket(ctx)
+			if err != nil {
+				return err
+			}
+			return (&link.Server{Plane: p.Plane(), Version: s.Version, Now: time.Now, Log: s.Log}).Serve(ctx, l)
+		})
+	}
 	s.startIn(&p.pages, ctx, "the portal", func(ctx context.Context) error { return serveHTTP(ctx, l, pages, s.Log) })
 }
 
@@ -157,6 +170,21 @@ func (s *source) Ship(ctx context.Context, b feed.Batch) error {
 		return errNoPlane
 	}
 	return s.at.Ship(ctx, b)
+}
+
+// silent is a source to which nothing is said: a view that is kept to be looked at is no gateway.
+type silent struct{ feed.Source }
+
+func (silent) Acknowledge(context.Context, feed.Receipt) error { return nil }
+func (silent) Ship(context.Context, feed.Batch) error          { return nil }
+
+// feedSocket lends the socket where gateways dial in.
+func (s *serving) feedSocket(ctx context.Context) (net.Listener, error) {
+	l, err := s.sockets.listen(ctx, "feed", s.Config.Feed.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("the feed listener cannot listen on %s: %w. Choose another address with --feed", s.Config.Feed.Listen, err)
+	}
+	return l, nil
 }
 
 // handOver gives everything to a successor: our own program, as it lies there now. When it returns nil, our gateways have

@@ -25,6 +25,7 @@ type Config struct {
 	Peer       int            // connections that one address may hold open at a gateway; 0: no bound
 	Tunnels    int            // WebSockets that may be open at a gateway; 0: its default
 	DNS        string         // host:port of the server that upstreams' names are looked up at; "": the system's
+	Feed       Feed           // between control plane and gateways elsewhere
 	Operations Listener       // health, metrics and profiles; no TLS
 	Fetch      []netip.Prefix // that may be fetched from and posted to although they are private
 	SMTP       SMTP
@@ -55,6 +56,17 @@ func (l Listener) TLS() bool { return l.Certificate != "" || l.Folder != "" }
 // Usage is for how long counts of calls are kept, by the unit of time; 0: the default.
 type Usage struct{ Minutes, Hours, Days time.Duration }
 
+// Feed is how control plane and gateways elsewhere meet.
+type Feed struct {
+	Listen      string        // host:port where the control plane waits for gateways; "": nowhere
+	Control     string        // host:port of the control plane, where a gateway dials
+	Token       secret.Value  // a gateway's enrolment token, for its first start
+	Environment string        // of a gateway that was never enrolled and begins from an image
+	Key         string        // the control plane's, in base64, for the same
+	Image       string        // file or https address of an image to begin from, while the control plane is away
+	MaxOffline  time.Duration // how long a gateway may serve without a word of the control plane
+}
+
 // Drift is the review of environments that the control plane makes.
 type Drift struct {
 	Environments string        // NAME[@TIER][:GATEWAY]=FOLDER, several with spaces between; "": none
@@ -79,6 +91,7 @@ func Default() Config {
 		Control:    Listener{Listen: "127.0.0.1:8001"},
 		Gateway:    Listener{Listen: "127.0.0.1:8000"},
 		Codec:      "http1",
+		Feed:       Feed{MaxOffline: 24 * time.Hour},
 		Operations: Listener{Listen: "127.0.0.1:8003"},
 		SMTP:       SMTP{Port: 587, TLS: "starttls"},
 		Secrets:    map[string]secret.Value{},

@@ -39,6 +39,7 @@ type Control struct {
 	told   chan struct{} // an event may wait for a webhook
 	even   time.Duration // how long an answer takes that must not tell whether something was written
 
+	fleet     *presence
 	source    *source
 	sequencer *sequencer
 }
@@ -57,6 +58,9 @@ type Options struct {
 	Gateways map[string]string // environment -> the address partners call
 	Backups  string            // the folder that Backup writes into; made when it is not there
 	Version  string            // of this build
+	FeedKey  []byte            // what gateways verify the feed by: Ed25519
+	Images   string            // the folder that images for gateways are made in
+	Offline  time.Duration     // how long a gateway may serve without a word of ours; 0: a day
 	Watch    *Watch            // the drift review; nil: nothing is watched
 	Keep     usage.Retention   // for how long usage is kept; zero: the default
 
@@ -99,7 +103,11 @@ func New(o Options) *Control {
 		o.Keep = usage.DefaultRetention()
 	}
 	s := newSource(o.Store, o.Now, o.Log)
+	if o.Offline > 0 {
+		s.offline = o.Offline
+	}
 	c := &Control{
+		fleet:     newPresence(),
 		source:    s,
 		sequencer: newSequencer(o.Store, o.Keys, s, o.Now, o.Log),
 

@@ -179,6 +179,17 @@ var rights = map[string]who{
 	"Backup":             admin | host,
 	"GivenUpLetters":     staff | host,
 
+	// The fleet.
+	"EnrolGateway": keepers | host,
+	"JoinGateway":  system,
+	"RenewGateway": system,
+	"Fleet":        staff | host,
+	"EndGateway":   keepers | host,
+	"RotateAnchor": keepers | host,
+	"RaiseEpoch":   (keepers | inPerson) | host,
+	"InForceAt":    staff | host,
+	"GatewayImage": keepers | host,
+
 	// Webhooks.
 	"AddWebhook":          builders | keepers | host,
 	"Webhooks":            readers,

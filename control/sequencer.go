@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -63,7 +64,7 @@ func (q *sequencer) run(ctx context.Context) error {
 		}
 		if now := q.now(); now.Sub(flushed) >= receiptsEvery {
 			flushed = now
-			if e := q.source.flush(ctx); e != nil && ctx.Err() == nil {
+			if e := errors.Join(q.source.flush(ctx), q.source.flushSightings(ctx)); e != nil && ctx.Err() == nil {
 				q.log.Warn("receipts were not written", "error", e)
 			}
 			if !q.duty.alone && err == nil {
@@ -139,7 +140,7 @@ func (q *sequencer) turn(ctx context.Context) (more bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		q.source.numbered(heads)
+		q.source.numbered(heads, nil)
 		if may, err := q.duty.may(lease); !may {
 			return false, err
 		}
@@ -162,6 +163,7 @@ func (q *sequencer) turn(ctx context.Context) (more bool, err error) {
 // step does one batch. more: there may be another one.
 func (q *sequencer) step(ctx context.Context) (more bool, err error) {
 	var heads []feed.Head
+	var numbered []feed.Numbered
 	var sealing error
 	var lease store.Lease
 	err = q.store.Update(ctx, func(tx store.Tx) error {
@@ -174,7 +176,7 @@ func (q *sequencer) step(ctx context.Context) (more bool, err error) {
 		if err != nil {
 			return err
 		}
-		if heads, err = q.number(ctx, tx, rows); err != nil {
+		if heads, numbered, err = q.number(ctx, tx, rows); err != nil {
 			return err
 		}
 		entries, err := tx.Unsealed(ctx, sequenceBatch)
@@ -191,7 +193,7 @@ func (q *sequencer) step(ctx context.Context) (more bool, err error) {
 	if !q.duty.alone {
 		q.duty.took(lease)
 	}
-	q.source.numbered(heads)
+	q.source.numbered(heads, numbered)
 	// A log that cannot be sealed stops no change on its way to the gateways: revocations go on.
 	return more && sealing == nil, sealing
 }
@@ -213,11 +215,11 @@ func (q *sequencer) heads(ctx context.Context, tx store.Tx) ([]feed.Head, error)
 	return heads, nil
 }
 
-// number gives rows their numbers and returns where each environment stands.
-func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change) ([]feed.Head, error) {
+// number gives rows their numbers and returns where each environment stands, and what each row became.
+func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change) ([]feed.Head, []feed.Numbered, error) {
 	heads, err := q.heads(ctx, tx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	newest := func(environment string, k feed.Kind, key string) (int64, error) {
 		e, err := tx.EntryOf(ctx, environment, k, key)
@@ -228,14 +230,24 @@ func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change)
 	}
 	numbered, heads, err := feed.Assign(heads, newest, rows, q.keys.SignFeed)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, n := range numbered {
 		if err := tx.Number(ctx, n.Row, n.Entries); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return heads, nil
+	for _, h := range heads { // a raised epoch begins with an entry: only by one can gateways tell
+		if h.Seq == 0 || h.Position.Epoch >= h.Epoch {
+			continue
+		}
+		err := tx.AppendChange(ctx, feed.Change{Environment: h.Environment, Kind: feed.KindEpoch, Key: h.Environment, Version: h.Epoch,
+			Payload: json.RawMessage(`{}`), Committed: q.now().UTC()})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return heads, numbered, nil
 }
 
 // seal puts entries into the log and signs one checkpoint over it. sealing is an error of the log itself, found before

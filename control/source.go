@@ -19,11 +19,13 @@ import (
 func (c *Control) Source() feed.Source { return c.source }
 
 const (
-	// maxOffline is how long after its last word a gateway may still serve: so long it counts among those that a change must
-	// reach.
+	// maxOffline is how long after its last word a gateway may still serve, when nothing else is set: so long it counts among
+	// those that a change must reach.
 	maxOffline = 24 * time.Hour
 	// keptReceipts is how many receipts of a gateway are remembered with their times.
 	keptReceipts = 4096
+	// keptEntries is how many entries of an environment are remembered: what gateways that keep up are sent.
+	keptEntries = 2048
 )
 
 // source is the feed's end in the control plane. It knows in memory where each environment stands and what each gateway
@@ -36,11 +38,14 @@ type source struct {
 
 	mu           sync.Mutex
 	began        bool
+	offline      time.Duration // how long after its last word a gateway may serve
+	sightings    map[string]*glimpse
 	environments map[string]*outlet
 }
 
 // outlet is one environment's end.
 type outlet struct {
+	recent   []feed.Entry  // the newest, up to keptEntries: most gateways ask for no other
 	seq      int64         // of its newest entry
 	changed  chan struct{} // closed at the next one
 	gateways map[string]*heard
@@ -51,6 +56,7 @@ type heard struct {
 	newest feed.Receipt
 	marks  []mark // ascending in both; one for each receipt that told of something new
 	dirty  bool   // newest is not written yet
+	left   bool   // it was drained: no change waits for it
 }
 
 // mark says that everything through seq was in force at that time.
@@ -60,7 +66,7 @@ type mark struct {
 }
 
 func newSource(st store.Store, now func() time.Time, log *slog.Logger) *source {
-	return &source{store: st, now: now, log: log, takes: takes(now), environments: map[string]*outlet{}}
+	return &source{store: st, now: now, log: log, takes: takes(now), environments: map[string]*outlet{}, offline: maxOffline, sightings: map[string]*glimpse{}}
 }
 
 // outlet is called with the lock held.
@@ -127,10 +133,15 @@ func (s *source) learn(ctx context.Context) error {
 	return nil
 }
 
-// numbered is told after a commit where each environment stands.
-func (s *source) numbered(heads []feed.Head) {
+// numbered is told after a commit where each environment stands, and what was numbered.
+func (s *source) numbered(heads []feed.Head, ns []feed.Numbered) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, n := range ns {
+		for _, e := range n.Entries {
+			s.outlet(e.Environment).remember(e)
+		}
+	}
 	for _, h := range heads {
 		if o := s.outlet(h.Environment); h.Seq > o.seq {
 			o.seq = h.Seq
@@ -138,6 +149,16 @@ func (s *source) numbered(heads []feed.Head) {
 			o.changed = make(chan struct{})
 		}
 	}
+}
+
+func (o *outlet) remember(e feed.Entry) {
+	if n := len(o.recent); n > 0 && o.recent[n-1].Digest != e.Previous {
+		o.recent = nil // another process has numbered some in between
+	}
+	if len(o.recent) >= keptEntries {
+		o.recent = append([]feed.Entry(nil), o.recent[keptEntries/4:]...)
+	}
+	o.recent = append(o.recent, e)
 }
 
 // Changed implements feed.Source.
@@ -155,6 +176,9 @@ func (s *source) Changed(environment string, seq int64) <-chan struct{} {
 
 // Tail implements feed.Source.
 func (s *source) Tail(ctx context.Context, environment string, after feed.Position, limit int) ([]feed.Entry, error) {
+	if es, ok := s.fromMemory(environment, after, limit); ok {
+		return es, nil
+	}
 	var es []feed.Entry
 	err := s.store.View(ctx, func(tx store.Tx) error {
 		err := known(ctx, tx, environment, after)
@@ -166,26 +190,63 @@ func (s *source) Tail(ctx context.Context, environment string, after feed.Positi
 	return es, err
 }
 
+// fromMemory answers without the store, if it can: a hundred gateways ask for the same few entries at the same moment.
+func (s *source) fromMemory(environment string, after feed.Position, limit int) ([]feed.Entry, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.environments[environment]
+	at := o.place(after)
+	if at < 0 || o.recent[len(o.recent)-1].Seq < o.seq {
+		return nil, false
+	}
+	es := o.recent[at+1:]
+	n := min(limit, len(es))
+	return es[:n:n], n > 0 || limit == 0
+}
+
+// remembers reports whether the position is known to be in the feed without asking the store.
+func (s *source) remembers(environment string, p feed.Position) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.environments[environment].place(p) >= 0
+}
+
+// place is where in recent the entry at the position is, or -1.
+func (o *outlet) place(p feed.Position) int {
+	if o == nil || len(o.recent) == 0 {
+		return -1
+	}
+	at := p.Seq - o.recent[0].Seq
+	if at < 0 || at >= int64(len(o.recent)) || o.recent[at].Position() != p {
+		return -1
+	}
+	return int(at)
+}
+
 // known refuses a position that is not in the feed.
 func known(ctx context.Context, tx store.Tx, environment string, p feed.Position) error {
 	if p.Seq == 0 && p.Digest == "" {
 		h, err := tx.Head(ctx, environment) // the environment must be there
 		if err == nil && p.Epoch > h.Epoch && h.Seq > 0 {
-			return elsewhere(environment, p)
+			return elsewhere(environment, p, h)
 		}
 		return err
 	}
 	e, err := tx.Entry(ctx, environment, p.Seq)
 	if errors.Is(err, fault.NotFound) || err == nil && e.Position() != p {
-		if _, err := tx.Head(ctx, environment); err != nil {
+		h, err := tx.Head(ctx, environment)
+		if err != nil {
 			return err
 		}
-		return elsewhere(environment, p)
+		return elsewhere(environment, p, h)
 	}
 	return err
 }
 
-func elsewhere(environment string, p feed.Position) error {
+func elsewhere(environment string, p, h feed.Position) error {
+	if p.Epoch > 0 && p.Epoch < h.Epoch {
+		return fault.Of(fault.Conflict, "feed-renewed", "the operator has raised the epoch of %s from %d to %d: the gateway takes everything anew", environment, p.Epoch, h.Epoch)
+	}
 	return fault.Of(fault.Conflict, "feed-forked", "the gateway is at entry %d of epoch %d in a history of %s that this control plane does not have: one of them was restored from a backup; empty the gateway once the records here are right", p.Seq, p.Epoch, environment)
 }
 
@@ -197,8 +258,10 @@ func (s *source) Acknowledge(ctx context.Context, r feed.Receipt) error {
 	if err := env.CheckName(r.Environment); err != nil {
 		return err
 	}
-	if err := s.store.View(ctx, func(tx store.Tx) error { return known(ctx, tx, r.Environment, r.Position) }); err != nil {
-		return err
+	if !s.remembers(r.Environment, r.Position) {
+		if err := s.store.View(ctx, func(tx store.Tx) error { return known(ctx, tx, r.Environment, r.Position) }); err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,7 +346,7 @@ func (s *source) inForce(environment string, seq int64, committed time.Time) InF
 		return f
 	}
 	for name, h := range o.gateways {
-		if h.newest.At.Before(committed.Add(-maxOffline)) {
+		if h.left || h.newest.At.Before(committed.Add(-s.offline)) {
 			continue
 		}
 		f.Gateways++

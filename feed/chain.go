@@ -61,6 +61,15 @@ func (e Entry) Position() Position { return Position{Epoch: e.Epoch, Seq: e.Seq,
 // key. What is wrong is fault.Conflict with a code: feed-elsewhere, feed-repeated, feed-gap, feed-forked, feed-epoch,
 // feed-changed or feed-unsigned.
 func Check(environment string, after Position, e Entry, key ed25519.PublicKey) error {
+	return CheckAll(environment, after, []Entry{e}, key)
+}
+
+func unsigned(e Entry) error {
+	return fault.Of(fault.Conflict, "feed-unsigned", "entry %d is not signed by the control plane", e.Seq)
+}
+
+// follows is Check without the signature.
+func follows(environment string, after Position, e Entry) error {
 	refuse := func(code, format string, args ...any) error { return fault.Of(fault.Conflict, code, format, args...) }
 	switch {
 	case e.Environment != environment:
@@ -75,8 +84,6 @@ func Check(environment string, after Position, e Entry, key ed25519.PublicKey) e
 		return refuse("feed-forked", "entry %d follows another entry %d than the one that is known here: the control plane has another history", e.Seq, after.Seq)
 	case Digest(e) != e.Digest:
 		return refuse("feed-changed", "entry %d is not what its digest says", e.Seq)
-	case len(key) != ed25519.PublicKeySize || !ed25519.Verify(key, signed(e.Digest), e.Signature):
-		return refuse("feed-unsigned", "entry %d is not signed by the control plane", e.Seq)
 	}
 	return nil
 }

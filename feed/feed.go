@@ -22,6 +22,7 @@ const (
 	KindRevision     Kind = "revision"
 	KindIssuer       Kind = "issuer"
 	KindDenial       Kind = "denial"
+	KindEpoch        Kind = "epoch" // the first entry of a raised epoch, if nothing else is; its payload is empty
 )
 
 // Change is a row of the feed before it has a number: written in the transaction of the change it tells of.
@@ -172,6 +173,9 @@ type Log interface {
 	Entry(ctx context.Context, environment string, seq int64) (Entry, error)
 	// EntryOf returns the newest entry of that kind and key, or fault.NotFound: what a change's number became.
 	EntryOf(ctx context.Context, environment string, k Kind, key string) (Entry, error)
+	// Newest returns the newest entry of each kind and key among those up to the number through, ascending, after the number
+	// after: what an image is made of.
+	Newest(ctx context.Context, environment string, through, after int64, limit int) ([]Entry, error)
 	// PutReceipt stores a gateway's newest receipt; an older one than is stored changes nothing. It is telemetry.
 	PutReceipt(ctx context.Context, r Receipt) error
 	// Receipts returns the newest receipt of each gateway of the environment.

@@ -25,15 +25,23 @@ type Options struct {
 	// Status tells for a receipt which revision is served now, which is the newest that arrived, and what is wrong, if
 	// something is. nil: none.
 	Status func() (served, desired int64, trouble string)
+	// Keep puts entries that follow and are signed where they survive a restart, before they are brought into force. Entries may
+	// come again. nil: nothing is kept.
+	Keep func([]Entry) error
+	// Sync makes durable what was kept, through the position. A receipt is sent only after it. nil: nothing is kept.
+	Sync   func(Position) error
 	Poll   time.Duration // besides hints; default 1s
+	Hinted bool          // hints say that there is something, never that there was: they are heeded while it fails too
+	Retry  time.Duration // the longest time between two tries while it fails; default 30 times Poll
 	Now    func() time.Time
 	Log    *slog.Logger // nil: none
 }
 
 const (
-	tailLimit = 512              // entries in one answer: it bounds what is held at once
-	heartbeat = 10 * time.Second // between receipts when nothing changes: it shows that the gateway is there
-	slowest   = 30               // polls between two tries when they keep failing
+	tailLimit = 512                   // entries in one answer: it bounds what is held at once
+	heartbeat = 10 * time.Second      // between receipts when nothing changes: it shows that the gateway is there
+	slowest   = 30                    // polls between two tries when they keep failing
+	coalesce  = 10 * time.Millisecond // between two receipts: they are cumulative
 )
 
 // Follower is a gateway's end of the feed: it gets the entries of one environment, checks the chain, hands each to Apply,
@@ -59,6 +67,9 @@ func NewFollower(o Options) (*Follower, error) {
 	}
 	if o.Poll <= 0 {
 		o.Poll = time.Second
+	}
+	if o.Retry <= 0 {
+		o.Retry = slowest * o.Poll
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -98,20 +109,28 @@ func (f *Follower) Run(ctx context.Context) error {
 		if err == nil && n < tailLimit {
 			f.settle()
 		}
+		due := time.Duration(0)
 		if err != nil || f.settled() {
-			f.acknowledge(ctx) // not on the way to it: a gateway that replays its log does not serve yet
+			due = f.acknowledge(ctx) // not on the way to it: a gateway that replays its log does not serve yet
 		}
 		var hint <-chan struct{}
 		switch {
 		case err != nil:
-			wait = min(2*wait, slowest*f.o.Poll) // without the hint: it stays closed as long as we do not get on
+			wait = min(2*wait, f.o.Retry)
+			if f.o.Hinted { // else without the hint: it stays closed as long as we do not get on
+				hint = f.o.Source.Changed(f.o.Environment, f.Position().Seq)
+			}
 		case n == tailLimit:
 			continue
 		default:
 			wait = f.o.Poll
 			hint = f.o.Source.Changed(f.o.Environment, f.Position().Seq)
 		}
-		timer := time.NewTimer(wait)
+		pause := wait
+		if due > 0 {
+			pause = min(wait, due)
+		}
+		timer := time.NewTimer(pause)
 		select {
 		case <-hint:
 		case <-timer.C:
@@ -146,10 +165,15 @@ func (f *Follower) pull(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("tail of %s after %d: %w", f.o.Environment, after.Seq, err)
 	}
-	for i, e := range es {
-		if err := Check(f.o.Environment, after, e, f.o.Key); err != nil {
-			return i, err
+	if err := CheckAll(f.o.Environment, after, es, f.o.Key); err != nil {
+		return 0, err
+	}
+	if f.o.Keep != nil && len(es) > 0 {
+		if err := f.o.Keep(es); err != nil {
+			return 0, fmt.Errorf("keep entries of %s after %d: %w", f.o.Environment, after.Seq, err)
 		}
+	}
+	for i, e := range es {
 		if err := f.o.Apply(e); err != nil {
 			return i, fmt.Errorf("apply entry %d of %s: %w", e.Seq, f.o.Environment, err)
 		}
@@ -175,8 +199,9 @@ func (f *Follower) note(err error) {
 	}
 }
 
-// acknowledge sends a receipt when it says something new, or when the last one is old.
-func (f *Follower) acknowledge(ctx context.Context) {
+// acknowledge sends a receipt when it says something new, or when the last one is old. due is when it is to be asked again,
+// because the last one has only just been sent.
+func (f *Follower) acknowledge(ctx context.Context) (due time.Duration) {
 	r := Receipt{Gateway: f.o.Gateway, Environment: f.o.Environment, Position: f.Position()}
 	if f.o.Status != nil {
 		r.Revision, r.Desired, r.Trouble = f.o.Status()
@@ -185,14 +210,26 @@ func (f *Follower) acknowledge(ctx context.Context) {
 		r.Trouble = fault.As(t).Public
 	}
 	now := f.o.Now()
-	if r == f.told && now.Sub(f.lastTold) < heartbeat && !f.lastTold.IsZero() {
-		return
+	since := now.Sub(f.lastTold)
+	if r == f.told && since < heartbeat && !f.lastTold.IsZero() {
+		return 0
+	}
+	if since >= 0 && since < coalesce {
+		return coalesce - since
+	}
+	if f.o.Sync != nil {
+		if err := f.o.Sync(r.Position); err != nil {
+			f.note(fmt.Errorf("what arrived cannot be made durable, so nothing is acknowledged: %w", err))
+			return 0
+		}
+		now = f.o.Now()
 	}
 	told := r
 	r.At = now.UTC()
 	if err := f.o.Source.Acknowledge(ctx, r); err != nil {
 		f.o.Log.Warn("a receipt was not taken", "environment", r.Environment, "gateway", r.Gateway, "error", err)
-		return // the next one says it too
+		return 0 // the next one says it too
 	}
 	f.told, f.lastTold = told, now
+	return 0
 }

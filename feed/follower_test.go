@@ -143,6 +143,7 @@ func TestFollowerAppliesInOrderAndAcknowledges(t *testing.T) {
 		if d := cmp.Diff([]int64{1, 2, 3}, g.applied); d != "" {
 			t.Error(d)
 		}
+		time.Sleep(20 * time.Millisecond) // receipts have a time between them
 		began := time.Now()
 		p.add(es[3], es[4])
 		synctest.Wait()
@@ -155,6 +156,28 @@ func TestFollowerAppliesInOrderAndAcknowledges(t *testing.T) {
 		}
 		if g.Position() != es[4].Position() || g.Trouble() != nil {
 			t.Errorf("%v, %v", g.Position(), g.Trouble())
+		}
+	})
+}
+
+// Many changes at once become few receipts, the last of which says all.
+func TestFollowerCoalescesReceipts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		es := chain(t, 40)
+		p := newPlane(es[:1]...)
+		_, stop := follow(t, p, feed.Position{})
+		defer stop()
+		synctest.Wait()
+		before := p.told()
+		for _, e := range es[1:] {
+			time.Sleep(time.Millisecond)
+			p.add(e)
+			synctest.Wait()
+		}
+		time.Sleep(20 * time.Millisecond)
+		synctest.Wait()
+		if n := p.told() - before; n < 3 || n > 6 || p.newest().Position != es[39].Position() {
+			t.Errorf("%d receipts, the last of %d", n, p.newest().Position.Seq)
 		}
 	})
 }
@@ -206,6 +229,7 @@ func TestFollowerRefusesAndServesOn(t *testing.T) {
 				g, stop := follow(t, p, feed.Position{})
 				defer stop()
 				synctest.Wait()
+				time.Sleep(20 * time.Millisecond)
 				p.add(c.next)
 				synctest.Wait()
 				if got := fault.As(g.Trouble()); got.Code != c.code {

@@ -212,6 +212,10 @@ func (g *Gateway) guarded(c *carrier, now *current) (err error) {
 // run finds the route and takes the request through its policies to the upstream. Its error refuses the request.
 func (g *Gateway) run(c *carrier, now *current) error {
 	x := &c.x
+	if halt := g.halted.Load(); halt != nil {
+		return halt
+	}
+	x.Offline = time.Duration(g.offline.Load())
 	m := now.view.Match(&x.Request.Head)
 	switch {
 	case now.view.Revision == 0:

@@ -25,9 +25,11 @@ func (g *Gateway) Follow(ctx context.Context) error {
 		p.follow(ctx, &wg)
 	}
 	g.mu.Unlock()
+	first := g.follower.Load()
 	wg.Go(func() { // of the revisions that are there at the start only the newest is compiled
 		select {
-		case <-g.follower.CaughtUp():
+		case <-first.CaughtUp():
+			close(g.caught)
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			g.compile()
@@ -35,7 +37,10 @@ func (g *Gateway) Follow(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { g.report(ctx) })
-	return g.follower.Run(ctx)
+	if g.o.Standing != nil {
+		wg.Go(func() { g.stand(ctx) })
+	}
+	return g.pursue(ctx)
 }
 
 // apply brings one entry into force. The follower calls it in order, from one goroutine.
@@ -52,7 +57,7 @@ func (g *Gateway) apply(e feed.Entry) error {
 	defer g.mu.Unlock()
 	g.desired, g.pending = e.Version, e.Payload
 	select {
-	case <-g.follower.CaughtUp():
+	case <-g.caught:
 		g.compile()
 	default:
 	}

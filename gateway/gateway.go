@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -40,8 +39,18 @@ type Options struct {
 	Log         *slog.Logger     // nil: nothing is logged
 	Limits      Limits           // zero fields take the defaults
 	Codec       Codec            // zero: HTTP1
-	DNS         string           // address of the DNS server that upstreams' names are looked up at; "": the system's
-	H2C         bool             // clients of plain connections may begin with HTTP/2; over TLS they choose it in the handshake
+	// Load hands over what is on disk and returns where the feed goes on; nil: nothing is.
+	Load func(add func(feed.Entry) error) (feed.Position, error)
+	// Renew is Load for what the control plane gives anew, when it has begun another history; nil: that is refused.
+	Renew func(ctx context.Context, add func(feed.Entry) error) (feed.Position, error)
+	// Keep and Sync are feed.Options's.
+	Keep   func([]feed.Entry) error
+	Sync   func(feed.Position) error
+	Hinted bool // feed.Options's
+	// Standing is asked several times a second; nil: the control plane is always there.
+	Standing func() Standing
+	DNS      string // address of the DNS server that upstreams' names are looked up at; "": the system's
+	H2C      bool   // clients of plain connections may begin with HTTP/2; over TLS they choose it in the handshake
 }
 
 // Codec says who reads and writes HTTP/1.1. HTTP/2 is spoken beside HTTP1 only.
@@ -57,8 +66,12 @@ const (
 type Gateway struct {
 	o        Options
 	clocked  bool // Options.Now was given: it is another clock than the one that exchanges are timed with
-	follower *feed.Follower
-	access   *snapshot.Access
+	follower atomic.Pointer[feed.Follower]
+	caught   chan struct{}               // closed when the first follower has caught up
+	loaded   bool                        // it began with what was on disk
+	halted   atomic.Pointer[fault.Error] // why nothing is served; nil: it is
+	offline  atomic.Int64                // time.Duration without the control plane
+	access   *snapshot.Access            // changed under mu, by the goroutine that follows
 	current  atomic.Pointer[current]
 	meters   *meters
 	uses     *uses
@@ -113,17 +126,15 @@ func New(o Options) (*Gateway, error) {
 	o.Limits = o.Limits.withDefaults()
 	g := &Gateway{o: o, clocked: clocked, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{},
 		uses: newUses(), tokens: policy.NewTokens(), proofs: token.NewProver(), names: names{o.DNS}, secure: &tls.Config{MinVersion: tls.VersionTLS12}}
+	g.caught = make(chan struct{})
 	g.current.Store(&current{view: &snapshot.View{Routes: &snapshot.Routes{Environment: o.Environment}, Access: g.access}})
 	g.peers.most = o.Limits.Peer
 	g.tunnels.g, g.tunnels.all = g, map[*tunnel]struct{}{}
 	g.carriers.New = func() any { return newCarrier() }
-	f, err := feed.NewFollower(feed.Options{Source: o.Source, Environment: o.Environment, Gateway: o.Name, Key: o.Key,
-		Apply: g.apply, Status: g.status, Poll: o.Limits.Poll, Now: o.Now, Log: o.Log})
-	if err != nil {
-		return nil, fmt.Errorf("gateway %s: %w", o.Name, err)
-	}
-	g.follower = f
 	g.meters = newMeters(g)
+	if err := g.begin(); err != nil {
+		return nil, err
+	}
 	return g, nil
 }
 
@@ -139,14 +150,20 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 // View is what the next request is served from.
 func (g *Gateway) View() *snapshot.View { return g.current.Load().view }
 
-// Ready is nil once a revision is served and the feed was caught up with once. It stays nil: a gateway that has lost its
-// feed serves on with what it has.
+// Ready is nil once a revision is served and the feed was caught up with once, or what is on disk is in force. It stays nil: a
+// gateway that has lost its feed serves on with what it has, until its offline bound has run out.
 func (g *Gateway) Ready() error {
+	if h := g.halted.Load(); h != nil {
+		return h
+	}
 	select {
-	case <-g.follower.CaughtUp():
+	case <-g.caught:
 	default:
+		if g.loaded {
+			break
+		}
 		f := fault.New(fault.Unavailable, "the gateway has not caught up with its feed yet")
-		if err := g.follower.Trouble(); err != nil {
+		if err := g.Trouble(); err != nil {
 			f = f.Because(err)
 		}
 		return f

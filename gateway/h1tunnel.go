@@ -147,8 +147,12 @@ func (ts *tunnels) look(t *tunnel) {
 		return
 	}
 	v, now := ts.g.View(), ts.g.o.Now()
+	t.guest.Offline = time.Duration(ts.g.offline.Load())
 	until, err := v.Still(&t.guest, now)
+	halt := ts.g.halted.Load()
 	switch {
+	case halt != nil:
+		err = halt
 	case err != nil:
 	case v.Named(t.guest.Route).WebSocket == nil:
 		err = unsupported

@@ -12,6 +12,7 @@ type Limits struct {
 	Idle     time.Duration // a connection without a request: default 60s
 	Drain    time.Duration // for running exchanges to end once the gateway stops: default 10s
 	Poll     time.Duration // how often the feed is asked besides its hints: default 1s
+	Retry    time.Duration // the longest time between two tries to follow the feed while it fails: default 30 times Poll
 	Report   time.Duration // between two reports of how credentials were used: default 20s, so that a last use is known within a minute
 	Tunnels  int           // WebSockets that are open at once: default 10,000
 	Peer     int           // connections that one address (of IPv6 a /64) holds open at once: default no bound

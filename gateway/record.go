@@ -123,7 +123,7 @@ func newMeters(g *Gateway) *meters {
 	}
 	m.marks.Store(&map[string]*mark{})
 	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq, m.handshakes, m.turnedAway, targets{g})
-	gauge("gatehouse_feed_trouble", "1 while the feed stands still.", nil, func() float64 { return truth(g.follower.Trouble() != nil) })
+	gauge("gatehouse_feed_trouble", "1 while the feed stands still.", nil, func() float64 { return truth(g.Trouble() != nil) })
 	gauge("gatehouse_ready", "1 when requests are served.", nil, func() float64 { return truth(g.Ready() == nil) })
 	in.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gatehouse_usage_lost_total",
 		Help: "Calls that were not counted by application: there was no room, because the control plane was away or too many different ones came."},

@@ -36,6 +36,7 @@ const (
 	Item         Kind = "rvi" // of a review
 	Offboarding  Kind = "off"
 	Webhook      Kind = "wh"
+	Enrolment    Kind = "enr" // of a gateway
 )
 
 // alphabet is Crockford's base 32 in lower case: it sorts as its values do and has no i, l, o, u.

@@ -73,6 +73,7 @@ type Product struct {
 	Title        string            `json:"title"`        // shown to people; default: the name
 	Description  string            `json:"description"`  // Markdown
 	Owner        string            `json:"owner"`        // the team that answers for it
+	MaxOffline   Duration          `json:"max_offline"`  // so long a gateway that has lost its control plane serves it, such as 5m; default: as long as the gateway serves at all
 	DataClass    string            `json:"data_class"`   // of the data that it opens: public, internal, personal or sensitive; rules can ask for it
 	Environments []string          `json:"environments"` // where it is offered; default: everywhere
 	Operations   []ProductAPI      `json:"operations"`   // what a grant of the product opens, as far as its scopes go

@@ -23,6 +23,7 @@ func (c *check) products() {
 		c.words(at+"/description", r.Description, maxDescription)
 		c.words(at+"/owner", r.Owner, maxTitle)
 		c.dataClass(at+"/data_class", r.DataClass)
+		c.span(at+"/max_offline", r.MaxOffline, time.Second, maxLongest)
 		if r.Title == "" {
 			r.Title = r.Name
 		}

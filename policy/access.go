@@ -152,9 +152,10 @@ next:
 type PlanInfo struct {
 	Product, Plan string
 	Windows       []ratelimit.Window
-	Credentials   []string // kinds of credentials that may be used
-	Constrained   bool     // only with a proof that nobody can use who reads it
-	FAPI          bool     // only by clients that keep the client profile of FAPI 2.0
+	Credentials   []string      // kinds of credentials that may be used
+	Constrained   bool          // only with a proof that nobody can use who reads it
+	FAPI          bool          // only by clients that keep the client profile of FAPI 2.0
+	MaxOffline    time.Duration // so long a gateway without its control plane may serve it; 0: as long as it may serve at all
 }
 
 // Principal is who calls: what an Authenticate policy found. The zero value passes no Authorize policy.

@@ -16,7 +16,8 @@ type Exchange struct {
 	Protocol  string    // "HTTP/1.1"
 	Now       time.Time
 	Peer      netip.AddrPort
-	TLS       *TLS // of the caller's connection; nil: it is not one of TLS
+	Offline   time.Duration // how long the gateway has not heard from its control plane
+	TLS       *TLS          // of the caller's connection; nil: it is not one of TLS
 	Route     *RouteInfo
 	Access    Access
 	Request   wire.Message

@@ -37,7 +37,7 @@ func (a *Access) Apply(e feed.Entry) error {
 		err = decode(e.Payload, a.putIssuer)
 	case feed.KindDenial:
 		err = decode(e.Payload, func(d feed.Denial) error { return a.putDenial(d, e.Committed.Unix()) })
-	case feed.KindRevision:
+	case feed.KindRevision, feed.KindEpoch:
 	default:
 		err = fmt.Errorf("this build does not know the kind %q", e.Kind)
 	}

@@ -107,7 +107,7 @@ func (c *compiler) readProducts() {
 			if len(l.Environments) > 0 && !slices.Contains(l.Environments, c.out.Environment) {
 				continue
 			}
-			plan := &policy.PlanInfo{Product: m.Name, Plan: l.Name, Credentials: l.Credentials, Constrained: l.Constrained, FAPI: l.FAPI}
+			plan := &policy.PlanInfo{Product: m.Name, Plan: l.Name, Credentials: l.Credentials, Constrained: l.Constrained, FAPI: l.FAPI, MaxOffline: time.Duration(m.MaxOffline)}
 			at := fmt.Sprintf("/products/%d/plans/%d/limits", i, j)
 			if len(l.Limits) > ratelimit.MaxWindows {
 				c.report(c.p.At(at, "has more than %d limits", ratelimit.MaxWindows))

@@ -17,6 +17,7 @@ type Guest struct {
 	Principal policy.Principal
 	Grant     id.Bits // zero: there was none
 	Peer      netip.AddrPort
+	Offline   time.Duration // as policy.Exchange's
 }
 
 // Still says until when the guest may stay by what is known now, or why not any longer: the route is still offered to such
@@ -43,6 +44,9 @@ func (v *View) Still(guest *Guest, now time.Time) (until time.Time, err error) {
 	p.Bound = []id.Bits{guest.Grant} // another grant may cover the route as well by now: this one brought the guest in
 	right, err := granted.Find(v, x.Route, p, now)
 	if err != nil {
+		return until, err
+	}
+	if err := granted.Reached(right.Plan, guest.Offline); err != nil {
 		return until, err
 	}
 	if right.Until.Before(until) {

@@ -11,6 +11,7 @@ import (
 	"gatehouse/drift/watch"
 	"gatehouse/env"
 	"gatehouse/feed"
+	"gatehouse/fleet"
 	"gatehouse/grant"
 	"gatehouse/id"
 	"gatehouse/identity"
@@ -54,6 +55,7 @@ type Tx interface {
 	notice.Store
 	watch.Store
 	usage.Store
+	fleet.Store
 	Outbox
 	Leases
 	// Once records that this person sent the form with this key and returns "" the first time, else the object that the

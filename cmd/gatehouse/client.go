@@ -235,3 +235,31 @@ func all[T any](ctx context.Context, c *cli, path string, q url.Values, limit in
 		q.Set("after", page.Next)
 	}
 }
+
+// download gets a file, and the key that verifies it.
+func (a access) download(ctx context.Context, path, file string) (key string, n int64, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(a.URL, "/")+path, nil)
+	if err != nil {
+		return "", 0, err
+	}
+	if a.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+a.Token)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", 0, fmt.Errorf("no answer from %s: %w", a.URL, errors.Unwrap(err))
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		p := &problem{Status: res.StatusCode}
+		raw, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+		if json.Unmarshal(raw, p) != nil || first(p.Title, p.Detail) == "" {
+			p.Title = a.URL + " answers " + res.Status
+		}
+		return "", 0, p
+	}
+	n, err = imageTemp(file, res.Body)
+	return res.Header.Get("X-Feed-Key"), n, err
+}
+
+func dirOf(file string) string { return filepath.Dir(file) }

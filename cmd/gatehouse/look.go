@@ -7,13 +7,13 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gatehouse/application"
-	"gatehouse/feed"
 	"gatehouse/identity"
 	"gatehouse/snapshot"
 )
@@ -129,10 +129,23 @@ func (c *cli) watch(ctx context.Context, object string) error {
 }
 
 func (c *cli) receipt() *cobra.Command {
-	return &cobra.Command{Use: "receipt ID", Short: "Where the newest change of an object is in force, and since when", Args: exactly("ID"),
-		Long: "For the newest change of a credential, grant, application or organization: on how many gateways it is in force,\nand how long after its commit the last of them said so.",
+	var environment string
+	cmd := &cobra.Command{Use: "receipt ID|SEQ", Short: "Where a change is in force, and since when", Args: exactly("ID or SEQ"),
+		Long: `For the newest change of a credential, grant, application or organization, or for the change with a number in an
+environment's feed: on how many gateways it is in force, how long after its commit the last of them said so, and which have
+not said it yet.`,
+		Example: "  gatehouse receipt crd_…\n  gatehouse receipt 4711 --env live",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			where, err := c.whereInForce(cmd.Context(), args[0])
+			where, err := []inForce(nil), error(nil)
+			if seq, e := strconv.ParseInt(args[0], 10, 64); e == nil {
+				if environment == "" {
+					return usage("a change has its number in an environment: say --env")
+				}
+				where = make([]inForce, 1)
+				err = c.call(cmd.Context(), http.MethodGet, fmt.Sprintf("/api/environments/%s/changes/%d", url.PathEscape(environment), seq), nil, &where[0])
+			} else {
+				where, err = c.whereInForce(cmd.Context(), args[0])
+			}
 			if err != nil {
 				return err
 			}
@@ -142,40 +155,8 @@ func (c *cli) receipt() *cobra.Command {
 				}
 			})
 		}}
-}
-
-// environment is one as the admin API shows it.
-type environment struct {
-	Name     string         `json:"name"`
-	Order    int            `json:"order"`
-	Epoch    int64          `json:"epoch"`
-	Revision int64          `json:"revision"`
-	URL      string         `json:"url"`
-	Head     feed.Position  `json:"head"`
-	Gateways []feed.Receipt `json:"gateways"`
-}
-
-func (c *cli) gateways() *cobra.Command {
-	return &cobra.Command{Use: "gateways", Short: "Which gateway serves what, in each environment", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var l list[environment]
-			if err := c.call(cmd.Context(), http.MethodGet, "/api/environments", nil, &l); err != nil {
-				return err
-			}
-			return c.print(l, func(p *printer) {
-				now, rows := time.Now(), [][]string{}
-				for _, e := range l.Items {
-					if len(e.Gateways) == 0 {
-						rows = append(rows, []string{e.Name, "none", "", "", "", e.URL, ""})
-					}
-					for _, g := range e.Gateways {
-						rows = append(rows, []string{e.Name, g.Gateway, fmt.Sprintf("%d of %d", g.Revision, e.Revision),
-							fmt.Sprintf("%d of %d", g.Position.Seq, e.Head.Seq), span(g.At, now), e.URL, g.Trouble})
-					}
-				}
-				p.table([]string{"ENVIRONMENT", "GATEWAY", "REVISION", "CHANGE", "SAID", "ADDRESS", "TROUBLE"}, rows)
-			})
-		}}
+	environmentFlag(cmd, &environment, "whose change the number is of")
+	return cmd
 }
 
 func (c *cli) whoami() *cobra.Command {

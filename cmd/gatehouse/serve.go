@@ -20,52 +20,133 @@ import (
 	"gatehouse/fault"
 )
 
-func (c *cli) serve() *cobra.Command {
-	var file, manifest, control, gateway, operations string
-	var dev, example bool
-	var settings strings.Builder
+// settings lists every setting for the help of a command that runs something.
+func settings() string {
+	var b strings.Builder
 	for _, s := range config.Settings() {
-		fmt.Fprintf(&settings, "  %-24s %-34s %s\n", s.Name, s.Variable(), s.Doc)
+		fmt.Fprintf(&b, "  %-24s %-34s %s\n", s.Name, s.Variable(), s.Doc)
 	}
-	cmd := &cobra.Command{Use: "serve", Short: "Run everything in one process: gateways, portal, admin API", Args: noArgs,
-		Long: `Runs the control plane, the portal with the admin API, and one gateway for each environment, until it is interrupted;
-then running requests may end. A second interrupt ends it at once. SIGHUP starts the program anew, as it lies there then,
-and hands it the listening sockets: an upgrade or a changed start-up configuration without a call that is lost.
-
+	return `
 Flags win over environment variables, those over the file of --config, that over the defaults. The settings, by their
 name in the file and their variable:
 
-` + settings.String() + `  secrets.NAME             GATEHOUSE_SECRET_NAME              a secret that the manifest names: {value: …}, {env: …} or {file: …}`,
+` + b.String() + `  secrets.NAME             GATEHOUSE_SECRET_NAME              a secret that the manifest names: {value: …}, {env: …} or {file: …}`
+}
+
+// runFlags are those that the commands share which run something.
+type runFlags struct {
+	file, manifest, control, gateway, feed, operations string
+	dev, example                                       bool
+}
+
+// load reads the configuration with the flags that were given on top.
+func (r *runFlags) load(c *cli, cmd *cobra.Command, more map[string]string) (config.Config, error) {
+	flags := map[string]string{"manifest": r.manifest, "control": r.control, "gateway": r.gateway, "feed": r.feed, "operations": r.operations,
+		"dev": fmt.Sprint(r.dev), "example": fmt.Sprint(r.example), "data": c.data}
+	for name, value := range more {
+		flags[name] = value
+	}
+	conf, err := config.Load(first(r.file, c.environ("GATEHOUSE_CONFIG")), overrides(cmd, flags))
+	return conf, explained(err)
+}
+
+func (r *runFlags) shared(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&r.file, "config", "", "start-up configuration, a YAML file")
+	cmd.Flags().StringVar(&r.operations, "operations", "", "address of health, metrics and profiles (default 127.0.0.1:8003)")
+}
+
+func (r *runFlags) ofControl(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&r.manifest, "manifest", "", "folder of a manifest: its environments are made, and with --dev it is published")
+	f.BoolVar(&r.dev, "dev", false, "development: letters are shown instead of sent; only on loopback")
+	f.StringVar(&r.control, "control", "", "address of the portal and the admin API (default 127.0.0.1:8001)")
+}
+
+func (c *cli) serve() *cobra.Command {
+	var r runFlags
+	cmd := &cobra.Command{Use: "serve", Short: "Run everything in one process: gateways, portal, admin API", Args: noArgs,
+		Long: `Runs the control plane, the portal with the admin API, and one gateway for each environment, until it is interrupted;
+then running requests may end. A second interrupt ends it at once. SIGHUP starts the program anew, as it lies there then,
+and hands it the listening sockets: an upgrade or a changed start-up configuration without a call that is lost. With --feed,
+gateways elsewhere may dial in too.
+` + settings(),
 		Example: `  gatehouse serve --dev --example --manifest examples/eid/manifest
   gatehouse serve --config /etc/gatehouse.yaml`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.runControl(cmd, &r, false) }}
+	r.shared(cmd)
+	r.ofControl(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&r.example, "example", false, "run the example upstream beside it; only with --dev")
+	f.StringVar(&r.gateway, "gateway", "", "address of the first environment's gateway; the next one is ten ports higher (default 127.0.0.1:8000)")
+	f.StringVar(&r.feed, "feed", "", "address where gateways elsewhere dial in (default: nowhere)")
+	return cmd
+}
+
+func (c *cli) control() *cobra.Command {
+	var r runFlags
+	cmd := &cobra.Command{Use: "control", Short: "Run the control plane alone: portal, admin API, and the feed for gateways elsewhere", Args: noArgs,
+		Long: `Runs what 'gatehouse serve' runs, but for the gateways: these are processes of their own ('gatehouse gateway'), anywhere, and
+dial in at the feed's address. See docs/fleet.md.
+` + settings(),
+		Example: `  gatehouse control --config /etc/gatehouse.yaml --feed 0.0.0.0:8002
+  gatehouse gateways enrol fra-1 --env live`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.runControl(cmd, &r, true) }}
+	r.shared(cmd)
+	r.ofControl(cmd)
+	cmd.Flags().StringVar(&r.feed, "feed", "", "address where gateways dial in (default 127.0.0.1:8002)")
+	return cmd
+}
+
+// runControl runs a control plane: with the gateways beside it, or apart from them.
+func (c *cli) runControl(cmd *cobra.Command, r *runFlags, apart bool) error {
+	inherited, err := app.Inherit()
+	if err != nil {
+		return err
+	}
+	conf, err := r.load(c, cmd, nil)
+	if err != nil {
+		return err
+	}
+	if apart && conf.Feed.Listen == "" {
+		conf.Feed.Listen = "127.0.0.1:8002"
+	}
+	return c.run(conf, inherited, apart)
+}
+
+func (c *cli) gateway() *cobra.Command {
+	var r runFlags
+	var at, token, image string
+	cmd := &cobra.Command{Use: "gateway", Short: "Run one gateway of one environment, which dials the control plane", Args: noArgs,
+		Long: `Runs one gateway, and nothing else. The first time it needs an enrolment token ('gatehouse gateways enrol' makes one); from then
+on its identity is in the data directory. It keeps what it knows there too, and starts from it without the control plane.
+See docs/fleet.md.
+` + settings(),
+		Example: `  GATEHOUSE_FEED_TOKEN=ghe_… gatehouse gateway --control control.example:8002 --data /var/lib/gatehouse
+  gatehouse gateway --image live.image`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			inherited, err := app.Inherit()
+			conf, err := r.load(c, cmd, map[string]string{"listen": r.gateway, "enrol": token, "image": image, "control": ""})
 			if err != nil {
 				return err
 			}
-			conf, err := config.Load(first(file, c.environ("GATEHOUSE_CONFIG")), overrides(cmd, map[string]string{
-				"manifest": manifest, "control": control, "gateway": gateway, "operations": operations,
-				"dev": fmt.Sprint(dev), "example": fmt.Sprint(example), "data": c.data}))
-			if err != nil {
-				return explained(err)
+			if cmd.Flags().Changed("control") {
+				conf.Feed.Control = at
 			}
-			return c.run(conf, inherited)
+			return c.runGateway(conf)
 		}}
+	r.shared(cmd)
 	f := cmd.Flags()
-	f.StringVar(&file, "config", "", "start-up configuration, a YAML file")
-	f.StringVar(&manifest, "manifest", "", "folder of a manifest: its environments are made, and with --dev it is published")
-	f.BoolVar(&dev, "dev", false, "development: letters are shown instead of sent; only on loopback")
-	f.BoolVar(&example, "example", false, "run the example upstream beside it; only with --dev")
-	f.StringVar(&control, "control", "", "address of the portal and the admin API (default 127.0.0.1:8001)")
-	f.StringVar(&gateway, "gateway", "", "address of the first environment's gateway; the next one is ten ports higher (default 127.0.0.1:8000)")
-	f.StringVar(&operations, "operations", "", "address of health, metrics and profiles (default 127.0.0.1:8003)")
+	f.StringVar(&at, "control", "", "host:port of the control plane's feed; from the second start on it is known")
+	f.StringVar(&token, "enrol", "", "enrolment token, for the first start; better in GATEHOUSE_FEED_TOKEN, where other processes do not see it")
+	f.StringVar(&image, "image", "", "file or https address of an image to begin from, while the control plane is away")
+	f.StringVar(&r.gateway, "listen", "", "address that partners call (default 127.0.0.1:8000)")
 	return cmd
 }
 
 // overrides is the environment with the flags that were given on top.
 func overrides(cmd *cobra.Command, flags map[string]string) []string {
 	environ := os.Environ()
-	names := map[string]string{"control": "control.listen", "gateway": "gateway.listen", "operations": "operations.listen"}
+	names := map[string]string{"control": "control.listen", "gateway": "gateway.listen", "operations": "operations.listen", "feed": "feed.listen",
+		"listen": "gateway.listen", "enrol": "feed.token", "image": "feed.image"}
 	for flag, value := range flags {
 		if cmd.Flags().Changed(flag) {
 			environ = append(environ, config.Setting{Name: first(names[flag], flag)}.Variable()+"="+value)
@@ -88,26 +169,14 @@ func explained(err error) error {
 }
 
 // run serves until an interrupt, and ends at once at a second one.
-func (c *cli) run(conf config.Config, inherited *app.Inherited) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+func (c *cli) run(conf config.Config, inherited *app.Inherited, apart bool) error {
+	ctx, stop := interrupted()
 	defer stop()
-	go func() {
-		<-ctx.Done()
-		stop() // from here on, an interrupt does what it does without us
-	}()
-	options := &slog.HandlerOptions{Level: conf.LogLevel}
-	var handler slog.Handler = slog.NewTextHandler(c.err, options)
-	if conf.LogFormat == "json" {
-		handler = slog.NewJSONHandler(c.err, options)
-	}
-	events := c.out
-	if c.format == "json" {
-		events = io.Discard // standard output is one JSON object then
-	}
+	log, events := c.logs(conf)
 	succeed := make(chan os.Signal, 1)
 	signal.Notify(succeed, syscall.SIGHUP)
 	defer signal.Stop(succeed)
-	s := app.Serve{Config: conf, Version: version, Log: slog.New(handler), Events: events, Ready: c.ready, Inherited: inherited, Succeed: succeed}
+	s := app.Serve{Config: conf, Version: version, Log: log, Events: events, Apart: apart, Ready: c.ready, Inherited: inherited, Succeed: succeed}
 	err := s.Run(ctx)
 	var refused *app.Refused
 	if errors.As(err, &refused) {
@@ -116,6 +185,43 @@ func (c *cli) run(conf config.Config, inherited *app.Inherited) error {
 		}
 	}
 	return explained(err)
+}
+
+// interrupted is a context that ends at the first interrupt; the second one does what it does without us.
+func interrupted() (context.Context, func()) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop()
+	}()
+	return ctx, stop
+}
+
+// logs is where the process tells what it does, and where events go.
+func (c *cli) logs(conf config.Config) (*slog.Logger, io.Writer) {
+	options := &slog.HandlerOptions{Level: conf.LogLevel}
+	var handler slog.Handler = slog.NewTextHandler(c.err, options)
+	if conf.LogFormat == "json" {
+		handler = slog.NewJSONHandler(c.err, options)
+	}
+	if c.format == "json" {
+		return slog.New(handler), io.Discard // standard output is one JSON object then
+	}
+	return slog.New(handler), c.out
+}
+
+// runGateway serves until an interrupt.
+func (c *cli) runGateway(conf config.Config) error {
+	ctx, stop := interrupted()
+	defer stop()
+	log, events := c.logs(conf)
+	return explained(app.Remote{Config: conf, Version: version, Log: log, Events: events, Ready: func(s app.RemoteStarted) {
+		if c.format == "json" {
+			_ = json.NewEncoder(c.out).Encode(s)
+			return
+		}
+		fmt.Fprintf(c.err, "\nThe gateway %s of %s serves change %d, from %s, at %s (%d ms).\n\n", s.Name, s.Environment, s.Seq, s.From, s.Gateway, s.Took/time.Millisecond)
+	}}.Run(ctx))
 }
 
 // ready tells where things are and what to do next.
@@ -130,6 +236,9 @@ func (c *cli) ready(s app.Started) {
 		fmt.Fprintf(w, "  %-16s %s\n", "gateway "+name, s.Gateways[name])
 	}
 	fmt.Fprintf(w, "  %-16s %s\n  %-16s %s\n", "portal", s.Portal, "operations", s.Operations)
+	if s.Feed != "" {
+		fmt.Fprintf(w, "  %-16s %s\n", "feed", s.Feed)
+	}
 	if s.Events != "" {
 		fmt.Fprintf(w, "  %-16s %s\n", "events", s.Events)
 	}

@@ -58,7 +58,18 @@ func request(x *policy.Exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := Reached(r.Plan, x.Offline); err != nil {
+		return err
+	}
 	x.Grant = r
+	return nil
+}
+
+// Reached refuses a plan whose product may not be served by a gateway that has been without its control plane for so long.
+func Reached(p *policy.PlanInfo, offline time.Duration) error {
+	if p.MaxOffline > 0 && offline > p.MaxOffline {
+		return fault.Of(fault.Unavailable, "product-offline", "this gateway has not heard from its control plane for %s, and product %s is served for %s without: it cannot know what was revoked since", offline.Round(time.Second), p.Product, p.MaxOffline)
+	}
 	return nil
 }
 

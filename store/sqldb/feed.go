@@ -25,6 +25,9 @@ const (
 	entryGet     = `SELECT ` + entryColumns + ` FROM feed_entries WHERE environment = $1 AND seq = $2`
 	entryOf      = `SELECT ` + entryColumns + ` FROM feed_entries WHERE environment = $1 AND kind = $2 AND entity = $3
 		ORDER BY seq DESC LIMIT 1`
+	entriesNewest = `SELECT ` + entryColumns + ` FROM feed_entries e WHERE environment = $1 AND seq > $2 AND seq <= $3
+		AND NOT EXISTS (SELECT 1 FROM feed_entries n WHERE n.environment = e.environment AND n.kind = e.kind AND n.entity = e.entity
+		AND n.seq > e.seq AND n.seq <= $3) ORDER BY seq LIMIT $4`
 
 	receiptColumns = `environment, gateway, epoch, seq, digest, revision, desired, trouble, at`
 	receiptPut     = `INSERT INTO receipts (` + receiptColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -105,6 +108,10 @@ func (t *tx) Entry(ctx context.Context, environment string, seq int64) (feed.Ent
 
 func (t *tx) EntryOf(ctx context.Context, environment string, k feed.Kind, key string) (feed.Entry, error) {
 	return get(ctx, t, scanEntry, "entry of the feed", entryOf, environment, string(k), key)
+}
+
+func (t *tx) Newest(ctx context.Context, environment string, through, after int64, limit int) ([]feed.Entry, error) {
+	return all(ctx, t, scanEntry, entriesNewest, environment, after, through, first(limit))
 }
 
 func (t *tx) PutReceipt(ctx context.Context, r feed.Receipt) error {

@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Feed", feeds()},
 		{"Receipts", receipts()},
 		{"Uplink", uplinks()},
+		{"Fleet", fleets()},
 		{"Audit", audits()},
 		{"Texts", texts()},
 	}

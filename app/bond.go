@@ -1,0 +1,136 @@
+package app
+
+import (
+	"context"
+	"crypto/ed25519"
+	"log/slog"
+	"sync"
+	"time"
+
+	"gatehouse/feed"
+	"gatehouse/feed/disk"
+	"gatehouse/feed/link"
+	"gatehouse/gateway"
+)
+
+// bond is what ties a gateway to its control plane: the last heartbeat, and how long it holds without another. It counts by a
+// clock that never goes back, restarts included.
+type bond struct {
+	disk *disk.Disk
+	log  *slog.Logger
+
+	began time.Time // with its monotonic reading
+	base  time.Time // what the clock showed then: no earlier than it ever showed
+
+	mu    sync.Mutex
+	last  time.Time // by that clock, when the heartbeat came; zero: never
+	most  time.Duration
+	ended bool // revoked
+}
+
+// trustedSpan is how much later than the control plane said it a heartbeat can have come: what the disk claims beyond that does
+// not count.
+const trustedSpan = 10 * time.Minute
+
+func newBond(d *disk.Disk, environment string, i link.Identity, key ed25519.PublicKey, most time.Duration, log *slog.Logger) *bond {
+	now := time.Now()
+	b := &bond{disk: d, log: log, began: now, base: now.Round(0), most: most}
+	st := d.State()
+	if st.Clock.After(b.base) {
+		log.Warn("the clock is behind what this gateway has seen before: the later one counts", "behind", st.Clock.Sub(b.base))
+		b.base = st.Clock
+	}
+	if i.MaxOffline > 0 {
+		b.most = i.MaxOffline
+	}
+	if st.Revoked != nil {
+		w, err := st.Revoked.Hear(environment, i.ID, key)
+		b.ended = err == nil && w.Kind == feed.Revoked
+	}
+	if st.Heartbeat != nil {
+		if w, err := st.Heartbeat.Hear(environment, i.ID, key); err == nil && w.Kind == feed.Heartbeat {
+			b.last = st.Heard
+			if b.last.After(w.At.Add(trustedSpan)) {
+				b.last = w.At
+			}
+			b.most = w.MaxOffline
+		}
+	}
+	return b
+}
+
+// now is the time by the clock that never goes back.
+func (b *bond) now() time.Time {
+	passed := b.base.Add(time.Since(b.began))
+	if wall := time.Now().Round(0); wall.After(passed) {
+		return wall
+	}
+	return passed
+}
+
+// begins counts from an image where there was no heartbeat: the control plane was there when it was made.
+func (b *bond) begins(made time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if made.After(b.last) {
+		b.last = made
+	}
+}
+
+// heard takes a word of the control plane, which is verified.
+func (b *bond) heard(w feed.Word, s feed.Signed) {
+	now := b.now()
+	b.mu.Lock()
+	switch w.Kind {
+	case feed.Heartbeat:
+		b.last, b.most = now, w.MaxOffline
+	case feed.Revoked:
+		b.ended = true
+	}
+	b.mu.Unlock()
+	err := b.disk.Change(true, func(st *disk.State) {
+		switch w.Kind {
+		case feed.Heartbeat:
+			st.Heartbeat, st.Heard, st.Clock = &s, now, now
+		case feed.Revoked:
+			st.Revoked = &s
+		}
+	})
+	if err != nil {
+		b.log.Error("a word of the control plane cannot be kept", "error", err)
+	}
+	if w.Kind == feed.Revoked {
+		b.log.Error("the identity of this gateway was revoked: it serves nothing from now on", "at", w.At, "reason", w.Reason)
+	}
+}
+
+func (b *bond) revoked() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ended
+}
+
+// standing is how the gateway stands now.
+func (b *bond) standing() gateway.Standing {
+	now := b.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return gateway.Standing{Offline: now.Sub(b.last), Most: b.most, Revoked: b.ended}
+}
+
+// keepTime notes now and then what the clock shows, so that setting it back gains nothing.
+func (b *bond) keepTime(ctx context.Context) error {
+	t := time.NewTicker(10 * time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			now := b.now()
+			if err := b.disk.Change(true, func(st *disk.State) { st.Clock = now }); err != nil {
+				b.log.Error("the time cannot be kept", "error", err)
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

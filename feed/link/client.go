@@ -1,0 +1,446 @@
+package link
+
+import (
+	"bufio"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/feed"
+)
+
+// ClientOptions is what a Client works with.
+type ClientOptions struct {
+	Identity Identity
+	Version  string
+	// Keep stores an identity that was renewed, or whose anchors have changed.
+	Keep func(Identity) error
+	// Heard is told each word of the control plane, verified: a heartbeat, or that the gateway is revoked.
+	Heard func(feed.Word, feed.Signed)
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// Client is a gateway's end: a feed.Source over a connection that Run keeps. What is lost on the way is asked for again; what
+// does not fit waits at the control plane.
+type Client struct {
+	o    ClientOptions
+	keys *keeper
+
+	mu      sync.Mutex
+	wanted  bool          // Tail was called: it is known where to go on
+	next    feed.Position // after the last entry that Tail has given
+	buffer  []feed.Entry  // that follow it
+	room    chan struct{} // closed when the buffer has become shorter
+	changed chan struct{} // closed when there is something in the buffer, or an error
+	began   chan struct{} // closed by the first Tail
+	err     error         // why there is nothing; nil while connected
+	again   context.CancelFunc
+	up      func(kind byte, v any) error // nil: not connected
+	receipt *signedReceipt               // the newest: sent once there is a connection
+	asked   int64
+	asks    map[int64]chan error
+}
+
+const (
+	bufferMost   = 1024 // entries: more wait at the control plane
+	pingEvery    = 5 * time.Second
+	againAfter   = 100 * time.Millisecond // the first time
+	againMost    = 2 * time.Second
+	refusedAfter = 5 * time.Second // when the control plane has said no
+)
+
+// NewClient returns a Client that does nothing until Run.
+func NewClient(o ClientOptions) (*Client, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	k, err := newKeeper(o.Identity)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{o: o, keys: k, room: make(chan struct{}), changed: make(chan struct{}), began: make(chan struct{}), asks: map[int64]chan error{},
+		err: fault.New(fault.Unavailable, "the control plane was not reached yet")}, nil
+}
+
+// Identity is the current one.
+func (c *Client) Identity() Identity { return c.keys.current() }
+
+// Tail implements feed.Source.
+func (c *Client) Tail(_ context.Context, _ string, after feed.Position, limit int) ([]feed.Entry, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.wanted || after != c.next { // the gateway goes on somewhere else
+		c.buffer, c.next = nil, after
+		if !c.wanted {
+			c.wanted = true
+			close(c.began)
+		} else if c.again != nil {
+			c.again()
+		}
+		if c.err == nil {
+			c.err = fault.New(fault.Unavailable, "the control plane is asked from another position on")
+		}
+	}
+	n := min(limit, len(c.buffer))
+	if n == 0 {
+		return nil, c.err
+	}
+	es := c.buffer[:n:n]
+	c.buffer, c.next = c.buffer[n:], es[n-1].Position()
+	close(c.room)
+	c.room = make(chan struct{})
+	return es, nil
+}
+
+// Changed implements feed.Source.
+func (c *Client) Changed(string, int64) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.buffer) > 0 {
+		now := make(chan struct{})
+		close(now)
+		return now
+	}
+	return c.changed
+}
+
+// Acknowledge implements feed.Source: the newest receipt is sent now, or once there is a connection.
+func (c *Client) Acknowledge(_ context.Context, r feed.Receipt) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	s := signedReceipt{Receipt: b}
+	if s.Signature, err = c.keys.sign(b); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.receipt = &s
+	up := c.up
+	c.mu.Unlock()
+	if up != nil {
+		_ = up(frameReceipt, s) // else with the next connection
+	}
+	return nil
+}
+
+// Ship implements feed.Uplink.
+func (c *Client) Ship(ctx context.Context, b feed.Batch) error {
+	if err := b.Check(); err != nil {
+		return err
+	}
+	answer := make(chan error, 1)
+	c.mu.Lock()
+	up := c.up
+	if up == nil {
+		err := c.err
+		c.mu.Unlock()
+		return err
+	}
+	c.asked++
+	ask := c.asked
+	c.asks[ask] = answer
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.asks, ask)
+		c.mu.Unlock()
+	}()
+	if err := up(frameBatch, batch{ask, b}); err != nil {
+		return err
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return fault.New(fault.Unavailable, "the control plane did not answer in time").Because(ctx.Err())
+	}
+}
+
+// Run keeps a connection until ctx ends.
+func (c *Client) Run(ctx context.Context) error {
+	select {
+	case <-c.began:
+	case <-ctx.Done():
+		return nil
+	}
+	wait := againAfter
+	for ctx.Err() == nil {
+		began := c.o.Now()
+		err := c.connect(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		c.lost(err)
+		if c.o.Now().Sub(began) > 10*time.Second {
+			wait = againAfter
+		}
+		pause := wait/2 + rand.N(wait) // so that a fleet does not come back in one moment
+		if k := fault.KindOf(err); k != fault.Unavailable && k != fault.Internal {
+			pause = refusedAfter
+		}
+		wait = min(2*wait, againMost)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// lost notes that there is no connection.
+func (c *Client) lost(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		err = fault.New(fault.Unavailable, "the connection to the control plane has ended")
+	}
+	c.up, c.again, c.err = nil, nil, err
+	for _, a := range c.asks {
+		select {
+		case a <- fault.New(fault.Unavailable, "the connection to the control plane has ended").Because(err):
+		default:
+		}
+	}
+}
+
+// connect opens one stream and reads it to its end.
+func (c *Client) connect(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: c.keys.tls(), DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 10 * time.Second, MaxReceiveBufferPerStream: 1 << 20, MaxReceiveBufferPerConnection: 2 << 20}}
+	defer t.CloseIdleConnections()
+	from, to := io.Pipe()
+	defer to.Close()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+c.keys.current().Control+"/feed/v1/stream", from)
+	if err != nil {
+		return err
+	}
+	up := &sender{to: to}
+	c.mu.Lock()
+	at := c.next
+	if n := len(c.buffer); n > 0 {
+		at = c.buffer[n-1].Position()
+	}
+	c.again = cancel
+	c.mu.Unlock()
+	go func() { _ = up.send(frameHello, hello{Protocol, Oldest, c.o.Version, at, c.o.Now().UTC()}) }()
+	res, err := answered(t.RoundTrip(req))
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	go c.tend(ctx, up)
+	return c.listen(ctx, up, bufio.NewReaderSize(res.Body, 64<<10))
+}
+
+// sender writes frames, one at a time.
+type sender struct {
+	mu sync.Mutex
+	to *io.PipeWriter
+}
+
+func (s *sender) send(kind byte, v any) error {
+	b, err := pack(kind, v)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err = s.to.Write(b); err != nil {
+		return fault.New(fault.Unavailable, "the connection to the control plane has ended").Because(err)
+	}
+	return nil
+}
+
+// tend shows that the gateway is there, and asks for another certificate when it is time.
+func (c *Client) tend(ctx context.Context, up *sender) {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		if c.keys.due(c.o.Now()) {
+			if csr, err := request(c.keys.key); err == nil {
+				_ = up.send(frameRenew, renew{csr})
+			}
+		}
+		select {
+		case <-tick.C:
+			if up.send(framePing, ping{c.o.Now().UTC()}) != nil {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// listen reads frames until the stream ends.
+func (c *Client) listen(ctx context.Context, up *sender, in *bufio.Reader) error {
+	for {
+		kind, body, err := unpack(in)
+		if err != nil {
+			return fault.New(fault.Unavailable, "the connection to the control plane has ended").Because(err)
+		}
+		switch kind {
+		case frameWelcome:
+			err = c.welcome(up, body)
+		case frameEntries:
+			err = c.entries(ctx, body)
+		case frameWord:
+			err = c.word(body)
+		case frameAnchors, frameCertificate:
+			err = c.renewed(body)
+		case frameTaken:
+			err = c.taken(body)
+		case frameRefused:
+			var f refused
+			if err = json.Unmarshal(body, &f); err == nil {
+				return f.fault()
+			}
+		default: // of a later release
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Client) welcome(up *sender, body []byte) error {
+	var w welcome
+	if err := json.Unmarshal(body, &w); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.up, c.err = up.send, nil
+	close(c.changed)
+	c.changed = make(chan struct{})
+	last := c.receipt
+	c.mu.Unlock()
+	c.o.Log.Info("connected to the control plane", "version", w.Version)
+	if last != nil {
+		go func() { _ = up.send(frameReceipt, last) }()
+	}
+	return nil
+}
+
+// entries puts what arrived into the buffer, and waits while it is full: then the control plane waits too.
+func (c *Client) entries(ctx context.Context, body []byte) error {
+	var es []feed.Entry
+	if err := json.Unmarshal(body, &es); err != nil {
+		return fmt.Errorf("entries cannot be read: %w", err)
+	}
+	for {
+		c.mu.Lock()
+		if len(c.buffer) < bufferMost {
+			if ctx.Err() == nil { // else they belong to a position that is not wanted any more
+				c.buffer = append(c.buffer, es...)
+			}
+			close(c.changed)
+			c.changed = make(chan struct{})
+			c.mu.Unlock()
+			return nil
+		}
+		room := c.room
+		c.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *Client) word(body []byte) error {
+	var s feed.Signed
+	if err := json.Unmarshal(body, &s); err != nil {
+		return err
+	}
+	i := c.keys.current()
+	w, err := s.Hear(i.Environment, i.ID, ed25519.PublicKey(i.FeedKey))
+	if err == nil && c.o.Heard != nil {
+		c.o.Heard(w, s)
+	}
+	return err
+}
+
+// renewed takes another certificate, or other anchors.
+func (c *Client) renewed(body []byte) error {
+	var n Certificate
+	if err := json.Unmarshal(body, &n); err != nil {
+		return err
+	}
+	i := c.keys.current()
+	if len(n.Chain) > 0 {
+		i.Certificate = n
+	} else {
+		i.Anchors = n.Anchors
+	}
+	if err := c.keys.use(i); err != nil {
+		return err
+	}
+	if c.o.Keep != nil {
+		if err := c.o.Keep(i); err != nil {
+			c.o.Log.Error("the renewed identity cannot be kept", "error", err)
+		}
+	}
+	return nil
+}
+
+func (c *Client) taken(body []byte) error {
+	var t taken
+	if err := json.Unmarshal(body, &t); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	answer := c.asks[t.Ask]
+	delete(c.asks, t.Ask)
+	c.mu.Unlock()
+	if answer != nil {
+		var err error
+		if t.Fault != nil {
+			err = t.Fault.fault()
+		}
+		answer <- err
+	}
+	return nil
+}
+
+// Image opens an image of the environment, which the control plane makes fresh. The caller closes it.
+func (c *Client) Image(ctx context.Context) (io.ReadCloser, error) {
+	t := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: c.keys.tls(), DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.keys.current().Control+"/feed/v1/image", nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := answered(t.RoundTrip(req))
+	if err != nil {
+		t.CloseIdleConnections()
+		return nil, err
+	}
+	return &body{res.Body, t}, nil
+}
+
+type body struct {
+	io.ReadCloser
+	t *http.Transport
+}
+
+func (b *body) Close() error {
+	err := b.ReadCloser.Close()
+	b.t.CloseIdleConnections()
+	return errors.Join(err)
+}

@@ -1,0 +1,194 @@
+// Package link carries the feed between the control plane and a gateway elsewhere: one stream over HTTP/2 with mutual TLS, on
+// which entries and words go down, and receipts and batches go up. Each gateway gets its own environment's, whatever it asks.
+package link
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/feed"
+	"gatehouse/id"
+)
+
+// Protocol is what this build speaks; it also speaks the one before it. Fields and kinds of frames that it does not know are
+// passed over, so that the release after it can add some.
+const (
+	Protocol = 1
+	Oldest   = 1
+)
+
+// A frame is its length in four bytes, the highest first, the kind in one, one that says how the body is packed, and the body.
+const (
+	// Down.
+	frameWelcome     = 'W' // welcome
+	frameEntries     = 'E' // []feed.Entry, that follow
+	frameWord        = 'S' // feed.Signed
+	frameCertificate = 'C' // Certificate
+	frameAnchors     = 'A' // Anchors
+	frameTaken       = 'T' // taken
+	frameRefused     = 'R' // refused; nothing follows
+	// Up.
+	frameHello   = 'h' // hello, the first one
+	frameReceipt = 'r' // signedReceipt
+	frameBatch   = 'b' // batch
+	frameRenew   = 'c' // renew
+	framePing    = 'p' // ping
+
+	plain  = 0
+	packed = 1 // RFC 1951
+
+	longest    = 64 << 20 // bytes of a body, unpacked: a revision's bundle is the largest thing
+	packFrom   = 1 << 10  // shorter ones are sent as they are
+	frameBegin = 6
+)
+
+type hello struct {
+	Protocol int           `json:"protocol"`
+	Oldest   int           `json:"oldest"` // that it speaks too
+	Version  string        `json:"version"`
+	Position feed.Position `json:"position"`
+	Now      time.Time     `json:"now"`
+}
+
+type welcome struct {
+	Protocol int       `json:"protocol"`
+	Version  string    `json:"version"`
+	Now      time.Time `json:"now"`
+}
+
+type signedReceipt struct {
+	Receipt   json.RawMessage `json:"receipt"`
+	Signature []byte          `json:"signature"` // by the gateway's key, over receiptSigned
+}
+
+type batch struct {
+	Ask   int64      `json:"ask"` // which answer belongs to it
+	Batch feed.Batch `json:"batch"`
+}
+
+type taken struct {
+	Ask   int64    `json:"ask"`
+	Fault *refused `json:"fault,omitempty"`
+}
+
+type renew struct {
+	Request []byte `json:"request"` // PKCS #10, DER
+}
+
+type ping struct {
+	Now time.Time `json:"now"`
+}
+
+// refused is a fault on its way.
+type refused struct {
+	Kind string `json:"kind"`
+	Code string `json:"code,omitempty"`
+	Text string `json:"text"`
+}
+
+// Certificate is a gateway's identity as it gets it.
+type Certificate struct {
+	Chain   [][]byte  `json:"chain"` // DER, the gateway's own first
+	Expires time.Time `json:"expires"`
+	Anchors
+}
+
+// Anchors are the authorities that count, as certificates in DER.
+type Anchors struct {
+	Anchors [][]byte `json:"anchors"`
+}
+
+// Joined is what an enrolment gives.
+type Joined struct {
+	ID          id.ID         `json:"id"`
+	Name        string        `json:"name"`
+	Environment string        `json:"environment"`
+	FeedKey     []byte        `json:"feed_key"` // Ed25519: what entries, words and images are signed with
+	MaxOffline  time.Duration `json:"max_offline"`
+	Certificate
+}
+
+func tell(err error) refused {
+	f := fault.As(err)
+	return refused{f.Kind.Error(), f.Code, f.Public}
+}
+
+func (r refused) fault() error {
+	switch k := fault.Kind(r.Kind); k {
+	case fault.Invalid, fault.Unauthenticated, fault.Forbidden, fault.NotFound, fault.Conflict, fault.Stale, fault.TooLarge:
+		return fault.Of(k, r.Code, "%s", r.Text)
+	}
+	return fault.Of(fault.Unavailable, r.Code, "%s", r.Text)
+}
+
+// pack makes a frame.
+func pack(kind byte, v any) ([]byte, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	how := byte(plain)
+	if len(body) > packFrom {
+		if p, err := deflate(body); err == nil && len(p) < len(body) {
+			body, how = p, packed
+		}
+	}
+	b := make([]byte, 0, frameBegin+len(body))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(body)))
+	return append(append(b, kind, how), body...), nil
+}
+
+var packers = sync.Pool{New: func() any { w, _ := flate.NewWriter(nil, flate.BestSpeed); return w }}
+
+func deflate(body []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w := packers.Get().(*flate.Writer)
+	defer packers.Put(w)
+	w.Reset(&out)
+	if _, err := w.Write(body); err != nil {
+		return nil, err
+	}
+	err := w.Close()
+	return out.Bytes(), err
+}
+
+// unpack reads one frame. A body of more than longest bytes, packed or not, is an error.
+func unpack(r io.Reader) (kind byte, body []byte, err error) {
+	var begin [frameBegin]byte
+	if _, err := io.ReadFull(r, begin[:]); err != nil {
+		return 0, nil, err
+	}
+	n := binary.BigEndian.Uint32(begin[:4])
+	if n > longest {
+		return 0, nil, fmt.Errorf("a frame claims %d bytes", n)
+	}
+	// It grows with what arrives: a claim costs nothing.
+	var raw bytes.Buffer
+	if _, err := io.CopyN(&raw, r, int64(n)); err != nil {
+		return 0, nil, err
+	}
+	switch begin[5] {
+	case plain:
+		return begin[4], raw.Bytes(), nil
+	case packed:
+		var out bytes.Buffer
+		if _, err := io.Copy(&out, io.LimitReader(flate.NewReader(&raw), longest+1)); err != nil {
+			return 0, nil, err
+		}
+		if out.Len() > longest {
+			return 0, nil, fmt.Errorf("a frame unpacks to more than %d bytes", longest)
+		}
+		return begin[4], out.Bytes(), nil
+	}
+	return 0, nil, fmt.Errorf("a frame is packed in the way %d, which this build does not know", begin[5])
+}
+
+// receiptSigned is what a gateway signs.
+func receiptSigned(receipt []byte) []byte { return append([]byte("gatehouse receipt\n"), receipt...) }

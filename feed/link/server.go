@@ -1,0 +1,233 @@
+package link
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/feed"
+	"gatehouse/fleet"
+	"gatehouse/id"
+)
+
+// Plane is the control plane, as the server needs it.
+type Plane interface {
+	feed.Source
+	// Join gives whoever has the token an identity for the key of the request (PKCS #10, DER).
+	Join(ctx context.Context, token string, request []byte, address string) (Joined, error)
+	// Renew gives a gateway another certificate for the key that it has.
+	Renew(ctx context.Context, gateway id.ID, request []byte) (Certificate, error)
+	// Known returns a gateway as it stands.
+	Known(ctx context.Context, gateway id.ID) (fleet.Gateway, error)
+	// FleetChanged returns a channel that is closed once a gateway or the anchors may stand differently. It is a hint.
+	FleetChanged() <-chan struct{}
+	// Trust returns the anchors that count now.
+	Trust(ctx context.Context) (Anchors, error)
+	// Presents is the certificate of the control plane itself, by the anchor that signs now.
+	Presents(ctx context.Context) (*tls.Certificate, error)
+	// Word makes a signed word for the gateway.
+	Word(ctx context.Context, k feed.WordKind, g fleet.Gateway) (feed.Signed, error)
+	// Sighted takes what is known of a gateway by its connection.
+	Sighted(s fleet.Sighting)
+	// Image returns the file of a fresh image of the environment.
+	Image(ctx context.Context, environment string) (string, error)
+}
+
+// Times of a connection.
+const (
+	beatEvery  = 5 * time.Second  // a heartbeat
+	helloTime  = 10 * time.Second // for the first frame to arrive
+	writeTime  = 20 * time.Second // for the gateway to take a frame: a slower one is cut off and comes again
+	silentFor  = 30 * time.Second // without anything from the gateway
+	tailLimit  = 256              // entries in one frame
+	pollEvery  = time.Second      // besides hints
+	serverName = "feed.gatehouse.internal"
+)
+
+// ServerName is the name in the certificate that the control plane presents to gateways, wherever they dial it.
+const ServerName = serverName
+
+// Server is the control plane's end.
+type Server struct {
+	Plane   Plane
+	Version string
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Serve serves gateways on the listener, which it closes, until ctx ends.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /feed/v1/enrol", s.enrol)
+	mux.HandleFunc("POST /feed/v1/stream", s.stream)
+	mux.HandleFunc("GET /feed/v1/image", s.image)
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: helloTime, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		HTTP2:       &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second, WriteByteTimeout: writeTime, MaxReceiveBufferPerStream: 1 << 20, MaxReceiveBufferPerConnection: 2 << 20},
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}, ClientAuth: tls.RequestClientCert,
+			GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) { return s.Plane.Presents(h.Context()) }}}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	if err := srv.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// who says which gateway has called: by a certificate of an anchor that counts, that has not ended, of a gateway that is known.
+// The gateway is returned with an error too, if it is known which one it is.
+func (s *Server) who(r *http.Request) (fleet.Gateway, *x509.Certificate, error) {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return fleet.Gateway{}, nil, fault.Of(fault.Unauthenticated, "gateway-unknown", "a gateway shows its certificate: enrol it first, with a token of 'gatehouse gateways enrol'")
+	}
+	trusted, err := s.Plane.Trust(r.Context())
+	if err != nil {
+		return fleet.Gateway{}, nil, err
+	}
+	own := r.TLS.PeerCertificates[0]
+	roots, err := pool(trusted)
+	if err != nil {
+		return fleet.Gateway{}, nil, err
+	}
+	// At the beginning of its validity: whether it has ended is asked below, once it is known whose it is.
+	if _, err := own.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: own.NotBefore.Add(time.Second), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+		return fleet.Gateway{}, nil, fault.Of(fault.Unauthenticated, "gateway-unknown", "the certificate is not one of this control plane's: enrol the gateway anew").Because(err)
+	}
+	g, err := s.Plane.Known(r.Context(), id.ID(own.Subject.CommonName))
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return g, nil, fault.Of(fault.Unauthenticated, "gateway-unknown", "this control plane does not know the gateway %s: it was restored from a backup, or is another one", own.Subject.CommonName)
+	case err != nil:
+		return g, nil, err
+	case g.Key != KeyDigest(own):
+		return g, nil, fault.Of(fault.Unauthenticated, "gateway-unknown", "the certificate is for another key than the gateway %s enrolled with", g.Name)
+	case g.State != fleet.Revoked && !s.Now().Before(own.NotAfter):
+		return g, nil, fault.Of(fault.Unauthenticated, "certificate-expired", "the certificate of the gateway %s ended at %s: enrol it anew; until its offline bound it serves with what it has", g.Name, own.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return g, own, nil
+}
+
+// KeyDigest is how the fleet knows the key of a certificate.
+func KeyDigest(c *x509.Certificate) string {
+	h := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(h[:])
+}
+
+func pool(a Anchors) (*x509.CertPool, error) {
+	p := x509.NewCertPool()
+	for _, der := range a.Anchors {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		p.AddCert(c)
+	}
+	return p, nil
+}
+
+// turnAway answers a request that is no stream yet.
+func (s *Server) turnAway(w http.ResponseWriter, g fleet.Gateway, address string, err error) {
+	f := tell(err)
+	status := http.StatusServiceUnavailable
+	switch fault.KindOf(err) {
+	case fault.Unauthenticated:
+		status = http.StatusUnauthorized
+	case fault.Forbidden:
+		status = http.StatusForbidden
+	case fault.Invalid, fault.TooLarge:
+		status = http.StatusBadRequest
+	case fault.Conflict:
+		status = http.StatusConflict
+	}
+	s.Log.Warn("a gateway was turned away", "gateway", g.Name, "address", address, "code", f.Code, "reason", f.Text)
+	if g.ID != "" {
+		s.Plane.Sighted(fleet.Sighting{Environment: g.Environment, Gateway: g.Name, ID: g.ID, Address: address, Heard: s.Now().UTC(), Trouble: f.Text})
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(f)
+}
+
+type enrolment struct {
+	Token   string    `json:"token"`
+	Request []byte    `json:"request"`
+	Version string    `json:"version"`
+	Now     time.Time `json:"now"`
+}
+
+func (s *Server) enrol(w http.ResponseWriter, r *http.Request) {
+	var e enrolment
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&e); err != nil {
+		s.turnAway(w, fleet.Gateway{}, r.RemoteAddr, fault.New(fault.Invalid, "the enrolment cannot be read").Because(err))
+		return
+	}
+	j, err := s.Plane.Join(r.Context(), e.Token, e.Request, r.RemoteAddr)
+	if err != nil {
+		s.turnAway(w, fleet.Gateway{}, r.RemoteAddr, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(j)
+}
+
+func (s *Server) image(w http.ResponseWriter, r *http.Request) {
+	g, _, err := s.who(r)
+	if err == nil && g.State == fleet.Revoked {
+		_, err = g.Renew(time.Time{})
+	}
+	if err != nil {
+		s.turnAway(w, g, r.RemoteAddr, err)
+		return
+	}
+	file, err := s.Plane.Image(r.Context(), g.Environment)
+	if err != nil {
+		s.turnAway(w, g, r.RemoteAddr, err)
+		return
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		s.turnAway(w, g, r.RemoteAddr, err)
+		return
+	}
+	defer f.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	out := http.NewResponseController(w)
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := f.Read(buf)
+		if n > 0 {
+			_ = out.SetWriteDeadline(time.Now().Add(writeTime))
+			if _, err := w.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler) // what was sent is cut off, and its seal is missing
+		}
+	}
+}
+
+// verifyReceipt checks who says a receipt.
+func verifyReceipt(c *x509.Certificate, r signedReceipt) bool {
+	key, ok := c.PublicKey.(*ecdsa.PublicKey)
+	if !ok {
+		return false
+	}
+	h := sha256.Sum256(receiptSigned(r.Receipt))
+	return ecdsa.VerifyASN1(key, h[:], r.Signature)
+}

@@ -1,0 +1,307 @@
+package link
+
+import (
+	"bufio"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/feed"
+	"gatehouse/fleet"
+)
+
+// conn is one gateway's stream. Everything down is written by one goroutine, which reads the feed at the pace of this gateway;
+// everything up is read by another one.
+type conn struct {
+	s    *Server
+	g    fleet.Gateway
+	cert *x509.Certificate
+	at   feed.Position
+
+	w    http.ResponseWriter
+	out  *http.ResponseController
+	down chan []byte // frames that answer something
+
+	sighting atomic.Pointer[fleet.Sighting]
+}
+
+func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
+	g, cert, err := s.who(r)
+	if err != nil {
+		s.turnAway(w, g, r.RemoteAddr, err)
+		return
+	}
+	c := &conn{s: s, g: g, cert: cert, w: w, out: http.NewResponseController(w), down: make(chan []byte, 16)}
+	_ = c.out.SetReadDeadline(time.Now().Add(helloTime))
+	if err := c.out.Flush(); err != nil { // the answer begins, so that the gateway goes on
+		return
+	}
+	in := bufio.NewReaderSize(r.Body, 64<<10)
+	h, err := c.greet(in)
+	if err != nil {
+		c.refuse(err)
+		return
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	seen := fleet.Sighting{Environment: g.Environment, Gateway: g.Name, ID: g.ID, Version: h.Version, Protocol: min(h.Protocol, Protocol),
+		Address: r.RemoteAddr, Skew: h.Now.Sub(s.Now()), Heard: s.Now().UTC(), Connected: true}
+	c.sighting.Store(&seen)
+	c.s.Plane.Sighted(seen)
+	s.Log.Info("a gateway is connected", "environment", g.Environment, "gateway", g.Name, "seq", h.Position.Seq, "version", h.Version)
+	go func() {
+		defer cancel()
+		if err := c.read(ctx, in); err != nil && ctx.Err() == nil {
+			s.Log.Debug("a gateway's stream ends", "gateway", g.Name, "error", err)
+		}
+	}()
+	err = c.write(ctx)
+	gone := *c.sighting.Load()
+	gone.Connected, gone.Heard = false, s.Now().UTC()
+	if err != nil && ctx.Err() == nil {
+		gone.Trouble = tell(err).Text
+		c.refuse(err)
+	}
+	c.s.Plane.Sighted(gone)
+	s.Log.Info("a gateway is gone", "environment", g.Environment, "gateway", g.Name, "error", err)
+}
+
+// greet reads what the gateway says of itself.
+func (c *conn) greet(in *bufio.Reader) (hello, error) {
+	var h hello
+	kind, body, err := unpack(in)
+	if err != nil || kind != frameHello || json.Unmarshal(body, &h) != nil {
+		return h, fault.Of(fault.Invalid, "hello", "the stream begins in a way that this control plane does not know").Because(err)
+	}
+	c.at = h.Position
+	switch {
+	case h.Protocol < Oldest:
+		err = fault.Of(fault.Forbidden, "gateway-old", "the gateway %s (%s) speaks protocol %d, and this control plane (%s) speaks %d to %d: upgrade the gateway, at most one release stands between the two", c.g.Name, h.Version, h.Protocol, c.s.Version, Oldest, Protocol)
+	case h.Oldest > Protocol:
+		err = fault.Of(fault.Forbidden, "gateway-new", "the gateway %s (%s) speaks no protocol below %d, and this control plane (%s) speaks %d to %d: upgrade the control plane first", c.g.Name, h.Version, h.Oldest, c.s.Version, Oldest, Protocol)
+	}
+	if err != nil {
+		c.s.Plane.Sighted(fleet.Sighting{Environment: c.g.Environment, Gateway: c.g.Name, ID: c.g.ID, Version: h.Version, Protocol: h.Protocol,
+			Heard: c.s.Now().UTC(), Trouble: fault.As(err).Public})
+		return h, err
+	}
+	return h, c.send(frameWelcome, welcome{min(h.Protocol, Protocol), c.s.Version, c.s.Now().UTC()})
+}
+
+func (c *conn) send(kind byte, v any) error {
+	b, err := pack(kind, v)
+	if err != nil {
+		return err
+	}
+	return c.put(b)
+}
+
+// put writes a frame. A gateway that does not take it in time is cut off: it comes again, and is sent what it missed.
+func (c *conn) put(b []byte) error {
+	_ = c.out.SetWriteDeadline(time.Now().Add(writeTime))
+	if _, err := c.w.Write(b); err != nil {
+		return fmt.Errorf("it takes nothing: %w", err)
+	}
+	return c.out.Flush()
+}
+
+func (c *conn) refuse(err error) {
+	f := tell(err)
+	c.s.Log.Warn("a gateway was turned away", "environment", c.g.Environment, "gateway", c.g.Name, "code", f.Code, "reason", f.Text)
+	_ = c.send(frameRefused, f)
+}
+
+// write sends what there is until ctx ends.
+func (c *conn) write(ctx context.Context) error {
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	changed := c.s.Plane.FleetChanged()
+	told := ""
+	if err := c.standing(ctx, &told); err != nil {
+		return err
+	}
+	for {
+		es, err := c.s.Plane.Tail(ctx, c.g.Environment, c.at, tailLimit)
+		if err != nil {
+			return err
+		}
+		if len(es) > 0 {
+			if err := c.send(frameEntries, es); err != nil {
+				return err
+			}
+			c.at = es[len(es)-1].Position()
+		}
+		hint := c.s.Plane.Changed(c.g.Environment, c.at.Seq)
+		if len(es) == tailLimit {
+			select {
+			case <-ctx.Done():
+				return nil
+			case b := <-c.down:
+				if err := c.put(b); err != nil {
+					return err
+				}
+			default:
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hint:
+		case <-poll.C:
+		case b := <-c.down:
+			err = c.put(b)
+		case <-changed:
+			changed = c.s.Plane.FleetChanged()
+			err = c.standing(ctx, &told)
+		case <-beat.C:
+			err = c.standing(ctx, &told)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// standing looks at how the gateway stands, and says so: a heartbeat, or that it is revoked. told is which anchors it knows.
+func (c *conn) standing(ctx context.Context, told *string) error {
+	g, err := c.s.Plane.Known(ctx, c.g.ID)
+	if err != nil {
+		return err
+	}
+	if g.State == fleet.Revoked {
+		word, err := c.s.Plane.Word(ctx, feed.Revoked, g)
+		if err == nil {
+			err = c.send(frameWord, word)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = g.Renew(time.Time{})
+		return err
+	}
+	if !c.s.Now().Before(c.cert.NotAfter) {
+		return fault.Of(fault.Unauthenticated, "certificate-expired", "the certificate of the gateway %s ended at %s", g.Name, c.cert.NotAfter.UTC().Format(time.RFC3339))
+	}
+	trust, err := c.s.Plane.Trust(ctx)
+	if err != nil {
+		return err
+	}
+	if now := fmt.Sprint(trust); now != *told {
+		if err := c.send(frameAnchors, trust); err != nil {
+			return err
+		}
+		*told = now
+	}
+	word, err := c.s.Plane.Word(ctx, feed.Heartbeat, g)
+	if err != nil {
+		return err
+	}
+	return c.send(frameWord, word)
+}
+
+// read takes what the gateway says until it is silent for too long or gone.
+func (c *conn) read(ctx context.Context, in *bufio.Reader) error {
+	for {
+		_ = c.out.SetReadDeadline(time.Now().Add(silentFor))
+		kind, body, err := unpack(in)
+		if err != nil {
+			return err
+		}
+		seen := *c.sighting.Load()
+		seen.Heard = c.s.Now().UTC()
+		switch kind {
+		case frameReceipt:
+			err = c.receipt(ctx, body)
+		case frameBatch:
+			err = c.batch(ctx, body)
+		case frameRenew:
+			err = c.renew(ctx, body)
+		case framePing:
+			var p ping
+			if err = json.Unmarshal(body, &p); err == nil {
+				seen.Skew = p.Now.Sub(c.s.Now())
+			}
+		default: // of a later release
+		}
+		if err != nil {
+			return err
+		}
+		c.sighting.Store(&seen)
+		c.s.Plane.Sighted(seen)
+	}
+}
+
+// receipt takes a receipt. Whose it is, its certificate says; what it says of that itself does not count.
+func (c *conn) receipt(ctx context.Context, body []byte) error {
+	var sr signedReceipt
+	var r feed.Receipt
+	if err := json.Unmarshal(body, &sr); err != nil {
+		return err
+	}
+	if !verifyReceipt(c.cert, sr) {
+		return fault.Of(fault.Forbidden, "receipt-unsigned", "a receipt is not signed by the gateway's key")
+	}
+	if err := json.Unmarshal(sr.Receipt, &r); err != nil {
+		return err
+	}
+	r.Environment, r.Gateway = c.g.Environment, c.g.Name
+	r.At = c.s.Now().UTC() // by our clock: the stop-watch has begun on it
+	err := c.s.Plane.Acknowledge(ctx, r)
+	if errors.Is(err, fault.Conflict) {
+		return err // of another history
+	}
+	if err != nil {
+		c.s.Log.Warn("a receipt was not taken", "gateway", c.g.Name, "error", err)
+	}
+	return nil
+}
+
+func (c *conn) batch(ctx context.Context, body []byte) error {
+	var b batch
+	if err := json.Unmarshal(body, &b); err != nil {
+		return err
+	}
+	b.Batch.Environment, b.Batch.Gateway = c.g.Environment, c.g.Name
+	answer := taken{Ask: b.Ask}
+	if err := c.s.Plane.Ship(ctx, b.Batch); err != nil {
+		f := tell(err)
+		answer.Fault = &f
+	}
+	return c.answer(ctx, frameTaken, answer)
+}
+
+func (c *conn) renew(ctx context.Context, body []byte) error {
+	var r renew
+	if err := json.Unmarshal(body, &r); err != nil {
+		return err
+	}
+	got, err := c.s.Plane.Renew(ctx, c.g.ID, r.Request)
+	if err != nil {
+		c.s.Log.Error("a certificate was not renewed", "gateway", c.g.Name, "error", err)
+		return nil // it asks again
+	}
+	return c.answer(ctx, frameCertificate, got)
+}
+
+// answer leaves a frame for the writer.
+func (c *conn) answer(ctx context.Context, kind byte, v any) error {
+	b, err := pack(kind, v)
+	if err != nil {
+		return err
+	}
+	select {
+	case c.down <- b:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
