@@ -30,6 +30,7 @@ type instance struct {
 	cmd      *exec.Cmd
 	log      *os.File
 	ended    chan error
+	gateways map[string]*gatewayProcess
 }
 
 // env is the environment of the server: what the script has set of it.
@@ -50,7 +51,11 @@ func (i *instance) serve(ts *testscript.TestScript, args []string) {
 	var err error
 	i.log, err = os.OpenFile(filepath.Join(i.work, "serve.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
-	i.cmd = exec.Command(filepath.Join(binary, "gatehouse"), append([]string{"serve", "-o", "json"}, args...)...)
+	what := "serve"
+	if len(args) > 0 && args[0] == "control" { // the control plane alone
+		what, args = args[0], args[1:]
+	}
+	i.cmd = exec.Command(filepath.Join(binary, "gatehouse"), append([]string{what, "-o", "json"}, args...)...)
 	i.cmd.Dir, i.cmd.Env, i.cmd.Stderr = ts.MkAbs("."), i.env(ts), i.log
 	out, err := i.cmd.StdoutPipe()
 	ts.Check(err)

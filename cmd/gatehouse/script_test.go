@@ -59,6 +59,7 @@ func TestScripts(t *testing.T) {
 			i := &instance{upstream: up, work: e.WorkDir}
 			e.Values["instance"] = i
 			e.Defer(i.kill)
+			e.Defer(i.killGateways)
 			home := filepath.Join(e.WorkDir, "home")
 			e.Setenv("HOME", home)
 			e.Setenv("XDG_CONFIG_HOME", "")
@@ -68,6 +69,11 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SOON", time.Now().UTC().AddDate(0, 1, 0).Format(time.DateOnly))
 			e.Setenv("GATEHOUSE_CONTROL_LISTEN", "127.0.0.1:0")
 			e.Setenv("GATEHOUSE_OPERATIONS_LISTEN", "127.0.0.1:0")
+			feed, err := freeAddress(fmt.Sprintf("127.0.2.%d:0", scripts.Load()+1))
+			if err != nil {
+				return err
+			}
+			e.Setenv("FEED", feed)
 			// An address of its own: when nothing listens there any more, no other script's server takes the port.
 			e.Setenv("GATEHOUSE_GATEWAY_LISTEN", fmt.Sprintf("127.0.1.%d:0", scripts.Add(1)))
 			e.Setenv("GATEHOUSE_SECRET_EID_GATEWAY", "of this test")
@@ -115,6 +121,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"occupy": occupy,
 
 		"postgres": postgres,
+		"gateway":  func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).gateway(ts, args) },
+		"kill":     func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).killGateway(ts, args) },
 	}
 }
 

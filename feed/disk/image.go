@@ -192,6 +192,9 @@ func (r *imageReader) finish(head feed.Image, b []byte, key ed25519.PublicKey) e
 	if err := json.Unmarshal(b, &s); err != nil || s.Records != head.Records {
 		return damaged("its seal is for %d records, and it has %d", s.Records, head.Records)
 	}
+	if written, err := json.Marshal(s); err != nil || string(written) != string(b) {
+		return damaged("its seal was changed")
+	}
 	if _, err := r.r.ReadByte(); !errors.Is(err, io.EOF) {
 		return damaged("something follows its end")
 	}

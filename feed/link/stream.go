@@ -57,7 +57,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	s.Log.Info("a gateway is connected", "environment", g.Environment, "gateway", g.Name, "seq", h.Position.Seq, "version", h.Version)
 	go func() {
 		defer cancel()
-		if err := c.read(ctx, in); err != nil && ctx.Err() == nil {
+		if err := c.read(ctx, in); ctx.Err() == nil {
 			s.Log.Debug("a gateway's stream ends", "gateway", g.Name, "error", err)
 		}
 	}()
