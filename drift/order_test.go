@@ -38,6 +38,7 @@ func TestOrdersAreLawful(t *testing.T) {
 	lawful(t, "allowed", words("a", "b", "c", "d"), drift.CompareAllowed)
 	lawful(t, "checked", words("a", "b", "c", "d"), drift.CompareChecked)
 	lawful(t, "required", words("a", "b", "c", "d"), drift.CompareRequired)
+	lawful(t, "demands", words("claim scope=any of [a]", "claim scope=any of [a b]", "claim scp=all of [a b]", "claim roles=any of []", "claim role=any of [x]", "allow [group:g]", "allow [group:g group:h]", "allow [scope:a]", "allow [scope:a scope:b]", "deny [group:g]"), drift.CompareDemands)
 	lawful(t, "low", rapid.Int64Range(-2, 5), drift.CompareLow)
 	lawful(t, "true", rapid.Bool(), drift.CompareTrue)
 	lawful(t, "false", rapid.Bool(), drift.CompareFalse)
@@ -105,4 +106,31 @@ func genEnvironment(t *rapid.T, name string) *drift.Environment {
 		e.Operations = append(e.Operations, op)
 	}
 	return e
+}
+
+// TestDemandsHaveADirection: fewer values that are enough, more of which all are demanded, and fewer ways in are stricter, under whatever
+// name a gateway knows the claim.
+func TestDemandsHaveADirection(t *testing.T) {
+	for _, c := range []struct {
+		a, b []string
+		want drift.Order
+	}{
+		{[]string{"claim scope=any of [read]"}, nil, drift.Stronger},
+		{[]string{"claim scope=any of [read]"}, []string{"claim scope=any of [read write]"}, drift.Stronger},
+		{[]string{"claim scope=all of [read write]"}, []string{"claim scope=any of [read]"}, drift.Stronger},
+		{[]string{"claim scope=all of [read write]"}, []string{"claim scope=any of [read write]"}, drift.Stronger},
+		{[]string{"claim scp=any of [read]"}, []string{"claim scope=all of [read]"}, drift.Same},
+		{[]string{"claim scope=any of [read]"}, []string{"allow [scope:read]"}, drift.Same},
+		{[]string{"claim roles=any of []"}, []string{"claim role=any of [admin]"}, drift.Weaker},
+		{[]string{"allow [group:a group:b]"}, []string{"allow [group:a]"}, drift.Weaker},
+		{[]string{"allow [group:a]", "allow [group:b]"}, []string{"allow [group:a]"}, drift.Weaker},
+		{[]string{"allow [group:a]", "allow [principal:b]"}, []string{"allow [principal:b]"}, drift.Weaker},
+		{[]string{"deny [group:a]"}, nil, drift.Stronger},
+		{[]string{"claim scope=any of [read]"}, []string{"claim scope=any of [write]"}, drift.Incomparable},
+		{[]string{"claim scope=any of [read]"}, []string{"claim role=any of [read]"}, drift.Incomparable},
+	} {
+		if got := drift.CompareDemands(c.a, c.b); got != c.want {
+			t.Errorf("%v against %v is %s, want %s", c.a, c.b, got, c.want)
+		}
+	}
 }

@@ -103,7 +103,7 @@ func pairAudience(v *pairing, a, b *JWT) {
 }
 
 func pairClaims(v *pairing, a, b *Policy) {
-	differ(v, "authz", claimsOf(a), claimsOf(b), nil, v.shaped(CompareRequired), "an authenticated caller needs more on one side than on the other")
+	differ(v, "authz", claimsOf(a), claimsOf(b), nil, v.shaped(CompareDemands), "an authenticated caller needs more on one side than on the other")
 }
 
 func selfEntra(p *probe, j *JWT, _ Requirement) {

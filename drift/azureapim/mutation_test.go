@@ -104,6 +104,7 @@ func mutations() []drifttest.Mutation {
 		in(global, "DR-AUT-08", "<audiences><audience>api://orders</audience></audiences>", ""),
 		alone(in(global, "DR-AUT-08", "<audiences><audience>api://orders</audience></audiences>", "")),
 		in(global, "DR-AUT-08", "<audience>api://orders</audience>", "<audience>api://orders</audience><audience>api://other</audience>"),
+		in(global, "DR-AUT-09", `<value>read</value><value>write</value>`, `<value>read</value><value>write</value><value>guest</value>`),
 		in(global, "DR-AUT-09", `<required-claims><claim name="roles" match="any"><value>read</value><value>write</value></claim></required-claims>`, ""),
 		alone(in(global, "DR-AUT-10", "<audiences>", "<issuers><issuer>https://sts.windows.net/11111111-1111-1111-1111-111111111111/</issuer></issuers><audiences>")),
 		alone(in(global, "DR-AUT-11", tenant, otherTenant)),

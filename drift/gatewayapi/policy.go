@@ -20,6 +20,7 @@ func Read(fsys fs.FS, o drift.Options) (*drift.Environment, []drift.Problem) {
 	m.Operations(env, func(a *Attachment) *drift.Policy {
 		return m.Policy(env, a, "a policy of the implementation decides it")
 	})
+	env.ProveEdge()
 	return env, f.Finish(env)
 }
 

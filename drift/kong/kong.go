@@ -40,6 +40,7 @@ func Read(fsys fs.FS, o drift.Options) (*drift.Environment, []drift.Problem) {
 	r.certificates()
 	r.references()
 	r.leftovers()
+	r.env.ProveEdge()
 	return r.env, f.Finish(r.env)
 }
 

@@ -135,6 +135,7 @@ func mutations() []drifttest.Mutation {
 		deck("DR-AUT-08", "audience_required: [orders]", "audience_required: []"),
 		deck("DR-AUT-09", "scopes_required: [orders.read]", "scopes_required: []"),
 		deck("DR-AUT-09", "allow: [partners]", "allow: []"),
+		deck("DR-AUT-09", "allow: [partners]", "allow: [partners, guests]"),
 		alone(deck("DR-AUT-11", "issuer: https://login.example.com/", "issuer: https://login.microsoftonline.com/common/v2.0")),
 		alone(deck("DR-AUT-12", "auth_methods: [bearer]", "auth_methods: [bearer]\n    verify_signature: false")),
 		alone(deck("DR-AUT-13", "auth_methods: [bearer]", "auth_methods: [bearer]\n    verify_claims: false")),

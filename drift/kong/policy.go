@@ -2,6 +2,7 @@ package kong
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -22,6 +23,7 @@ func (r *reader) policy(rt *route, c caller) *drift.Policy {
 	r.observe(rt, on, p)
 	r.edge(rt, on, p)
 	r.upstream(rt, p)
+	early(on, p)
 	for _, l := range lost {
 		if c.class != "" && l.consumer == nil && l.group == nil && on[l.name].consumer == nil && on[l.name].group == nil {
 			continue // said for general traffic
@@ -34,6 +36,24 @@ func (r *reader) policy(rt *route, c caller) *drift.Policy {
 		}
 	}
 	return p
+}
+
+// early notes the plugins that are put in front of authentication by their ordering: their priorities would let them run behind it.
+func early(on map[string]*plugin, p *drift.Policy) {
+	for _, name := range slices.Sorted(maps.Keys(on)) {
+		o := on[name].node.Get("ordering")
+		auth := slices.Contains(authPlugins, name)
+		for _, other := range o.Get("before", "access").Strs() {
+			if !auth && on[other] != nil && slices.Contains(authPlugins, other) {
+				p.Early = append(p.Early, drift.Statement{Name: name, Origin: o.Origin(on[name].scope)})
+			}
+		}
+		for _, other := range o.Get("after", "access").Strs() {
+			if auth && on[other] != nil && !slices.Contains(authPlugins, other) {
+				p.Early = append(p.Early, drift.Statement{Name: other, Origin: o.Origin(on[name].scope)})
+			}
+		}
+	}
 }
 
 // weakens reports whether the narrower instance of an authentication plugin demands less than the wider one that it replaces: it tries

@@ -39,23 +39,35 @@ func introspected(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
 	}
 }
 
+// behind is a route that only answers to the header of an edge, and a plugin whose order is set.
+func behind() (drifttest.Files, []drifttest.Mutation) {
+	const header = ", headers: {X-Azure-FDID: [0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a]}"
+	f := drifttest.Files{"kong.yaml": "_format_version: '3.0'\nservices:\n- {name: a, url: 'https://a.example.com', routes: [{name: a, paths: [/a], protocols: [https]" + header + "}]}\nplugins:\n- name: key-auth\n- name: request-transformer\n  config: {remove: {headers: [x-user]}}\n"}
+	return f, []drifttest.Mutation{
+		deck("DR-EXP-06", header, ""),
+		deck("DR-EXP-06", header, ", headers: {X-Azure-FDID: []}"),
+		alone(deck("DR-AUT-04", "- name: request-transformer\n", "- name: request-transformer\n  ordering: {before: {access: [key-auth]}}\n")),
+		alone(deck("DR-AUT-04", "- name: key-auth\n", "- name: key-auth\n  ordering: {after: {access: [request-transformer]}}\n")),
+	}
+}
+
 // TestTable seeds every rule that Kong can express, and says of the others why it cannot.
 func TestTable(t *testing.T) {
 	more, list := further(t)
 	drifttest.Mutate(t, kong.Read, more, list)
 	other, short := introspected(t)
 	drifttest.Mutate(t, kong.Read, other, short)
+	edged, edge := behind()
+	drifttest.Mutate(t, kong.Read, edged, edge)
 	drifttest.Whole(t, "kong", map[string]string{
-		"DR-AUT-04": "plugins run in the order of their priorities, whatever their scope",
 		"DR-AUT-15": "its plugins refuse when what they ask is away",
 		"DR-AUT-19": "there are no exemptions: a narrower plugin is DR-AUT-02",
 		"DR-AUT-21": drifttest.NoApproval,
 		"DR-CRT-10": drifttest.NoVersions,
 		"DR-EXP-05": drifttest.NoDefault,
-		"DR-EXP-06": drifttest.NoProof,
-		"DR-OBS-04": drifttest.NoRedaction,
+		"DR-OBS-04": "its log leaves credentials out by itself, and what custom fields bring back is DR-OBS-03",
 		"DR-OBS-08": drifttest.KeptBySink,
 		"DR-OBS-11": "its errors tell nothing of the inside",
-		"DR-TRF-10": drifttest.OrderIsFixed,
-	}, mutations(), list, short)
+		"DR-TRF-10": "each plugin changes messages in an order of its own; what is put in front of authentication is DR-AUT-04",
+	}, mutations(), list, short, edge)
 }

@@ -182,6 +182,9 @@ func (r *reader) endpoint(n *source.Node) {
 		return
 	}
 	key, match := drift.NewKey(method, drift.Template, raw)
+	if base, ok := strings.CutSuffix(raw, "/*"); ok {
+		key, match = drift.NewKey(method, drift.Prefix, base)
+	}
 	e := &endpoint{reader: r, node: n, extra: components(n), scope: scope}
 	r.env.Operations = append(r.env.Operations, drift.Operation{Key: key, Match: match, Name: raw, API: drift.Mask(r.service.Get("name").Str()), Origin: n.Origin(scope),
 		Effective: []drift.Effective{{Policy: e.policy()}}})

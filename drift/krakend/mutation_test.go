@@ -119,6 +119,8 @@ func mutations() []drifttest.Mutation {
 		weak("DR-AUT-08", `"audience": ["orders"],`, ``),
 		alone(weak("DR-AUT-08", `"audience": ["orders"],`, ``)),
 		weak("DR-AUT-09", `"roles": ["partner"],`, ``),
+		weak("DR-AUT-09", `"roles": ["partner"],`, `"roles": ["partner", "guest"],`),
+		weak("DR-EXP-02", `"endpoint": "/orders",`, `"endpoint": "/orders/*",`),
 		alone(with(`"issuer": "https://login.example.com/"`, `"issuer": ""`, weak("DR-AUT-11", `https://login.example.com/jwks`, `https://login.microsoftonline.com/common/discovery/v2.0/keys`))),
 		alone(weak("DR-AUT-12", `"alg": "RS256"`, `"alg": "none"`)),
 		unsure(weak("DR-AUT-12", `"jwk_url": "https://login.example.com/jwks"`, `"jwk_local_path": "/etc/jwk.json"`)),

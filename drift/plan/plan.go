@@ -18,6 +18,19 @@ type Target struct {
 	Env   *drift.Environment
 	Files fs.FS
 	Read  func(fs.FS) *drift.Environment
+
+	Instead string // what to do where it has no files that can be changed, such as how they are written out
+}
+
+// kept is why an environment is not changed, and what to do instead.
+func (t *Target) kept() (reason, control string) {
+	switch {
+	case t.Instead != "":
+		return "what is read from a gateway that runs is masked, and only looked at: nothing is written to it", t.Instead
+	case t.Files != nil:
+		return t.Env.Name + " is compared and not to be changed", "plan with it as an environment of its own"
+	}
+	return t.Env.Name + " was not read from files that can be changed", "change it where it is kept, and read it again"
 }
 
 // Options say what is planned.
@@ -219,7 +232,9 @@ func (p *planner) try(f *drift.Finding) {
 		about.Operations = []drift.Key{}
 	}
 	if err == nil && (t.Files == nil || t.Read == nil) {
-		err = refuse("the environment was not read from files that can be changed", "change it where it is kept, and read it again")
+		if err = decision(f); err == nil || settled(f) {
+			err = refuse(t.kept())
+		}
 	}
 	if err == nil {
 		var s *Step
@@ -263,7 +278,7 @@ func (p *planner) step(f *drift.Finding, at int, other *drift.Side, about About)
 		if other == nil {
 			return step, nil
 		}
-		if r := reasonOf(err); r.weak && !reasonOf(other).weak {
+		if r, o := reasonOf(err), reasonOf(other); r.weak && !o.weak || strings.Contains(o.control, "--delete") || strings.Contains(o.reason, "belongs to it") {
 			err = other
 		}
 	}

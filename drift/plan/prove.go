@@ -345,6 +345,15 @@ func touches(keys []drift.Key, k drift.Key) bool {
 	})
 }
 
+// valued are the transformations with their values, which their texts leave out.
+func valued(p *drift.Policy) string {
+	var out []string
+	for _, t := range p.Transforms.Value {
+		out = append(out, t.String()+"="+string(drift.ValueOf(t.Name, string(t.Value))))
+	}
+	return strings.Join(out, ", ")
+}
+
 // differences are the leaves of two policies that do not say the same.
 func differences(a, b *drift.Policy) []Effect {
 	type seen struct {
@@ -372,6 +381,9 @@ func differences(a, b *drift.Policy) []Effect {
 			out = append(out, Effect{Field: n, From: o.text, To: l.Text()})
 		}
 	})
+	if x, y := valued(a), valued(b); x != y && !slices.ContainsFunc(out, func(e Effect) bool { return e.Field == "transforms" }) {
+		out = append(out, Effect{Field: "transforms", From: x, To: y})
+	}
 	for _, n := range names {
 		if !is[n] {
 			out = append(out, Effect{Field: n, From: was[n].text, To: "absent"})

@@ -57,7 +57,7 @@ func (c Command) Plan(o Planning) (exit int, err error) {
 	var targets []plan.Target
 	for i, s := range srcs {
 		if s.Running() { // compared, and not changed: its configuration is kept elsewhere
-			targets = append(targets, plan.Target{Env: envs[i]})
+			targets = append(targets, plan.Target{Env: envs[i], Instead: s.export()})
 			continue
 		}
 		fsys, closer, err := source.OpenDir(s.Folder)
@@ -95,6 +95,18 @@ func (c Command) Plan(o Planning) (exit int, err error) {
 		fmt.Fprintf(c.note(), "%d files are written.\n", len(p.Files))
 	}
 	return exit, nil
+}
+
+// export is how the files are had on which a running gateway's changes are planned.
+func (s Source) export() string {
+	folder := fmt.Sprintf("plan on the folder: gatehouse drift plan %s:%s=FOLDER", s.Name, s.Gateway)
+	switch s.Gateway {
+	case "kong":
+		return fmt.Sprintf("write it out with deck gateway dump --kong-addr %s -o FOLDER/kong.yaml, %s, and bring the changed file back with deck gateway sync", drift.Mask(s.Folder), folder)
+	case "azureapim":
+		return "write it out with the extractor of APIOps, " + folder + ", and publish the changed files with its publisher"
+	}
+	return "take the manifests that are applied to the cluster, from their repository or by kubectl get -A -o yaml of the kinds that are read, " + folder + ", and apply the changed ones"
 }
 
 // every tells about the progress of what takes longer than a second, once a second.

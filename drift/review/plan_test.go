@@ -3,12 +3,15 @@ package review_test
 import (
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"gatehouse/drift"
 	"gatehouse/drift/drifttest"
+	"gatehouse/drift/plan"
 	"gatehouse/drift/review"
 )
 
@@ -89,5 +92,52 @@ func TestPlanIsCarriedOutAndTakenBack(t *testing.T) {
 	}
 	if err := review.Undo(saved); err != nil || read() != openDeck {
 		t.Errorf("taken back twice: %v", err)
+	}
+}
+
+// TestAGatewayThatRunsIsNotChanged: a plan says which files to write out and plan on, for findings that a change would close; its files, as
+// they were fetched, are a pattern for the others.
+func TestAGatewayThatRunsIsNotChanged(t *testing.T) {
+	a, _ := folders(t)
+	for _, c := range []struct{ source, want string }{
+		{"live@prod:kong=https://admin.example.com:8444", "deck gateway dump --kong-addr https://admin.example.com:8444"},
+		{"live@prod:azureapim=https://management.azure.com/subscriptions/s/resourceGroups/g/providers/Microsoft.ApiManagement/service/a", "extractor of APIOps"},
+		{"live@prod:traefik=kubernetes:prod", "kubectl get"},
+	} {
+		var out bytes.Buffer
+		ask := func(gateway, _ string) (fs.FS, []drift.Problem, error) {
+			return drifttest.Files{
+				"kong.yaml":                  openDeck,
+				"apis/a/apiInformation.json": `{"properties": {"path": "a", "displayName": "a", "protocols": ["http", "https"], "subscriptionRequired": false}}`,
+				"apis/a/specification.yaml":  "openapi: 3.0.1\ninfo: {title: a, version: '1'}\npaths: {/: {get: {operationId: a, responses: {'200': {description: a}}}}}\n",
+				"dynamic.yaml":               "http: {routers: {r: {rule: 'Path(`/a`)', service: s}}, services: {s: {loadBalancer: {servers: [{url: 'http://a'}]}}}}\n",
+			}.FS(), nil, nil
+		}
+		command := review.Command{Sources: []string{c.source, "b@prod:kong=" + a}, Format: "json", Now: drifttest.Now(), Out: &out, Live: ask}
+		exit, err := command.Plan(review.Planning{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p plan.Plan
+		if err := json.Unmarshal(out.Bytes(), &p); err != nil {
+			t.Fatal(err)
+		}
+		told := false
+		for _, r := range p.Refusals {
+			if r.Environment == "live" && strings.Contains(r.Control, c.want) && strings.Contains(r.Control, "live:") {
+				told = true
+			}
+			if strings.Contains(r.Reason, "not read from files") {
+				t.Errorf("%s: %s", c.source, r.Reason)
+			}
+		}
+		for _, f := range p.Files {
+			if f.Environment == "live" {
+				t.Errorf("%s would be changed", c.source)
+			}
+		}
+		if !told || exit != 3 {
+			t.Errorf("%s: exit %d, and it is not said what to plan on: %+v", c.source, exit, p.Refusals)
+		}
 	}
 }

@@ -23,11 +23,20 @@ func further(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
 	}
 }
 
+// behind are routers that only answer to the header of an edge.
+func behind(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
+	const header = " && Header(`X-Azure-FDID`, `0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a`)"
+	f := good().With(t, "dynamic.yaml", "Method(`GET`)", "Method(`GET`)"+header).With(t, "dynamic.yaml", "PathPrefix(`/items`)", "PathPrefix(`/items`)"+header)
+	return f, []drifttest.Mutation{weak("DR-EXP-06", "PathPrefix(`/items`)"+header, "PathPrefix(`/items`)")}
+}
+
 // TestTable seeds every rule that Traefik can express, and says of the others why it cannot.
 func TestTable(t *testing.T) {
 	const asked = "it asks an authorizer or for a password, and knows no tokens"
 	f, list := further(t)
 	drifttest.Mutate(t, traefik.Read, f, list)
+	edged, edge := behind(t)
+	drifttest.Mutate(t, traefik.Read, edged, edge)
 	drifttest.Whole(t, "traefik", map[string]string{
 		"DR-AUT-04": drifttest.NoEarly, "DR-AUT-07": asked, "DR-AUT-08": asked, "DR-AUT-09": asked, "DR-AUT-10": asked, "DR-AUT-11": asked, "DR-AUT-12": asked, "DR-AUT-13": asked,
 		"DR-AUT-06": "middlewares are all demanded",
@@ -41,11 +50,10 @@ func TestTable(t *testing.T) {
 		"DR-CRT-10": drifttest.NoVersions,
 		"DR-CRT-13": drifttest.NoHeaderCert,
 		"DR-EXP-05": drifttest.NoDefault,
-		"DR-EXP-06": drifttest.NoProof,
 		"DR-EXP-09": "it has no filter of its own; plugins are DR-EXP-10",
 		"DR-OBS-08": drifttest.KeptBySink,
 		"DR-OBS-11": "its errors tell nothing of the inside",
 		"DR-TRF-05": "limits count by address or header",
 		"DR-TRF-06": drifttest.NoQuota,
-	}, mutations(), list, []drifttest.Mutation{{Rule: "DR-EXP-10"}}) // the last one in TestMutations
+	}, mutations(), list, edge, []drifttest.Mutation{{Rule: "DR-EXP-10"}}) // the last one in TestMutations
 }

@@ -25,6 +25,7 @@ func Read(fsys fs.FS, o drift.Options) (*drift.Environment, []drift.Problem) {
 	r.operations()
 	r.leftovers()
 	r.certificates()
+	r.env.ProveEdge()
 	return r.env, f.Finish(r.env)
 }
 

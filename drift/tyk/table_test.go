@@ -28,7 +28,8 @@ func further(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
 func scoped(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
 	f := goodNew().With(t, "api.json", `"defaultPolicies": ["partner"],`, `"scopes": { "claimName": "scp", "scopeToPolicyMapping": [ { "scope": "orders", "policyId": "partner" } ] },`)
 	return f, []drifttest.Mutation{
-		unsure(weak("DR-AUT-09", `{ "scope": "orders", "policyId": "partner" }`, `{ "scope": "orders", "policyId": "partner" }, { "scope": "anything", "policyId": "partner" }`)),
+		weak("DR-AUT-09", `{ "scope": "orders", "policyId": "partner" }`, `{ "scope": "orders", "policyId": "partner" }, { "scope": "anything", "policyId": "partner" }`),
+		alone(weak("DR-EXP-11", `"middleware": {`, `"middleware": { "mcpTools": { "search": {} },`)),
 		weak("DR-AUT-09", `"scopes": {`, `"defaultPolicies": ["partner"], "scopes": {`),
 	}
 }
@@ -55,7 +56,6 @@ func TestTable(t *testing.T) {
 		"DR-CRT-13": drifttest.NoHeaderCert,
 		"DR-EXP-05": drifttest.NoDefault,
 		"DR-EXP-06": drifttest.NoProof,
-		"DR-EXP-11": "definitions name no other files",
 		"DR-OBS-01": conf, "DR-OBS-02": conf, "DR-OBS-05": conf, "DR-OBS-06": conf, "DR-OBS-07": conf, "DR-OBS-09": conf, "DR-OBS-10": conf, "DR-OBS-11": conf,
 		"DR-OBS-04": drifttest.NoRedaction,
 		"DR-OBS-08": drifttest.KeptBySink,
