@@ -44,6 +44,7 @@ var rooms = map[string]room{
 	"feed":         {2, "fault id", "entries, chain, receipts, both ends (decision 0001)"},
 	"fleet":        {2, "fault id secret", "a noun: the gateways that dial in, their enrolments and anchors"},
 	"webhook":      {2, "fault id secret", "endpoints that are told, by Standard Webhooks"},
+	"review":       {2, "fault id", "campaigns about grants: their states and their store"},
 	"notice":       {2, "id", "what comes to its end soon"},
 	"usage":        {2, "fault id", "how often applications call"},
 	"mail":         {2, "fault secret", "letters and how they are sent (decision 0001)"},
@@ -81,11 +82,11 @@ var rooms = map[string]room{
 
 	"token": {3, "", "signs and verifies what proves a caller without a look-up"},
 
-	"store":           {3, "application audit credential env feed grant id identity mail organization session notice webhook drift/watch usage fleet", "gathers the nouns' stores"},
+	"store":           {3, "review application audit credential env feed grant id identity mail organization session notice webhook drift/watch usage fleet", "gathers the nouns' stores"},
 	"sso":             {3, "fault secret", "OpenID providers: discovery, the code flow, what they say of somebody"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},
-	"store/sqldb":     {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage fleet", "SQL for all of them"},
-	"store/storetest": {3, "notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage fleet", "a test for each promise"},
+	"store/sqldb":     {3, "review notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage fleet", "SQL for all of them"},
+	"store/storetest": {3, "review notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage fleet", "a test for each promise"},
 
 	"store/pgtest": {3, "secret", "a PostgreSQL for tests"},
 
@@ -108,15 +109,15 @@ var rooms = map[string]room{
 
 	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret token wire", "manifest -> routes, feed -> access index"},
 
-	"control": {6, "sso application audit credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch usage feed/disk feed/link fleet", "every rule of who may change what"},
+	"control": {6, "review sso application audit credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch usage feed/disk feed/link fleet", "every rule of who may change what"},
 	"gateway": {6, "balance event fault feed id manifest policy problem ratelimit secret snapshot wire h2 http1 token", "serves requests from a view"},
 
 	"authserver": {7, "control credential fault identity secret token", "OAuth"},
-	"adminapi":   {7, "application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage fleet", "JSON"},
-	"portal":     {7, "application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage", "pages"},
+	"adminapi":   {7, "review application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage fleet", "JSON"},
+	"portal":     {7, "review application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage", "pages"},
 
 	"app":           {8, "sso adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/bundle drift/live drift/review usage feed/disk feed/link fleet", "the only room that knows all"},
-	"cmd/gatehouse": {9, "drift drift/handshake drift/live drift/review drift/watch app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage fleet", "flags, signals, exit codes"},
+	"cmd/gatehouse": {9, "review drift drift/handshake drift/live drift/review drift/watch app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage fleet", "flags, signals, exit codes"},
 
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},

@@ -163,6 +163,7 @@ func (e Evidence) Tell() string {
 			fmt.Fprintf(&b, "  in their words: %s\n", strings.Join(strings.Fields(l.Reason), " "))
 		}
 		b.WriteString(decided(l))
+		b.WriteString(reviewed(l))
 	}
 	fmt.Fprintf(&b, "\nEach of these %d entries is proven to stand in the log whose newest checkpoint is:\n\n%s", len(e.Entries), e.Checkpoint)
 	return b.String()

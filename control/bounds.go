@@ -15,7 +15,7 @@ import (
 var bounded = map[string]bool{
 	"Decide": true, "AskQuestion": true, "NarrowGrant": true, "SuspendGrant": true, "ResumeGrant": true, "EndGrant": true,
 	"VerifyOrganization": true, "SuspendOrganization": true, "ResumeOrganization": true, "OffboardOrganization": true,
-	"RevokeCredential": true,
+	"RevokeCredential": true, "StartReview": true, "AnswerReview": true,
 }
 
 // somewhere is the actor as if it stood where all of its roles count, if the method asks later where that is, or only looks.

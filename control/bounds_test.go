@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/control"
 	"gatehouse/fault"
@@ -18,13 +19,16 @@ func TestABoundRoleReachesItsPlaceOnly(t *testing.T) {
 	g := w.grantOf(must(w.RequestAccess(w.ctx, a, ask(app, "live", "reading", "free")))(t))
 	cr := w.key(a, app, "live")
 	r := must(w.RequestAccess(w.ctx, a, ask(app, "test", "checking", "standard")))(t)
-	o := ids{org: a.Organization, app: app.ID, request: r.ID, grant: g.ID, credential: cr.ID}
+	rev := must(w.StartReview(w.ctx, w.operator, control.NewReview{Name: "all", Ends: w.clock.Now().Add(time.Hour)}))(t)
+	item := must(w.ReviewItems(w.ctx, w.operator, control.ItemFilter{Review: rev.ID}, control.Page{}))(t).Items[0]
+	o := ids{review: rev.ID, item: item.ID, org: a.Organization, app: app.ID, request: r.ID, grant: g.ID, credential: cr.ID}
 
 	elsewhere := []identity.Role{identity.Approver.AtAPI("other"), identity.Operator.AtAPI("other"), identity.APIOwner.AtAPI("other"),
 		identity.Approver.AtOrganization(b.Organization), identity.Operator.AtOrganization(b.Organization), "operator@", "admin@api:ident"}
 	here := map[string]identity.Role{
 		"Decide": identity.Approver.AtAPI("ident"), "AskQuestion": identity.Approver.AtAPI("ident"), "NarrowGrant": identity.APIOwner.AtAPI("ident"), "SuspendGrant": identity.APIOwner.AtAPI("ident"),
 		"ResumeGrant": identity.Operator.AtOrganization(a.Organization), "EndGrant": identity.Approver.AtAPI("ident"),
+		"StartReview": identity.APIOwner.AtAPI("ident"), "AnswerReview": identity.APIOwner.AtAPI("ident"),
 		"VerifyOrganization": identity.Operator.AtOrganization(a.Organization), "SuspendOrganization": identity.Operator.AtOrganization(a.Organization),
 		"ResumeOrganization": identity.Operator.AtOrganization(a.Organization), "OffboardOrganization": identity.Operator.AtOrganization(a.Organization), "RevokeCredential": identity.Operator.AtOrganization(a.Organization),
 	}

@@ -72,6 +72,12 @@ func (r read) evidenceOf(object id.ID) ([]id.ID, error) {
 	case object.Is(id.Application):
 		_, err := r.application(object)
 		return []id.ID{object}, err
+	case object.Is(id.Review):
+		if ofPartner(r.a) { // it tells of others too
+			return nil, missing("review")
+		}
+		_, err := r.review(object)
+		return []id.ID{object}, err
 	case object.Is(id.Organization):
 		_, err := r.organization(object)
 		return []id.ID{object}, err

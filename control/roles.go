@@ -138,6 +138,16 @@ var rights = map[string]who{
 	"ResumeGrant":     holders,
 	"EndGrant":        holders | builders,
 
+	// Reviews.
+	"StartReview":   keepers | apiOwner, // of their API
+	"CancelReview":  keepers,
+	"Review":        staff | host,
+	"Reviews":       staff | host,
+	"ReviewItems":   readers,
+	"ReviewItem":    readers,
+	"ReviewChoices": readers,
+	"AnswerReview":  members | holders, // and who was asked
+
 	// Credentials.
 	"IssueKey":           builders, // nobody of the platform ever sees a partner's key
 	"RotateKey":          builders,

@@ -20,17 +20,19 @@ import (
 	"gatehouse/id"
 	"gatehouse/identity"
 	"gatehouse/manifest"
+	"gatehouse/review"
 	"gatehouse/secret"
 )
 
 var update = flag.Bool("update", false, "write testdata/roles.txt")
 
 // ids names one object of each kind, none of which need exist.
-type ids struct{ org, person, app, request, grant, credential, machine, session, invitation, webhook id.ID }
+type ids struct{ org, person, app, request, grant, credential, machine, session, invitation, webhook, review, item id.ID }
 
 var nowhere = ids{"org_00000000000000000000000000", "per_00000000000000000000000000", "app_00000000000000000000000000",
 	"req_00000000000000000000000000", "gr_00000000000000000000000000", "crd_00000000000000000000000000",
-	"mt_00000000000000000000000000", "ses_00000000000000000000000000", "inv_00000000000000000000000000", "wh_00000000000000000000000000"}
+	"mt_00000000000000000000000000", "ses_00000000000000000000000000", "inv_00000000000000000000000000", "wh_00000000000000000000000000",
+	"rev_00000000000000000000000000", "rvi_00000000000000000000000000"}
 
 // calls has a call of every method that takes an actor.
 func calls(w *world, o ids) map[string]func(identity.Actor) error {
@@ -56,7 +58,7 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 		"FinishSSO":           func(a identity.Actor) error { _, _, err := c.FinishSSO(ctx, a, "", control.Returned{}, ""); return err },
 		"Subjects":            func(a identity.Actor) error { _, err := c.Subjects(ctx, a); return err },
 		"ConfirmSession":      func(a identity.Actor) error { return c.ConfirmSession(ctx, a, "", secret.New("x")) },
-		"SecondFactors":       func(a identity.Actor) error { _, err := c.SecondFactors(ctx, a, o.person); return err },
+	"SecondFactors":       func(a identity.Actor) error { _, err := c.SecondFactors(ctx, a, o.person); return err },
 		"EnrolAuthenticator":  func(a identity.Actor) error { _, err := c.EnrolAuthenticator(ctx, a); return err },
 		"FinishAuthenticator": func(a identity.Actor) error { _, err := c.FinishAuthenticator(ctx, a, "1"); return err },
 		"RemoveAuthenticator": func(a identity.Actor) error { return c.RemoveAuthenticator(ctx, a, "1") },
@@ -124,9 +126,26 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			return err
 		},
 
-		"Organizations":       func(a identity.Actor) error { _, err := c.Organizations(ctx, a, "", "", page); return err },
-		"Organization":        func(a identity.Actor) error { _, err := c.Organization(ctx, a, o.org); return err },
-		"VerifyOrganization":  func(a identity.Actor) error { _, err := c.VerifyOrganization(ctx, a, o.org, 0, ""); return err },
+		"Organizations":      func(a identity.Actor) error { _, err := c.Organizations(ctx, a, "", "", page); return err },
+		"Organization":       func(a identity.Actor) error { _, err := c.Organization(ctx, a, o.org); return err },
+		"VerifyOrganization": func(a identity.Actor) error { _, err := c.VerifyOrganization(ctx, a, o.org, 0, ""); return err },
+		"StartReview": func(a identity.Actor) error {
+			_, err := c.StartReview(ctx, a, control.NewReview{Name: "r", Selection: review.Selection{API: "ident"}, Ends: w.clock.Now().Add(time.Hour), DryRun: true})
+			return err
+		},
+		"CancelReview": func(a identity.Actor) error { _, err := c.CancelReview(ctx, a, o.review, 0, "r"); return err },
+		"Review":       func(a identity.Actor) error { _, err := c.Review(ctx, a, o.review); return err },
+		"Reviews":      func(a identity.Actor) error { _, err := c.Reviews(ctx, a, "", page); return err },
+		"ReviewItems": func(a identity.Actor) error {
+			_, err := c.ReviewItems(ctx, a, control.ItemFilter{Organization: o.org}, page)
+			return err
+		},
+		"ReviewItem":    func(a identity.Actor) error { _, err := c.ReviewItem(ctx, a, o.item); return err },
+		"ReviewChoices": func(a identity.Actor) error { _, err := c.ReviewChoices(ctx, a, o.item); return err },
+		"AnswerReview": func(a identity.Actor) error {
+			_, err := c.AnswerReview(ctx, a, o.item, 0, control.ReviewAnswer{Answer: review.Confirm})
+			return err
+		},
 		"SuspendOrganization": func(a identity.Actor) error { _, err := c.SuspendOrganization(ctx, a, o.org, 0, "r"); return err },
 		"ResumeOrganization":  func(a identity.Actor) error { _, err := c.ResumeOrganization(ctx, a, o.org, 0, "r"); return err },
 
@@ -396,7 +415,7 @@ var byOrganization = []string{"Person", "Members", "Organization", "Offboarding"
 	"RotateKey", "ChangeCredential", "ActivateCredential", "SuspendCredential", "ResumeCredential", "Uses", "Usage", "Dormant",
 	"Credential", "Credentials", "Reach", "InForce", "Audit", "Evidence", "RevokeMachineToken", "EndSession",
 	"SecondFactors", "ResetSecondFactors", "ExportPerson", "ErasePerson", "ChangeMember", "Invite", "Invitations", "WithdrawInvitation",
-	"AddWebhook", "Webhooks", "Webhook", "ChangeWebhook", "RotateWebhookSecret", "DeadDeliveries", "ResendDelivery"}
+	"ReviewItems", "ReviewItem", "ReviewChoices", "AnswerReview", "AddWebhook", "Webhooks", "Webhook", "ChangeWebhook", "RotateWebhookSecret", "DeadDeliveries", "ResendDelivery"}
 
 // TestAnotherOrganizationsObjectsAreNotThere calls every method with another organization's objects, which exist, and
 // with objects that do not: both are not found, word for word the same.
@@ -416,7 +435,9 @@ func TestAnotherOrganizationsObjectsAreNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs := ids{a.Organization, a.Person, app.ID, r.ID, g.ID, cr.ID, m.ID, a.Session, inv.ID, hook.ID}
+	rev := must(w.StartReview(w.ctx, w.operator, control.NewReview{Name: "all", Ends: w.clock.Now().Add(time.Hour)}))(t)
+	item := must(w.ReviewItems(w.ctx, w.operator, control.ItemFilter{Review: rev.ID}, control.Page{}))(t).Items[0]
+	theirs := ids{a.Organization, a.Person, app.ID, r.ID, g.ID, cr.ID, m.ID, a.Session, inv.ID, hook.ID, rev.ID, item.ID}
 	all, none := calls(w, theirs), calls(w, nowhere)
 	for _, who := range []identity.Actor{b, machine(b)} {
 		for _, method := range byOrganization {

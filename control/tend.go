@@ -37,7 +37,7 @@ func (c *Control) tend(ctx context.Context) {
 
 // tendAll does everything that is due now.
 func (c *Control) tendAll(ctx context.Context) error {
-	return errors.Join(c.tendRequests(ctx), c.tendOffboardings(ctx))
+	return errors.Join(c.tendRequests(ctx), c.tendReviews(ctx), c.tendOffboardings(ctx))
 }
 
 func (c *Control) tendRequests(ctx context.Context) error {

@@ -70,6 +70,7 @@ type change struct {
 	environment  string
 	reason       string
 	personal     []audit.Personal
+	quiet        bool // no webhook is told: it is large, and another entry says that it is there
 }
 
 // audit writes the entry of a change. before and after are what may be told for ever: no personal values.
@@ -84,6 +85,9 @@ func (w *write) audit(ch change, before, after json.RawMessage) error {
 	w.entries++
 	if err := w.tx.AppendAudit(w.ctx, e); err != nil {
 		return err
+	}
+	if ch.quiet {
+		return nil
 	}
 	return w.tell(ch, after)
 }

@@ -18,6 +18,7 @@ import (
 	"gatehouse/mail"
 	"gatehouse/notice"
 	"gatehouse/organization"
+	"gatehouse/review"
 	"gatehouse/session"
 	"gatehouse/usage"
 	"gatehouse/webhook"
@@ -56,6 +57,7 @@ type Tx interface {
 	watch.Store
 	usage.Store
 	fleet.Store
+	review.Store
 	Outbox
 	Leases
 	// Once records that this person sent the form with this key and returns "" the first time, else the object that the

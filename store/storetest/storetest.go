@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Webhooks", webhooks()},
 		{"Notices", notices()},
 		{"Drift", drifts()},
+		{"Reviews", reviews()},
 		{"Machines", machines()},
 		{"Devices", devices()},
 		{"Sessions", sessions()},
