@@ -68,6 +68,7 @@ func New(o Options) (http.Handler, error) {
 	a.questions()
 	a.absences()
 	a.grants()
+	a.reviews()
 	a.credentials()
 	a.clients()
 	a.gateways()

@@ -11,6 +11,7 @@ import (
 	"gatehouse/audit"
 	"gatehouse/feed"
 	"gatehouse/identity"
+	"gatehouse/review"
 )
 
 // The chapters of the document.
@@ -25,6 +26,7 @@ const (
 	tagRequests      = "Access requests"
 	tagGrants        = "Grants"
 	tagCredentials   = "Credentials"
+	tagReviews       = "Reviews"
 	tagGateways      = "Environments and gateways"
 	tagAudit         = "Audit"
 	tagDrift         = "Drift"
@@ -66,6 +68,7 @@ func (a *api) config() huma.Config {
 				{Name: tagCatalogue, Description: "What is offered: products, their plans, the operations in them. Open to anybody."},
 				{Name: tagRequests, Description: "An application asks for a product on a plan, for a purpose; approvers answer."},
 				{Name: tagGrants, Description: "The rights that result. A grant is the unit of truth: who, what, where, why, from, until."},
+				{Name: tagReviews, Description: "Campaigns that ask whether grants are still needed. Silence ends them."},
 				{Name: tagCredentials, Description: "What applications prove themselves with. Keys are shown once and stored as hashes."},
 				{Name: tagGateways, Description: "Where APIs are exposed, which revision is served there, and where a change is in force."},
 				{Name: tagAudit, Description: "Who changed what, when, why, from what to what: a log that proves itself."},
@@ -98,6 +101,12 @@ func schemaName(t reflect.Type, hint string) string {
 		return "AuditEntry"
 	case reflect.TypeFor[identity.Invitation](): // without how it stands now
 		return "SentInvitation"
+	case reflect.TypeFor[review.Item]():
+		return "ReviewItem"
+	case reflect.TypeFor[review.Facts]():
+		return "ReviewFacts"
+	case reflect.TypeFor[review.Selection]():
+		return "ReviewSelection"
 	case reflect.TypeFor[feed.Position]():
 		return "FeedPosition"
 	case reflect.TypeFor[feed.Receipt]():

@@ -309,6 +309,7 @@ func TestEveryMethodIsReachable(t *testing.T) {
 		"ResourceScopes":     "the metadata of resources",
 		"StartSSO":           "the portal: a browser's",
 		"FinishSSO":          "the portal: a browser's",
+		"ReviewChoices":      "is in reviewItem",
 		"Dormant":            "credentials, with dormant=…",
 		"LastUses":           "is in every credential",
 		"EnsureEnvironments": "at start, by Gatehouse itself",

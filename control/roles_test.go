@@ -58,7 +58,7 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 		"FinishSSO":           func(a identity.Actor) error { _, _, err := c.FinishSSO(ctx, a, "", control.Returned{}, ""); return err },
 		"Subjects":            func(a identity.Actor) error { _, err := c.Subjects(ctx, a); return err },
 		"ConfirmSession":      func(a identity.Actor) error { return c.ConfirmSession(ctx, a, "", secret.New("x")) },
-	"SecondFactors":       func(a identity.Actor) error { _, err := c.SecondFactors(ctx, a, o.person); return err },
+		"SecondFactors":       func(a identity.Actor) error { _, err := c.SecondFactors(ctx, a, o.person); return err },
 		"EnrolAuthenticator":  func(a identity.Actor) error { _, err := c.EnrolAuthenticator(ctx, a); return err },
 		"FinishAuthenticator": func(a identity.Actor) error { _, err := c.FinishAuthenticator(ctx, a, "1"); return err },
 		"RemoveAuthenticator": func(a identity.Actor) error { return c.RemoveAuthenticator(ctx, a, "1") },

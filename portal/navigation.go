@@ -34,6 +34,7 @@ func navigation(f *frame) []navGroup {
 				{Text: "Requests", Href: "/requests", Icon: "inbox"},
 				{Text: "Grants", Href: "/grants", Icon: "grant"},
 				{Text: "Keys", Href: "/credentials", Icon: "key"},
+				{Text: "Reviews", Href: "/reviews", Icon: "check"},
 			}},
 			{"Organization", []navItem{
 				{Text: "Profile and people", Href: "/organization", Icon: "org"},
@@ -53,6 +54,7 @@ func navigation(f *frame) []navGroup {
 				{Text: "Requests", Href: "/requests", Icon: "mail"},
 				{Text: "Grants", Href: "/grants", Icon: "grant"},
 				{Text: "Keys", Href: "/credentials", Icon: "key"},
+				{Text: "Reviews", Href: "/reviews", Icon: "check"},
 			}},
 			{"Platform", []navItem{
 				{Text: "Environments", Href: "/environments", Icon: "server"},
@@ -73,6 +75,9 @@ func navigation(f *frame) []navGroup {
 			it := &g.Items[i]
 			it.Current = it.Href == f.Path
 			it.Within = it.Current || strings.HasPrefix(f.Path, it.Href+"/")
+			if strings.HasPrefix(f.Path, "/reviewing/") {
+				it.Within = it.Href == "/reviews"
+			}
 			if strings.HasSuffix(f.Path, "/decide") {
 				it.Within = it.Href == "/queue" // where the decider comes from
 			}

@@ -79,6 +79,15 @@ func routes() []route {
 		{get, "/grants/{id}/{deed}", signedIn, askDeed},
 		{post, "/grants/{id}/{deed}", signedIn, doDeed},
 
+		{get, "/reviews", signedIn, listReviews},
+		{get, "/reviews/new", staff, askReview},
+		{post, "/reviews", staff, startReview},
+		{get, "/reviews/{id}", staff, showReview},
+		{get, "/reviews/{id}/cancel", staff, askDeed},
+		{post, "/reviews/{id}/cancel", staff, doDeed},
+		{get, "/reviewing/{id}", signedIn, askReviewAnswer},
+		{post, "/reviewing/{id}", signedIn, answerReview},
+
 		{get, "/credentials", signedIn, listKeys},
 		{get, "/credentials/new", members, askKey},
 		{post, "/credentials", members, issueKey},

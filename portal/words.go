@@ -17,13 +17,13 @@ type badge struct{ Text, Tone string }
 // standing colours the word for a state. Colour never says anything that the word does not.
 func standing(word string) badge {
 	switch word {
-	case "active", "verified", "approved", "accepted", "live", "in force":
+	case "active", "verified", "approved", "accepted", "live", "in force", "confirmed", "renewed":
 		return badge{word, "good"}
 	case "open", "registered", "upcoming", "retiring", "pending", "unconfirmed", "waiting":
 		return badge{word, "wait"}
-	case "suspended", "expired", "deprecated", "lapsed", "escalated", "offboarding", "paused":
+	case "suspended", "expired", "deprecated", "lapsed", "escalated", "offboarding", "paused", "narrowed", "closing":
 		return badge{word, "warn"}
-	case "refused", "revoked", "offboarded", "disabled", "erased", "denied", "emergency":
+	case "refused", "revoked", "offboarded", "disabled", "erased", "denied", "emergency", "silent":
 		return badge{word, "bad"}
 	}
 	return badge{word, "plain"} // closed, ended, withdrawn and whatever may come
@@ -62,6 +62,11 @@ var notices = map[string]string{
 	"drift-uploaded":    "The files are read: they count from the next review on.",
 	"drift-waived":      "The finding is accepted until then.",
 	"drift-unwaived":    "The waiver is over: the finding counts again.",
+	"review-started":    "The review has begun: everybody who is asked has a letter.",
+	"review-cancelled":  "The review is cancelled. Nothing ends by it.",
+	"review-confirm":    "The grant is confirmed.",
+	"review-narrow":     "The grant is smaller now.",
+	"review-end":        "The grant has ended.",
 	"absence-set":       "Your stand-in decides from then on.",
 	"absence-ended":     "The absence is called off.",
 	"grant-narrowed":    "The grant is smaller now.",
@@ -117,6 +122,9 @@ var deeds = map[string]string{
 	"request.remind": "reminded of a decision", "request.escalate": "escalated a decision", "request.lapse": "let the request lapse",
 	"webhook.add": "added the webhook", "webhook.change": "changed the webhook", "webhook.rotate": "made a fresh secret for the webhook", "webhook.pause": "paused the webhook",
 	"webhook.resend": "sent an event again", "webhook.give-up": "gave up on an event", "grant.ending": "told of the grant's end", "credential.ending": "told of the credential's end",
+	"grant.confirm": "confirmed that the grant is still needed", "review.start": "started the review", "review.cancel": "cancelled the review", "review.close": "closed the review",
+	"review.remind": "reminded of the review", "review.report": "sealed the report of the review", "review.confirm": "answered the review: still needed", "review.narrow": "answered the review: less is needed",
+	"review.end": "answered the review: not needed", "review.silence": "ended what nobody answered in the review", "review.settle": "settled the question of the review",
 	"letter.give-up": "gave up on a letter", "link.send": "sent a link",
 	"machine.create": "made the machine token", "machine.revoke": "revoked the machine token",
 	"organization.register": "registered the organization", "organization.resume": "resumed the organization",
