@@ -6,7 +6,8 @@ func authRules() []Rule {
 	const area = AreaAuth
 	return []Rule{
 		{ID: "DR-AUT-01", Title: "Operation requires authentication in one environment and none in the other", Area: area, Severity: Critical, Pair: true,
-			Why: "direct bypass through the weaker door", Refs: []string{"owasp:API2:2023", "checkov:CKV_AWS_59", "checkov:CKV_AWS_309", "checkov:CKV2_AWS_70", "checkov:CKV_OPENAPI_4", "kics:0a96ce49-4163-4ee6-8169-eb3b0797d694"}, pair: pairOpen},
+			Why: "direct bypass through the weaker door", Refs: []string{"owasp:API2:2023", "checkov:CKV_AWS_59", "checkov:CKV_AWS_309", "checkov:CKV2_AWS_70", "checkov:CKV_OPENAPI_4", "kics:0a96ce49-4163-4ee6-8169-eb3b0797d694", "kics:7fd0d461-5b8c-4815-898c-f2b4b117eb28", "kics:b16cdb37-ce15-4ab2-8401-d42b05d123fc",
+				"kics:15ccec05-5476-4890-ad19-53991eba1db8", "kics:1056dfbb-5802-4762-bf2b-8b9b9684b1b0"}, pair: pairOpen},
 		{ID: "DR-AUT-02", Title: "Inherited authentication is cut off by a narrower scope", Area: area, Severity: Critical, Pair: true, Self: true,
 			Why: "silent loss", Refs: []string{"owasp:API2:2023", "psrule:Azure.APIM.PolicyBase"}, self: selfCut},
 		{ID: "DR-AUT-03", Title: "Authentication is defined but attached to nothing", Area: area, Severity: High, Self: true,

@@ -14,7 +14,7 @@ func certificateRules() []Rule {
 	const area = AreaCertificates
 	return []Rule{
 		{ID: "DR-CRT-01", Title: "Minimum version of TLS is lower", Area: area, Severity: High, Pair: true, Self: true, Why: "downgrade",
-			Refs: []string{"checkov:CKV_AZURE_173", "checkov:CKV_AWS_206", "psrule:Azure.APIM.Protocols", "owasp:API8:2023"}, self: selfTLSMin, pair: pairTLSMin},
+			Refs: []string{"checkov:CKV_AZURE_173", "checkov:CKV_AZURE_218", "checkov:CKV_AWS_206", "psrule:Azure.APIM.Protocols", "owasp:API8:2023"}, self: selfTLSMin, pair: pairTLSMin},
 		{ID: "DR-CRT-02", Title: "Ciphers or curves are weaker", Area: area, Severity: Medium, Pair: true, Self: true, Why: "weaker protection of the connection",
 			Refs: []string{"psrule:Azure.APIM.Ciphers"}, self: selfCiphers, pair: pairCiphers},
 		{ID: "DR-CRT-03", Title: "Client certificates are required in one environment and optional or unknown in the other", Area: area, Severity: Critical, Pair: true,
@@ -31,7 +31,7 @@ func certificateRules() []Rule {
 		{ID: "DR-CRT-10", Title: "Reference to a vault is pinned to a version", Area: area, Severity: Medium, Pair: true, Why: "rotation silently stops", two: twoPinned},
 		{ID: "DR-CRT-11", Title: "Key algorithm or size is weaker", Area: area, Severity: Medium, Pair: true, Self: true, Why: "weaker proof of identity", env: envKeyAlg, two: twoKeyAlg},
 		{ID: "DR-CRT-12", Title: "Plain HTTP answers, is not redirected, or HSTS differs", Area: area, Severity: High, Pair: true, Self: true, Why: "credentials over plain connections",
-			Refs: []string{"psrule:Azure.APIM.HTTPEndpoint", "owasp:API8:2023"}, self: selfPlain, pair: pairPlain},
+			Refs: []string{"checkov:CKV_AZURE_217", "psrule:Azure.APIM.HTTPEndpoint", "owasp:API8:2023"}, self: selfPlain, pair: pairPlain},
 		{ID: "DR-CRT-13", Title: "Client certificate is taken from a header without proof of the edge", Area: area, Severity: Critical, Pair: true, Self: true, Why: "spoofed identity", self: selfHeaderCert},
 	}
 }

@@ -141,6 +141,8 @@ Each change is made on a copy that is read again; it is planned only when the fi
 cannot be changed is listed with the reason and with what makes up for it. Nothing is written unless --apply is given, and then only
 when the files are still those that were read.
 
+There is no SARIF of a plan: what it closes and what it leaves are findings, which drift compare --format sarif tells, with their places.
+
 Exit codes: 0 nothing is left to do, 3 there is, 4 nothing is left in what was resolved, and not everything was.`,
 		Example: `  gatehouse drift plan --like prod prod@prod:azureapim=apim staging@stage:kong=kong
   gatehouse drift plan --like prod prod=apim staging=kong --format diff | git apply
@@ -193,6 +195,9 @@ func (c *cli) driftCerts() *cobra.Command {
 		Long: `Lists the certificates that the configuration of environments names, in the order of their ends, and how each environment insists on TLS
 and on client certificates. For each --address a TLS handshake is made, to see what is presented: nothing beyond the handshake is
 sent.
+
+There is no SARIF of the inventory: certificates that end, do not cover their host or are weaker are findings (DR-CRT-07, 08 and 11), which
+drift compare --format sarif tells with their places.
 
 Exit codes: 0 all is well, 3 a certificate has ended, ends within 30 days or would be refused, 4 the end of one is not known.`,
 		Example: "  gatehouse drift certs prod:azureapim=apim --address prod=api.example.com:443",

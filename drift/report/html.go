@@ -29,6 +29,7 @@ type page struct {
 	Areas   []drift.Area
 	Result  *drift.Result
 	Groups  []pageGroup
+	Notes   []string
 }
 
 type pageGroup struct {
@@ -100,7 +101,7 @@ func HTML(w io.Writer, r *drift.Result, now time.Time) error {
 	p := page{
 		Policy:  "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
 		CSS:     template.CSS(reportCSS), // our own file, embedded
-		Verdict: Verdict(r), Areas: drift.Areas(), Result: r,
+		Verdict: Verdict(r), Areas: drift.Areas(), Result: r, Notes: Notes(r),
 	}
 	if !now.IsZero() {
 		p.When = "Read " + now.UTC().Format("2 January 2006, 15:04 UTC") + "."

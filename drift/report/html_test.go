@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gatehouse/drift"
 	"gatehouse/drift/drifttest"
 	"gatehouse/drift/report"
 )
@@ -45,5 +46,24 @@ func TestMarked(t *testing.T) {
 	want := []report.Part{{Text: "[a ", Differs: false}, {Text: "b", Differs: true}, {Text: "]", Differs: false}}
 	if d := cmp.Diff(want, report.Marked("[a b]", "[a c]")); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestNotesAreInEveryForm: what is to be said of waivers is said in text, Markdown and HTML alike.
+func TestNotesAreInEveryForm(t *testing.T) {
+	r := result(t)
+	r.Ended = []drift.Waiver{{Rule: "DR-AUT-01", Owner: "Kim <b>", Ends: drifttest.Now()}}
+	r.Unjudged = 3
+	for name, write := range map[string]func(*bytes.Buffer) error{
+		"text": func(b *bytes.Buffer) error { return report.Text(b, r, false) }, "markdown": func(b *bytes.Buffer) error { return report.Markdown(b, r) },
+		"html": func(b *bytes.Buffer) error { return report.HTML(b, r, drifttest.Now()) },
+	} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), "what it accepted counts again") || !strings.Contains(b.String(), "3 operations are selected by no standard") || name == "html" && strings.Contains(b.String(), "Kim <b>") {
+			t.Errorf("%s does not say it", name)
+		}
 	}
 }
