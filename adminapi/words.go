@@ -150,7 +150,7 @@ func words() map[string]word {
 		"Checked.ok":          {text: "Whether it could be published: warnings do not stop it", example: true},
 
 		"Credential.grants":        {text: "Bound to these grants; none: it stands for all of the application's in the environment", example: one("gr" + id)},
-		"Credential.kind":          {text: "How it is presented", example: "api_key", enum: one("api_key", "oauth_client", "client_certificate")},
+		"Credential.kind":          {text: "How it is presented", example: "api_key", enum: one("api_key", "oauth_client", "client_certificate", "workload_identity")},
 		"Credential.live":          {text: "Whether it proves anything now", example: true},
 		"Credential.public_id":     {text: "The part of a key that may be shown: it names the key in events and logs"},
 		"Credential.retire_at":     {text: "When it retires, once it has been replaced"},
@@ -165,6 +165,16 @@ func words() map[string]word {
 		"Credential.last_use":      {text: "When it was last used, no older than a minute, with the count of all uses; not there when it never was"},
 
 		"Credential.oauth": {text: "Of an OAuth client: how it proves itself"},
+
+		"Credential.workload": {text: "Of a workload identity: whom it is bound to"},
+
+		"Workload.issuer":   {text: "The iss of its tokens", example: "https://token.actions.githubusercontent.com"},
+		"Workload.subject":  {text: "Who it is there: a client id of Entra ID, a service account of Kubernetes, else mostly the sub", example: "repo:example/service:ref:refs/heads/main"},
+		"Workload.audience": {text: "What its tokens must be for", example: "https://api.platform.example"},
+		"Workload.claims":   {text: "What its tokens must say beside"},
+
+		"Claim.name":  {text: "The claim", example: "ref"},
+		"Claim.value": {text: "Its text, or one of its texts", example: "refs/heads/main"},
 
 		"OAuth.constrain":  {text: "What its tokens are always bound to; not there: what it asks for each time", example: "dpop", enum: one("dpop", "certificate")},
 		"OAuth.jwks":       {text: "Its public keys, as a JWK Set"},

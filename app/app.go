@@ -438,7 +438,7 @@ func (s *serving) gatewayOptions(environment, name string, from feed.Source) gat
 func dataPlane(c config.Config, events event.Sink, log *slog.Logger) gateway.Options {
 	return gateway.Options{Kinds: Kinds(), Secrets: func(name string) (secret.Value, bool) { v, ok := c.Secrets[name]; return v, ok },
 		Events: events, Now: time.Now, Log: log, Codec: gateway.Codec(c.Codec), H2C: c.H2C, DNS: c.DNS,
-		Limits: gateway.Limits{Peer: c.Peer, Tunnels: c.Tunnels}}
+		Fetch: newOutside(c), Limits: gateway.Limits{Peer: c.Peer, Tunnels: c.Tunnels}}
 }
 
 // publish makes the manifest of development the newest revision of each of its environments.
@@ -536,10 +536,10 @@ func (s *serving) openEvents() (*event.Lines, error) {
 	return event.NewLines(w, event.LinesOptions{}), nil
 }
 
-// outside is the client that reaches what others name: public addresses, what the operator allows, and in development loopback.
-func (s *serving) outside() *fetch.Client {
-	allowed := s.Config.Fetch
-	if s.Config.Dev {
+// newOutside makes the client that reaches what others name: public addresses, what the operator allows, and in development loopback.
+func newOutside(c config.Config) *fetch.Client {
+	allowed := c.Fetch
+	if c.Dev {
 		allowed = append(slices.Clone(allowed), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 	}
 	return fetch.New(fetch.Options{Allowed: allowed, Plain: len(allowed) > 0})

@@ -13,6 +13,7 @@ import (
 	"gatehouse/policy/oauth"
 	"gatehouse/policy/requestsize"
 	"gatehouse/policy/several"
+	"gatehouse/policy/workload"
 	"gatehouse/ratelimit"
 	"gatehouse/secret"
 	"gatehouse/snapshot"
@@ -21,7 +22,7 @@ import (
 
 // Kinds lists the policies that routes can name. A build of one's own passes append(app.Kinds(), …).
 func Kinds() []policy.Kind {
-	methods := []policy.Kind{apikey.Kind(), oauth.Kind(), clientcert.Kind()}
+	methods := []policy.Kind{apikey.Kind(), oauth.Kind(), clientcert.Kind(), workload.Kind()}
 	return append(methods,
 		anonymous.Kind(),
 		several.AnyOf(methods),
@@ -45,7 +46,8 @@ func Check(b manifest.Bundle) []manifest.Diagnostic {
 	limiter := ratelimit.NewLimiter(1)
 	d := policy.Deps{
 		Limiter: func(string) *ratelimit.Limiter { return limiter }, Tokens: policy.NewTokens(), Proofs: token.NewProver(),
-		Secret: func(string) (secret.Value, bool) { return secret.New("there"), true },
+		Secret:  func(string) (secret.Value, bool) { return secret.New("there"), true },
+		Trusted: func(*policy.TrustedIssuer) *policy.TrustedKeys { return policy.NewTrustedKeys() },
 	}
 	seen := map[manifest.Diagnostic]bool{}
 	for _, e := range p.Environments {

@@ -53,7 +53,7 @@ func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string,
 		return errors.Join(err, db.Close())
 	}
 	p := &plane{store: db, stop: func() {}, stopPages: func() {}}
-	p.outside = s.outside()
+	p.outside = newOutside(s.Config)
 	providers, err := signOns(s.Config.SSO, p.outside)
 	if err != nil {
 		p.outside.Close()

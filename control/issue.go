@@ -15,7 +15,7 @@ import (
 	"gatehouse/manifest"
 )
 
-// What is the same for every kind of credential when one is made. The kinds are in keys.go, clients.go and certificates.go.
+// What is the same for every kind of credential when one is made. The kinds are in keys.go, clients.go, certificates.go and workloads.go.
 
 // issuing is what a kind adds to what all have in common.
 type issuing struct {

@@ -43,6 +43,7 @@ func (c *Control) compile(p *manifest.Parsed, environment string) []manifest.Dia
 		Limiter: func(string) *ratelimit.Limiter { return ratelimit.NewLimiter(1) },
 		Secret:  func(string) (secret.Value, bool) { return secret.New("compiled only"), true },
 		Tokens:  policy.NewTokens(), Proofs: c.proofs,
+		Trusted: func(*policy.TrustedIssuer) *policy.TrustedKeys { return policy.NewTrustedKeys() },
 	})
 	return ds
 }

@@ -78,6 +78,11 @@ func (w *write) putCredential(action, reason string, old, cr credential.Credenti
 	if !f.Live {
 		f.Ended = string(cr.State)
 	}
+	if cr.Workload != nil {
+		for _, c := range cr.Workload.Claims {
+			f.Claims = append(f.Claims, feed.Claim{Name: c.Name, Value: c.Value})
+		}
+	}
 	return cr, w.feed(cr.Environment, feed.KindCredential, string(cr.ID), cr.Version, state(f))
 }
 

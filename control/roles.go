@@ -153,6 +153,8 @@ var rights = map[string]who{
 	"RotateKey":          builders,
 	"RegisterClient":     builders,
 	"EnrolCertificate":   builders,
+	"BindWorkload":       builders,
+	"TrustedIssuers":     readers,
 	"Authority":          readers,
 	"IssueToken":         anybody, // who proves a client
 	"RevokeToken":        anybody,

@@ -210,8 +210,13 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			_, _, err := c.EnrolCertificate(ctx, a, control.NewCertificate{NewKey: control.NewKey{Application: o.app, Name: "n"}, Request: aRequest})
 			return err
 		},
-		"Authority":  func(a identity.Actor) error { _, err := c.Authority(ctx, a, "nowhere"); return err },
-		"IssueToken": func(a identity.Actor) error { _, err := c.IssueToken(ctx, a, control.TokenRequest{}); return err },
+		"BindWorkload": func(a identity.Actor) error {
+			_, err := c.BindWorkload(ctx, a, control.NewWorkload{NewKey: control.NewKey{Application: o.app, Name: "n"}, Subject: "s"})
+			return err
+		},
+		"TrustedIssuers": func(a identity.Actor) error { _, err := c.TrustedIssuers(ctx, a, "nowhere"); return err },
+		"Authority":      func(a identity.Actor) error { _, err := c.Authority(ctx, a, "nowhere"); return err },
+		"IssueToken":     func(a identity.Actor) error { _, err := c.IssueToken(ctx, a, control.TokenRequest{}); return err },
 		"RevokeToken": func(a identity.Actor) error {
 			return c.RevokeToken(ctx, a, "live", control.Proof{}, "t")
 		},
@@ -411,7 +416,7 @@ func mapsKeys[V any](m map[string]V) func(func(string) bool) {
 
 // byOrganization is the methods that take an object which another organization may own; the others take none.
 var byOrganization = []string{"Person", "Members", "Organization", "Offboarding", "UpdateApplication", "CloseApplication", "Application", "Applications",
-	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "AnswerQuestion", "Grant", "Grants", "EndGrant", "NarrowGrant", "IssueKey", "RevokeCredential", "RegisterClient", "EnrolCertificate",
+	"CreateApplication", "RequestAccess", "WithdrawRequest", "Request", "Requests", "AnswerQuestion", "Grant", "Grants", "EndGrant", "NarrowGrant", "IssueKey", "RevokeCredential", "RegisterClient", "EnrolCertificate", "BindWorkload",
 	"RotateKey", "ChangeCredential", "ActivateCredential", "SuspendCredential", "ResumeCredential", "Uses", "Usage", "Dormant",
 	"Credential", "Credentials", "Reach", "InForce", "Audit", "Evidence", "RevokeMachineToken", "EndSession",
 	"SecondFactors", "ResetSecondFactors", "ExportPerson", "ErasePerson", "ChangeMember", "Invite", "Invitations", "WithdrawInvitation",

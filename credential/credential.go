@@ -18,6 +18,7 @@ const (
 	Client Kind = "oauth_client"
 
 	Certificate Kind = "client_certificate"
+	Federated   Kind = "workload_identity"
 )
 
 // Title is the kind in words, as in "this API key".
@@ -29,6 +30,8 @@ func (k Kind) Title() string {
 		return "OAuth client"
 	case Certificate:
 		return "client certificate"
+	case Federated:
+		return "workload identity"
 	}
 	return "credential"
 }
@@ -56,11 +59,12 @@ type Credential struct {
 	Environment  string      `json:"environment"`
 	Kind         Kind        `json:"kind"`
 	Name         string      `json:"name"`
-	PublicID     string      `json:"public_id"`         // the part of a key that may be shown
-	Hash         secret.Hash `json:"-"`                 // SHA-256 of the whole key
-	OAuth        *OAuth      `json:"oauth,omitempty"`   // of a Client: how it proves itself
-	Grants       []id.ID     `json:"grants,omitempty"`  // bound to these; none: all of the application's in this environment
-	Sources      []string    `json:"sources,omitempty"` // networks it may be used from, as CleanSources writes them; none: any
+	PublicID     string      `json:"public_id"`          // the part of a key that may be shown
+	Hash         secret.Hash `json:"-"`                  // SHA-256 of the whole key
+	OAuth        *OAuth      `json:"oauth,omitempty"`    // of a Client: how it proves itself
+	Workload     *Workload   `json:"workload,omitempty"` // of a Federated one: whom it is bound to
+	Grants       []id.ID     `json:"grants,omitempty"`   // bound to these; none: all of the application's in this environment
+	Sources      []string    `json:"sources,omitempty"`  // networks it may be used from, as CleanSources writes them; none: any
 	State        State       `json:"state"`
 	Created      time.Time   `json:"created"`
 	CreatedBy    id.ID       `json:"created_by"`
@@ -104,6 +108,11 @@ type Store interface {
 	// PutIssuer inserts when i.Version is 0, else replaces the row of that version, and returns i with its new version.
 	// Another version is fault.Stale.
 	PutIssuer(ctx context.Context, i Issuer) (Issuer, error)
+	// BindWorkload lets the mark stand for the credential next. It stood for was until now, "" for nothing: when it stands for
+	// another one by now, or for one at all, it is fault.Conflict.
+	BindWorkload(ctx context.Context, mark secret.Hash, was, next id.ID) error
+	// WorkloadOf returns the credential that the mark stands for, or fault.NotFound.
+	WorkloadOf(ctx context.Context, mark secret.Hash) (id.ID, error)
 	// Deny notes that one access token of the environment is refused, until it ends by itself.
 	Deny(ctx context.Context, d Denial) error
 	// Denied reports whether the access token with that mark is refused.

@@ -120,6 +120,8 @@ func (c Credential) Hint() string {
 		return string(c.ID)
 	case c.Kind == Certificate:
 		return "SHA-256 " + c.PublicID
+	case c.Kind == Federated && c.Workload != nil:
+		return c.Workload.Subject
 	case c.Kind != APIKey:
 		return c.PublicID
 	}

@@ -101,8 +101,11 @@ func AssertionMark(i id.ID, jti string) secret.Hash {
 
 // Mark is what gateways find the credential by.
 func (c Credential) Mark() secret.Hash {
-	if c.Kind == Client {
+	switch {
+	case c.Kind == Client:
 		return ClientMark(c.ID)
+	case c.Kind == Federated && c.Workload != nil:
+		return c.Workload.Mark()
 	}
 	return c.Hash
 }

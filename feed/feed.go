@@ -83,9 +83,16 @@ type Credential struct {
 	Hash        []byte    `json:"hash"`
 	Grants      []id.ID   `json:"grants,omitempty"`
 	Sources     []string  `json:"sources,omitempty"` // networks it may be used from; none: any
+	Claims      []Claim   `json:"claims,omitempty"`  // what a workload's token must say beside its subject
 	Live        bool      `json:"live"`
 	Ended       string    `json:"ended,omitempty"` // the state's word when it is not live: pending, revoked, suspended
 	Expires     time.Time `json:"expires"`         // the earlier of its expiry and its retirement
+}
+
+// Claim is what a token must say under a name.
+type Claim struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // Grant is what a gateway knows of a grant.

@@ -37,6 +37,9 @@ func (g *Gateway) Follow(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { g.report(ctx) })
+	if g.trust != nil {
+		wg.Go(func() { g.trust.Run(ctx) })
+	}
 	if g.o.Standing != nil {
 		wg.Go(func() { g.stand(ctx) })
 	}
@@ -79,11 +82,20 @@ func (g *Gateway) compile() {
 		return
 	}
 	named := map[string]bool{}
-	routes, ds := snapshot.Open(r, g.o.Environment, g.o.Kinds, policy.Deps{
+	d := policy.Deps{
 		Limiter: func(name string) *ratelimit.Limiter { named[name] = true; return g.limiter(name) },
 		Secret:  g.o.Secrets,
 		Tokens:  g.tokens, Proofs: g.proofs,
-	})
+	}
+	trusted := map[*policy.TrustedKeys]bool{}
+	if g.trust != nil {
+		d.Trusted = func(t *policy.TrustedIssuer) *policy.TrustedKeys {
+			keys := g.trust.Keys(t)
+			trusted[keys] = true
+			return keys
+		}
+	}
+	routes, ds := snapshot.Open(r, g.o.Environment, g.o.Kinds, d)
 	if routes == nil {
 		g.refuseRevision(r.Number, snapshot.Summary(ds))
 		return
@@ -96,6 +108,9 @@ func (g *Gateway) compile() {
 		if !named[name] {
 			delete(g.limiters, name)
 		}
+	}
+	if g.trust != nil {
+		g.trust.Only(trusted)
 	}
 	g.desired, g.trouble = r.Number, ""
 	g.o.Log.Info("serving", "environment", g.o.Environment, "revision", r.Number, "routes", len(routes.All), "took", time.Since(began))

@@ -17,12 +17,14 @@ import (
 	"gatehouse/event"
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/fetch"
 	"gatehouse/http1"
 	"gatehouse/policy"
 	"gatehouse/ratelimit"
 	"gatehouse/secret"
 	"gatehouse/snapshot"
 	"gatehouse/token"
+	"gatehouse/trust"
 	"gatehouse/wire"
 )
 
@@ -49,8 +51,9 @@ type Options struct {
 	Hinted bool // feed.Options's
 	// Standing is asked several times a second; nil: the control plane is always there.
 	Standing func() Standing
-	DNS      string // address of the DNS server that upstreams' names are looked up at; "": the system's
-	H2C      bool   // clients of plain connections may begin with HTTP/2; over TLS they choose it in the handshake
+	Fetch    *fetch.Client // what asks trusted issuers for their keys; nil: routes that need them are closed
+	DNS      string        // address of the DNS server that upstreams' names are looked up at; "": the system's
+	H2C      bool          // clients of plain connections may begin with HTTP/2; over TLS they choose it in the handshake
 }
 
 // Codec says who reads and writes HTTP/1.1. HTTP/2 is spoken beside HTTP1 only.
@@ -77,6 +80,7 @@ type Gateway struct {
 	uses     *uses
 	tokens   *policy.Tokens
 	proofs   *token.Prover
+	trust    *trust.Keeper // nil: nobody fetches
 	carriers sync.Pool
 	buffers  http1.Buffers
 	names    names
@@ -126,6 +130,9 @@ func New(o Options) (*Gateway, error) {
 	o.Limits = o.Limits.withDefaults()
 	g := &Gateway{o: o, clocked: clocked, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{},
 		uses: newUses(), tokens: policy.NewTokens(), proofs: token.NewProver(), names: names{o.DNS}, secure: &tls.Config{MinVersion: tls.VersionTLS12}}
+	if o.Fetch != nil {
+		g.trust = trust.New(trust.Options{Fetch: o.Fetch, Now: o.Now, Log: o.Log})
+	}
 	g.caught = make(chan struct{})
 	g.current.Store(&current{view: &snapshot.View{Routes: &snapshot.Routes{Environment: o.Environment}, Access: g.access}})
 	g.peers.most = o.Limits.Peer

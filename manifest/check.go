@@ -77,6 +77,7 @@ func (c *check) none(list, format string, args ...any) {
 
 func (c *check) all() {
 	c.environments()
+	c.trusted()
 	c.upstreams()
 	c.apis()
 	c.products()

@@ -18,6 +18,8 @@ type Manifest struct {
 	Upstreams    []Upstream    `json:"upstreams"`    // the services behind the gateway
 	APIs         []API         `json:"apis"`         // what is offered, each from its OpenAPI document
 	Products     []Product     `json:"products"`     // bundles of operations offered to partners
+
+	TrustedIssuers []TrustedIssuer `json:"trusted_issuers"` // issuers elsewhere, by whose tokens workloads prove themselves
 }
 
 // Environment is a place where the APIs are exposed.

@@ -9,7 +9,9 @@ import (
 )
 
 // credentialKinds is the kinds of credentials that this build knows.
-func credentialKinds() []string { return []string{"api_key", "oauth_client", "client_certificate"} }
+func credentialKinds() []string {
+	return []string{"api_key", "oauth_client", "client_certificate", "workload_identity"}
+}
 
 // stageRoles is the roles of staff who can decide. An auditor changes nothing.
 func stageRoles() []string { return []string{"admin", "approver", "api-owner", "operator"} }

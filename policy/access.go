@@ -61,7 +61,11 @@ type Credential struct {
 type Conditions struct {
 	Bound   []id.Bits      // to these grants; none: all of the application's
 	Sources []netip.Prefix // networks it may be used from; none: any
+	Claims  []Claim        // what a workload's token must say beside its subject
 }
+
+// Claim is what a token must say under a name: this text, or a list in which it stands.
+type Claim struct{ Name, Value string }
 
 // From reports whether a caller at the address may use the credential.
 func (c *Conditions) From(a netip.Addr) bool {

@@ -66,6 +66,8 @@ type Deps struct {
 	// Tokens keeps verified access tokens; Proofs checks what they are bound by. They outlive revisions.
 	Tokens *Tokens
 	Proofs *token.Prover
+	// Trusted returns the keys of an issuer elsewhere, which somebody fetches. nil: nobody does.
+	Trusted func(*TrustedIssuer) *TrustedKeys
 }
 
 // Site is where in the manifest a policy stands, known while it is built.
@@ -76,6 +78,11 @@ type Site struct {
 	Scope string
 	// Kinds are the names of all of the route's policies.
 	Kinds []string
+	// Trusted are the issuers elsewhere that count in the environment.
+	Trusted []*TrustedIssuer
+	// Beside are the names of the methods of authentication that any_of tries, this one among them. Of those that look for a
+	// token in the same field, each leaves to the other what is not its own.
+	Beside []string
 }
 
 // Has reports whether the route has a policy of that kind.

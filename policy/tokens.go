@@ -28,10 +28,15 @@ const tokenSlots = 1 << 16
 
 // Tokens keeps verified access tokens, so that a signature is checked once. Credential, grant and denials are looked up on
 // every request all the same.
-type Tokens struct{ slots []atomic.Pointer[AccessToken] }
+type Tokens struct {
+	slots     []atomic.Pointer[AccessToken]
+	workloads []atomic.Pointer[WorkloadToken]
+}
 
 // NewTokens keeps none yet.
-func NewTokens() *Tokens { return &Tokens{make([]atomic.Pointer[AccessToken], tokenSlots)} }
+func NewTokens() *Tokens {
+	return &Tokens{make([]atomic.Pointer[AccessToken], tokenSlots), make([]atomic.Pointer[WorkloadToken], workloadSlots)}
+}
 
 // Get returns the token of the hash if it is kept and was verified by the issuer.
 func (t *Tokens) Get(h secret.Hash, by *Issuer) *AccessToken {

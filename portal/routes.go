@@ -93,6 +93,8 @@ func routes() []route {
 		{post, "/credentials", members, issueKey},
 		{get, "/certificates/new", members, askCertificate},
 		{post, "/certificates", members, enrolCertificate},
+		{get, "/workloads/new", members, askWorkload},
+		{post, "/workloads", members, bindWorkload},
 		{get, "/clients/new", members, askClient},
 		{post, "/clients", members, registerClient},
 		{get, "/credentials/{id}", signedIn, showKey},

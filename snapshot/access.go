@@ -60,7 +60,7 @@ func (c *credential) place() uint32       { return c.stands & placeMask }
 
 // kinds are the kinds of credentials that can be presented, in the order of their numbers here. Others cannot let anybody
 // in, so they are not kept.
-var kinds = [...]string{"api_key", "oauth_client", "client_certificate"}
+var kinds = [...]string{"api_key", "oauth_client", "client_certificate", "workload_identity"}
 
 // organization holds for all of its applications: its end is one flag.
 type organization struct {

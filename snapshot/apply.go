@@ -114,8 +114,22 @@ func (a *Access) putCredential(c feed.Credential) error {
 	}
 	r := credential{b, h, c.Expires.UnixMicro(), policy.Slot(a.slot(app) + 1),
 		uint32(state)<<(placeBits+kindBits) | uint32(kind)<<placeBits | place}
+	if state == policy.Over && a.taken(h, b) { // a workload that was bound anew: the one that is over has nothing to say any more
+		return nil
+	}
 	a.credentials.put(hashOfKey(&h), r, func(o *credential) bool { return o.hash == h }, func(o *credential) uint64 { return hashOfKey(&o.hash) })
 	return nil
+}
+
+// taken reports whether another credential has the mark.
+func (a *Access) taken(h secret.Hash, b id.Bits) bool {
+	s := a.credentials.shard(hashOfKey(&h))
+	for i := s.next(hashOfKey(&h), 0); i >= 0; i = s.next(hashOfKey(&h), i+1) {
+		if c := &s.recs[i]; c.hash == h {
+			return c.id != b
+		}
+	}
+	return false
 }
 
 func (a *Access) putIssuer(i feed.Issuer) error {
@@ -285,7 +299,7 @@ func (a *Access) scopeSet(names []string) (uint32, error) {
 
 // condition is the place of what the credential was issued under.
 func (a *Access) condition(c feed.Credential) (uint32, error) {
-	if len(c.Grants) == 0 && len(c.Sources) == 0 {
+	if len(c.Grants) == 0 && len(c.Sources) == 0 && len(c.Claims) == 0 {
 		return 0, nil
 	}
 	fresh, key := &policy.Conditions{}, []byte("conditions ")
@@ -302,6 +316,12 @@ func (a *Access) condition(c feed.Credential) (uint32, error) {
 			return 0, fmt.Errorf("%q is not a network", s)
 		}
 		fresh.Sources, key = append(fresh.Sources, p), append(append(key, ' '), s...)
+	}
+	for _, l := range c.Claims {
+		if l.Name == "" || l.Value == "" {
+			return 0, fmt.Errorf("a claim is empty")
+		}
+		fresh.Claims, key = append(fresh.Claims, policy.Claim{Name: l.Name, Value: l.Value}), fmt.Appendf(key, " claim %q %q", l.Name, l.Value)
 	}
 	at, known := a.setBy[string(key)]
 	if !known {

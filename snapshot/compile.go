@@ -10,6 +10,7 @@ import (
 	"gatehouse/manifest"
 	"gatehouse/policy"
 	"gatehouse/ratelimit"
+	"gatehouse/token"
 )
 
 // Compile is pure: no clock, no network, no files. It reports everything that is wrong at once. A route whose policies
@@ -30,6 +31,7 @@ func Compile(p *manifest.Parsed, environment string, revision int64, kinds []pol
 	if !slices.ContainsFunc(p.Environments, func(e manifest.Environment) bool { return e.Name == environment }) {
 		c.report(p.At("/environments", "there is no environment %q", environment))
 	}
+	c.readTrusted()
 	c.readUpstreams()
 	c.readProducts()
 	for i := range p.APIs {
@@ -51,6 +53,7 @@ type compiler struct {
 	out       *Routes
 	upstreams map[string]upstream
 	products  map[operation][]string
+	trusted   []*policy.TrustedIssuer
 	ds        []manifest.Diagnostic
 	seen      map[manifest.Diagnostic]bool // a policy of an API is built for each of its operations
 	shared    []complaint                  // of the API at hand
@@ -86,6 +89,16 @@ func (c *compiler) report(d manifest.Diagnostic) {
 	if !c.seen[d] {
 		c.seen[d] = true
 		c.ds = append(c.ds, d)
+	}
+}
+
+// readTrusted notes which issuers elsewhere count here. Routes share them, and so what was verified by them.
+func (c *compiler) readTrusted() {
+	for _, t := range c.p.TrustedIn(c.out.Environment) {
+		i := &policy.TrustedIssuer{Name: t.Name, KeysURL: t.Keys, Stale: time.Duration(t.Stale),
+			Trusted: token.Trusted{URL: t.Issuer, Form: token.TrustedForm(t.Kind), Subject: t.Subject, Audiences: t.Audiences, Algs: t.Algorithms, Longest: time.Duration(t.Longest)}}
+		i.Tenant, i.Version, _ = manifest.EntraIssuer(t.Issuer)
+		c.trusted = append(c.trusted, i)
 	}
 }
 

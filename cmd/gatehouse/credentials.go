@@ -27,7 +27,14 @@ func credentialPairs(k credential.Credential, now time.Time) []string {
 	if !k.RetireAt.IsZero() {
 		state += ", retires " + when(k.RetireAt)
 	}
-	return []string{"credential", string(k.ID), "name", k.Name, "kind", string(k.Kind), "looks like", k.Hint(), "application", string(k.Application),
+	var workload string
+	if w := k.Workload; w != nil {
+		workload = w.Subject + " of " + w.Issuer + " for " + w.Audience
+		for _, c := range w.Claims {
+			workload += ", " + c.Name + "=" + c.Value
+		}
+	}
+	return []string{"credential", string(k.ID), "name", k.Name, "kind", string(k.Kind), "looks like", k.Hint(), "workload", workload, "application", string(k.Application),
 		"environment", k.Environment, "for", bound, "from", strings.Join(k.Sources, " "), "replaces", string(k.Replaces), "state", state, "reason", k.Reason, "created", when(k.Created),
 		"expires", when(k.Expires) + " (" + span(k.Expires, now) + ")", "revoked", when(k.Revoked)}
 }
@@ -74,7 +81,7 @@ func (c *cli) credentials() *cobra.Command {
 		}
 		return c.watch(cmd.Context(), args[0])
 	}
-	return group("credential", "Credentials: list, issue, rotate, suspend, revoke", "", issue, revoke, c.rotate(path), c.changeCredential(path), c.found(), c.registerClient(), c.enrol(),
+	return group("credential", "Credentials: list, issue, rotate, suspend, revoke", "", issue, revoke, c.rotate(path), c.changeCredential(path), c.found(), c.registerClient(), c.enrol(), c.bindWorkload(),
 		deed(c, "suspend", "Stop it until it is resumed", path, "reason", true, credentialPairs),
 		deed(c, "resume", "End a suspension", path, "reason", true, credentialPairs),
 		&cobra.Command{Use: "activate ID", Short: "Begin the use of a pending one", Args: exactly("ID"), RunE: func(cmd *cobra.Command, args []string) error {

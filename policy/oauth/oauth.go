@@ -36,7 +36,8 @@ func build(c Config, s policy.Site, d policy.Deps) (policy.Policy, error) {
 	if d.Tokens == nil || d.Proofs == nil {
 		return policy.Policy{}, fault.New(fault.Unavailable, "this gateway verifies no access tokens")
 	}
-	t := &tokens{Config: c, environment: s.Route.Environment, base: s.Route.Base, kept: d.Tokens, proofs: d.Proofs, scope: strings.Join(s.Route.Scopes, " ")}
+	t := &tokens{Config: c, environment: s.Route.Environment, base: s.Route.Base, kept: d.Tokens, proofs: d.Proofs, scope: strings.Join(s.Route.Scopes, " "),
+		shared: slices.Contains(s.Beside, "workload_identity")}
 	return policy.Policy{Request: t.request, Response: t.response, Methods: []string{Method}}, nil
 }
 
@@ -47,6 +48,7 @@ type tokens struct {
 	scope       string
 	kept        *policy.Tokens
 	proofs      *token.Prover
+	shared      bool // tokens of issuers elsewhere are another policy's
 }
 
 // The refusals. Each is told to callers and counted by its code.
@@ -78,11 +80,14 @@ type sent struct {
 }
 
 func (t *tokens) request(x *policy.Exchange) error {
+	by := x.Access.Issuer()
+	if t.shared && t.foreign(x.Request.Fields, by) {
+		return missing
+	}
 	in, err := t.take(x.Request.Fields)
 	if err != nil {
 		return err
 	}
-	by := x.Access.Issuer()
 	if by == nil {
 		return unsigned
 	}
@@ -116,6 +121,17 @@ func (t *tokens) request(x *policy.Exchange) error {
 	p.Scopes, p.Constrained, p.FAPI, p.Token = a.Scopes, constrained, constrained && a.Strong, a.Mark
 	p.Expires = a.Expires * 1_000_000
 	return nil
+}
+
+// foreign reports whether the one token that was sent is a bearer's and not ours: then it is left where it is.
+func (t *tokens) foreign(fields wire.Fields, by *policy.Issuer) bool {
+	raw, ok := fields.Get("Authorization")
+	if !ok || fields.Count("Authorization") != 1 || fields.Count("DPoP") > 0 || len(raw) <= 7 || len(raw) > token.Longest || !raw[:7].EqualFold("Bearer ") {
+		return false
+	}
+	raw = raw[7:]
+	hash := secret.Hash(sha256.Sum256(raw))
+	return by == nil || t.kept.Workload(hash) != nil || t.kept.Get(hash, by) == nil && token.IssuerOf(string(raw)) != by.URL
 }
 
 // verified is the token, from what is kept or verified now.

@@ -4,7 +4,6 @@ package several
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +42,12 @@ func build(c Config, s policy.Site, d policy.Deps, kinds []policy.Kind, all bool
 	if len(c.Methods) < 2 {
 		return out, fault.Bad("/methods", "must name at least two methods")
 	}
+	s.Beside = nil
+	if !all {
+		s.Beside = c.names()
+	} else if n := c.names(); slices.Contains(n, "oauth") && slices.Contains(n, "workload_identity") {
+		return out, fault.Bad("/methods", "oauth and workload_identity look for a token in the same field, so nobody can send both: use any_of")
+	}
 	for n, one := range c.Methods {
 		at := fmt.Sprintf("/methods/%d", n)
 		if len(one) != 1 {
@@ -75,6 +80,16 @@ func build(c Config, s policy.Site, d policy.Deps, kinds []policy.Kind, all bool
 		out.Request = v.all
 	}
 	return out, nil
+}
+
+// names are the methods, as far as they can be read.
+func (c Config) names() (names []string) {
+	for _, one := range c.Methods {
+		for name := range one {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // below puts the pointers of a fault under the place where the method stands.
@@ -114,7 +129,7 @@ func (s *several) any(x *policy.Exchange) error {
 	for i := range s.methods {
 		x.Principal = policy.Principal{}
 		err := s.methods[i].Request(x)
-		if errors.Is(err, policy.ErrNothing) {
+		if f, ok := err.(*fault.Error); ok && f.Err == policy.ErrNothing { // errors.Is would allocate, for every method that is not used
 			continue
 		}
 		if sent++; err != nil && first == nil {

@@ -3,25 +3,28 @@ package sqldb
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"gatehouse/credential"
+	"gatehouse/fault"
 	"gatehouse/id"
+	"gatehouse/secret"
 )
 
 const (
 	credentialColumns = `id, organization, application, environment, kind, name, public_id, hash, grants, state, created, created_by,
-		expires, retire_at, revoked, reason, sources, replaces, held, leaked, oauth, earlier_hash, earlier_until, version`
+		expires, retire_at, revoked, reason, sources, replaces, held, leaked, oauth, earlier_hash, earlier_until, workload, version`
 	credentialGet      = `SELECT ` + credentialColumns + ` FROM credentials WHERE id = $1`
 	credentialByPublic = `SELECT ` + credentialColumns + ` FROM credentials WHERE public_id = $1`
 	credentialHas      = `SELECT version FROM credentials WHERE id = $1`
 	credentialInsert   = `INSERT INTO credentials (` + credentialColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24 + 1) RETURNING ` + credentialColumns
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25 + 1) RETURNING ` + credentialColumns
 	credentialUpdate = `UPDATE credentials SET organization = $2, application = $3, environment = $4, kind = $5, name = $6,
 		public_id = $7, hash = $8, grants = $9, state = $10, created = $11, created_by = $12, expires = $13, retire_at = $14,
 		revoked = $15, reason = $16, sources = $17, replaces = $18, held = $19, leaked = $20, oauth = $21,
-		earlier_hash = $22, earlier_until = $23, version = version + 1 WHERE id = $1 AND version = $24 RETURNING ` + credentialColumns
+		earlier_hash = $22, earlier_until = $23, workload = $24, version = version + 1 WHERE id = $1 AND version = $25 RETURNING ` + credentialColumns
 	credentialsOf = `SELECT ` + credentialColumns + ` FROM credentials`
 
 	useColumns = `credential, grant_id, api, operation, calls, last, gateway, address`
@@ -32,6 +35,9 @@ const (
 		last = CASE WHEN excluded.last >= credential_uses.last THEN excluded.last ELSE credential_uses.last END`
 	usesOf       = `SELECT ` + useColumns + ` FROM credential_uses WHERE credential = $1 ORDER BY grant_id, api, operation`
 	usesOfGrant  = `SELECT ` + useColumns + ` FROM credential_uses WHERE grant_id = $1 ORDER BY credential, api, operation`
+	workloadBind = `INSERT INTO workload_bindings (mark, credential) VALUES ($1, $2)
+		ON CONFLICT (mark) DO UPDATE SET credential = excluded.credential WHERE workload_bindings.credential = $3 RETURNING credential`
+	workloadOf   = `SELECT credential FROM workload_bindings WHERE mark = $1`
 	notUsedSince = `NOT EXISTS (SELECT 1 FROM credential_uses u WHERE u.credential = credentials.id AND u.last >= $)`
 )
 
@@ -40,7 +46,7 @@ func scanCredential(r row) (c credential.Credential, err error) {
 	err = r.Scan(&c.ID, &c.Organization, &c.Application, &c.Environment, &c.Kind, &c.Name, &c.PublicID, hash{&c.Hash},
 		from[[]id.ID]{&c.Grants}, &c.State, when{&c.Created}, &c.CreatedBy, when{&c.Expires}, when{&c.RetireAt}, when{&c.Revoked},
 		&c.Reason, from[[]string]{&c.Sources}, &c.Replaces, &held, when{&c.Leaked}, from[*credential.OAuth]{&c.OAuth},
-		hash{&c.Earlier}, when{&c.EarlierUntil}, &c.Version)
+		hash{&c.Earlier}, when{&c.EarlierUntil}, from[*credential.Workload]{&c.Workload}, &c.Version)
 	c.Held = held != 0
 	return c, err
 }
@@ -57,7 +63,20 @@ func (t *tx) PutCredential(ctx context.Context, c credential.Credential) (creden
 	return put(ctx, t, scanCredential, "credential", credentialInsert, credentialUpdate, credentialHas, string(c.ID),
 		string(c.Organization), string(c.Application), c.Environment, string(c.Kind), c.Name, c.PublicID, c.Hash[:], doc(c.Grants),
 		string(c.State), at(c.Created), string(c.CreatedBy), at(c.Expires), at(c.RetireAt), at(c.Revoked), c.Reason, doc(c.Sources), string(c.Replaces), flag(c.Held), at(c.Leaked), doc(c.OAuth),
-		c.Earlier[:], at(c.EarlierUntil), c.Version)
+		c.Earlier[:], at(c.EarlierUntil), doc(c.Workload), c.Version)
+}
+
+func (t *tx) BindWorkload(ctx context.Context, mark secret.Hash, was, next id.ID) error {
+	_, err := get(ctx, t, scanText, "binding", workloadBind, mark[:], string(next), string(was))
+	if errors.Is(err, fault.NotFound) { // another one has it by now
+		return fault.New(fault.Conflict, "the workload is bound to another credential")
+	}
+	return err
+}
+
+func (t *tx) WorkloadOf(ctx context.Context, mark secret.Hash) (id.ID, error) {
+	s, err := get(ctx, t, scanText, "binding", workloadOf, mark[:])
+	return id.ID(s), err
 }
 
 func (t *tx) Credentials(ctx context.Context, organization, application, after id.ID, limit int) ([]credential.Credential, error) {

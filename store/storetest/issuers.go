@@ -1,11 +1,14 @@
 package storetest
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"gatehouse/credential"
+	"gatehouse/fault"
+	"gatehouse/id"
 	"gatehouse/secret"
 	"gatehouse/store"
 )
@@ -22,6 +25,39 @@ func issuers() []promise {
 			versions(w, i, func(i *credential.Issuer) *int64 { return &i.Version },
 				func(i *credential.Issuer) { i.Audience, i.Keys = "https://b.example", append(i.Keys, i.Keys[0]) },
 				func(tx store.Tx, i credential.Issuer) (credential.Issuer, error) { return tx.PutIssuer(w.ctx(), i) }, read)
+		}},
+		{"BindWorkloadToOneAtATime", func(w *world) {
+			mark, other := w.hash(), w.hash()
+			bind := func(m secret.Hash, was, next id.ID) error {
+				return w.s.Update(w.ctx(), func(tx store.Tx) error { return tx.BindWorkload(w.ctx(), m, was, next) })
+			}
+			of := func(m secret.Hash) (i id.ID, err error) {
+				err = w.s.View(w.ctx(), func(tx store.Tx) (err error) { i, err = tx.WorkloadOf(w.ctx(), m); return err })
+				return i, err
+			}
+			if _, err := of(mark); !errors.Is(err, fault.NotFound) {
+				w.Errorf("before it is bound: %v", err)
+			}
+			for n, step := range []struct {
+				mark      secret.Hash
+				was, next id.ID
+				taken     bool
+				now       id.ID
+			}{
+				{mark, "", "crd_1", false, "crd_1"},
+				{mark, "", "crd_2", true, "crd_1"},
+				{mark, "crd_3", "crd_2", true, "crd_1"},
+				{mark, "crd_1", "crd_2", false, "crd_2"},
+				{mark, "crd_1", "crd_3", true, "crd_2"},
+				{other, "", "crd_1", false, "crd_1"},
+			} {
+				if err := bind(step.mark, step.was, step.next); errors.Is(err, fault.Conflict) != step.taken || err != nil && !step.taken {
+					w.Errorf("step %d: %v", n, err)
+				}
+				if now, err := of(step.mark); now != step.now || err != nil {
+					w.Errorf("step %d: it stands for %s, want %s (%v)", n, now, step.now, err)
+				}
+			}
 		}},
 		{"DenyUntilItEnds", func(w *world) {
 			mark := w.hash()
