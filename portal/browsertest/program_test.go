@@ -72,7 +72,7 @@ func watched(t *testing.T) string {
 		}
 		all = append(all, name+"@prod:kong="+dir)
 	}
-	return strings.Join(all, " ")
+	return strings.Join(append(all, "west@prod:kong=bundle:"), " ")
 }
 
 // manifestFor is the example's manifest with another address behind the gateway.
