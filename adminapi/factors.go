@@ -109,4 +109,28 @@ the organization, operator or admin; staff's: admin; the host's owner anybody's.
 		l, err := c.Subjects(ctx, in.actor())
 		return paged(control.List[identity.Subject]{Items: l}, err, same)
 	})
+	add(a, operation{id: "passkeys", method: http.MethodGet, path: "/api/me/passkeys", tag: tagSignIn,
+		summary: "List your passkeys", doc: "They are made and used by a browser, at the portal. Needs a session.",
+	}, func(ctx context.Context, in *Caller) (*Page[identity.Passkey], error) {
+		l, err := c.Passkeys(ctx, in.actor())
+		return paged(control.List[identity.Passkey]{Items: l}, err, same)
+	})
+	type passkeyName struct {
+		Name string `json:"name" doc:"What you call it" example:"work laptop"`
+	}
+	type rename struct {
+		Object
+		Body passkeyName
+	}
+	add(a, operation{id: "renamePasskey", method: http.MethodPatch, path: "/api/me/passkeys/{id}", tag: tagSignIn,
+		summary: "Give a passkey of yours another name", doc: "Needs a session.",
+	}, func(ctx context.Context, in *rename) (*Versioned[identity.Passkey], error) {
+		k, err := c.RenamePasskey(ctx, in.actor(), in.object(), in.Body.Name)
+		return versioned(k, k.Version, err)
+	})
+	add(a, operation{id: "removePasskey", method: http.MethodDelete, path: "/api/me/passkeys/{id}", tag: tagSignIn,
+		summary: "Remove a passkey of yours", doc: "It opens nothing any more. The last second factor that a role of yours demands stays (409). Needs a session.",
+	}, func(ctx context.Context, in *Object) (*None, error) {
+		return &None{}, c.RemovePasskey(ctx, in.actor(), in.object())
+	})
 }

@@ -14,6 +14,10 @@ func (w *world) secondFactor() {
 	w.partner("vera", "Fjord Reader", email)
 	w.play(scenario{name: "providers", do: "GET /api/sso", status: 200, has: []string{`"items":[]`}})
 	w.play(scenario{name: "hers", as: "vera", do: "GET /api/me/sign-ons", status: 200, has: []string{`"items":[]`}})
+	w.play(scenario{name: "passkeys", as: "vera", do: "GET /api/me/passkeys", status: 200, has: []string{`"items":[]`}})
+	w.play(scenario{name: "no passkey", as: "vera", do: "PATCH /api/me/passkeys/pk_01kas0v2m8c4y6n0q3r5t7w9xz", body: `{"name":"x"}`, status: 404, kind: "not-found"})
+	w.play(scenario{name: "nor one to remove", as: "vera", do: "DELETE /api/me/passkeys/pk_01kas0v2m8c4y6n0q3r5t7w9xz", status: 404, kind: "not-found"})
+	w.called["renamePasskey"], w.called["removePasskey"] = true, true // browsers make passkeys: portal/browsertest does
 	w.play(scenario{name: "none yet", as: "vera", do: "GET /api/people/${veraid}/second-factors", status: 200, has: []string{`"app":false`, `"codes":0`}})
 	w.play(scenario{name: "the key", as: "vera", do: "POST /api/me/authenticator", status: 201, keep: "appkey=key", has: []string{"otpauth://totp/"}})
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(w.kept["appkey"])

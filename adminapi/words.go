@@ -460,6 +460,7 @@ func words() map[string]word {
 		"PersonalData.organization":   {text: "Of a member"},
 		"PersonalData.second_factors": {text: "What they prove themselves with besides"},
 		"PersonalData.sign_ons":       {text: "By which providers they sign in"},
+		"PersonalData.passkeys":       {text: "Their passkeys"},
 		"PersonalData.sessions":       {text: "Where they are signed in"},
 		"PersonalData.machine_tokens": {text: "What acts for them"},
 		"PersonalData.invitations":    {text: "Invitations to their address"},
@@ -557,8 +558,10 @@ func words() map[string]word {
 		"SecondFactors.app":      {text: "Whether there is an authenticator app", example: true},
 		"SecondFactors.codes":    {text: "How many recovery codes are left", example: 10},
 		"SecondFactors.demanded": {text: "Whether one of their roles demands a second factor", example: false},
+		"SecondFactors.passkeys": {text: "How many passkeys sign in by themselves", example: 1},
 		"SecondFactors.since":    {text: "When the app was set up; not there without one"},
 
+		"Passkey.used":     {text: "When it last signed in; not there before"},
 		"SignOn.name":      {text: "Its name in addresses", example: "directory"},
 		"SignOn.title":     {text: "What it is called, for people", example: "Platform directory"},
 		"Subject.issuer":   {text: "The provider", example: "https://login.platform.example"},

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-webauthn/webauthn/webauthn"
+
 	"gatehouse/fetch"
 	"gatehouse/identity"
 	"gatehouse/mail"
@@ -25,19 +27,20 @@ import (
 // there. Methods with a version take the one the caller saw: another one is fault.Stale; 0 takes any.
 type Control struct {
 	Options
-	sealer sealer // of letters
-	hooks  sealer // of webhooks' secrets
-	apps   sealer // of authenticator apps' secrets
-	hasher *hasher
-	tries  *tries
-	offers *offers
-	host   secret.Value  // what HostToken tells
-	posted chan struct{} // a letter may wait in the outbox
-	proofs *token.Prover // of the token endpoint
-	sets   *keySets      // that clients name by URL
-	issued *issued       // tokens since the last report
-	told   chan struct{} // an event may wait for a webhook
-	even   time.Duration // how long an answer takes that must not tell whether something was written
+	sealer   sealer             // of letters
+	passkeys *webauthn.WebAuthn // nil: the portal's address can have none
+	hooks    sealer             // of webhooks' secrets
+	apps     sealer             // of authenticator apps' secrets
+	hasher   *hasher
+	tries    *tries
+	offers   *offers
+	host     secret.Value  // what HostToken tells
+	posted   chan struct{} // a letter may wait in the outbox
+	proofs   *token.Prover // of the token endpoint
+	sets     *keySets      // that clients name by URL
+	issued   *issued       // tokens since the last report
+	told     chan struct{} // an event may wait for a webhook
+	even     time.Duration // how long an answer takes that must not tell whether something was written
 
 	fleet     *presence
 	source    *source
@@ -111,17 +114,18 @@ func New(o Options) *Control {
 		source:    s,
 		sequencer: newSequencer(o.Store, o.Keys, s, o.Now, o.Log),
 
-		Options: o,
-		hasher:  newHasher(),
-		tries:   newTries(maxTries),
-		offers:  newOffers(),
-		host:    secret.Random("ghh_"),
-		posted:  make(chan struct{}, 1),
-		told:    make(chan struct{}, 1),
-		even:    evenly,
-		proofs:  token.NewProver(),
-		issued:  newIssued(),
-		sets:    newKeySets(o.Fetch),
+		Options:  o,
+		hasher:   newHasher(),
+		tries:    newTries(maxTries),
+		offers:   newOffers(),
+		host:     secret.Random("ghh_"),
+		posted:   make(chan struct{}, 1),
+		told:     make(chan struct{}, 1),
+		even:     evenly,
+		proofs:   token.NewProver(),
+		issued:   newIssued(),
+		sets:     newKeySets(o.Fetch),
+		passkeys: newPasskeys(o.URL),
 	}
 	if o.Keys != nil { // without any, nothing can be written: to show the document of the API is enough
 		c.sealer, c.hooks, c.apps = newSealer(o.Keys.Derive("letters")), newSealer(o.Keys.Derive("webhooks")), newSealer(o.Keys.Derive("second factors"))

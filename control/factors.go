@@ -33,6 +33,7 @@ type SecondFactors struct {
 	App      bool      `json:"app"`            // an authenticator app
 	Since    time.Time `json:"since,omitzero"` // when it was set up
 	Codes    int       `json:"codes"`          // recovery codes that are left
+	Passkeys int       `json:"passkeys"`       // that sign in by themselves
 	Demanded bool      `json:"demanded"`       // by one of their roles
 }
 
@@ -275,7 +276,11 @@ func (c *Control) factorsOf(r read, p identity.Person) (SecondFactors, error) {
 	case !a.Confirmed.IsZero():
 		out.App, out.Since = true, a.Confirmed
 	}
-	out.Codes, err = r.tx.CountRecoveryCodes(r.ctx, p.ID)
+	if out.Codes, err = r.tx.CountRecoveryCodes(r.ctx, p.ID); err != nil {
+		return out, err
+	}
+	keys, err := r.tx.PasskeysOf(r.ctx, p.ID)
+	out.Passkeys = len(keys)
 	return out, err
 }
 
@@ -435,10 +440,14 @@ func (c *Control) proving(ctx context.Context, a identity.Actor, method, code st
 // RemoveAuthenticator removes the actor's own app with its recovery codes, by a code of it. One that a role demands stays.
 func (c *Control) RemoveAuthenticator(ctx context.Context, a identity.Actor, code string) error {
 	return c.proving(ctx, a, "RemoveAuthenticator", code, func(w *write, p identity.Person) error {
-		if c.demandsSecond(p) {
+		has, err := c.factorsOf(w.read, p)
+		if err != nil {
+			return err
+		}
+		if has.Demanded && has.Passkeys == 0 {
 			return fault.Of(fault.Conflict, "second-factor-demanded", "your role demands a second factor")
 		}
-		if err := w.dropFactors(p, "factor.remove", ""); err != nil {
+		if err := w.dropApp(p, "factor.remove", ""); err != nil {
 			return err
 		}
 		return c.factorLetter(w, p, "Your authenticator app was removed", "Signing in asks for no second factor any more.")
@@ -463,6 +472,14 @@ func (c *Control) NewRecoveryCodes(ctx context.Context, a identity.Actor, code s
 
 // dropFactors removes every second factor of the person.
 func (w *write) dropFactors(p identity.Person, action, reason string) error {
+	if err := w.tx.DropPasskeys(w.ctx, p.ID); err != nil {
+		return err
+	}
+	return w.dropApp(p, action, reason)
+}
+
+// dropApp removes the authenticator app with its recovery codes.
+func (w *write) dropApp(p identity.Person, action, reason string) error {
 	if err := w.tx.DropAuthenticator(w.ctx, p.ID); err != nil {
 		return err
 	}
@@ -516,7 +533,7 @@ func (c *Control) resetFactors(w *write, p identity.Person, reason string) error
 	if err != nil {
 		return err
 	}
-	if !has.App {
+	if !has.App && has.Passkeys == 0 {
 		return fault.Of(fault.Conflict, "no-factor", "they have no second factor")
 	}
 	if err := w.dropFactors(p, "factor.reset", reason); err != nil {

@@ -28,6 +28,7 @@ type PersonalData struct {
 	Organization  *organization.Organization `json:"organization,omitempty"`
 	SecondFactors SecondFactors              `json:"second_factors"`
 	SignOns       []identity.Subject         `json:"sign_ons"`
+	Passkeys      []identity.Passkey         `json:"passkeys"`
 	Sessions      []session.Session          `json:"sessions"`
 	MachineTokens []identity.MachineToken    `json:"machine_tokens"`
 	Invitations   []identity.Invitation      `json:"invitations"`  // to their address
@@ -39,7 +40,7 @@ type PersonalData struct {
 
 // ExportPerson returns what is kept of a person: of the actor without one named, of anybody for an admin and the host's owner.
 func (c *Control) ExportPerson(ctx context.Context, a identity.Actor, person id.ID) (PersonalData, error) {
-	out := PersonalData{SignOns: []identity.Subject{}, Sessions: []session.Session{}, MachineTokens: []identity.MachineToken{}, Invitations: []identity.Invitation{},
+	out := PersonalData{SignOns: []identity.Subject{}, Passkeys: []identity.Passkey{}, Sessions: []session.Session{}, MachineTokens: []identity.MachineToken{}, Invitations: []identity.Invitation{},
 		Applications: []application.Application{}, Absences: []grant.Absence{}, Audit: []audit.Entry{}}
 	if person == "" {
 		person = a.Person
@@ -68,6 +69,11 @@ func (c *Control) exportOwn(r read, p identity.Person, out *PersonalData) (err e
 		return err
 	}
 	out.SignOns = append(out.SignOns, subjects...)
+	keys, err := r.tx.PasskeysOf(r.ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	out.Passkeys = append(out.Passkeys, keys...)
 	sessions, err := r.tx.SessionsOf(r.ctx, p.ID)
 	if err != nil {
 		return err
@@ -246,6 +252,9 @@ func (w *write) forget(old, erased identity.Person) error {
 		return err
 	}
 	if err := w.tx.PutRecoveryCodes(w.ctx, old.ID, nil); err != nil {
+		return err
+	}
+	if err := w.tx.DropPasskeys(w.ctx, old.ID); err != nil {
 		return err
 	}
 	if err := w.tx.DropSubjects(w.ctx, old.ID); err != nil {

@@ -51,10 +51,12 @@ var rights = map[string]who{
 	"StartDevice":          anybody,
 	"PollDevice":           anybody,
 
-	"ProveSecondFactor": anybody,
-	"SignOns":           anybody,
-	"StartSSO":          anybody,
-	"FinishSSO":         anybody,
+	"ProveSecondFactor":  anybody,
+	"BeginPasskeySignIn": anybody,
+	"SignInByPasskey":    anybody,
+	"SignOns":            anybody,
+	"StartSSO":           anybody,
+	"FinishSSO":          anybody,
 
 	// One's own.
 	"SignOut":            members | staff | inPerson | unproven,
@@ -76,7 +78,12 @@ var rights = map[string]who{
 	"NewRecoveryCodes":    members | staff | inPerson | lately,
 	"ResetSecondFactors":  owner | keepers | host | inPerson | lately, // of another one: staff's by an admin
 
-	"Subjects": members | staff | inPerson | unproven,
+	"BeginPasskey":  members | staff | inPerson | lately | unproven,
+	"FinishPasskey": members | staff | inPerson | unproven,
+	"Passkeys":      members | staff | inPerson | unproven,
+	"RenamePasskey": members | staff | inPerson,
+	"RemovePasskey": members | staff | inPerson | lately,
+	"Subjects":      members | staff | inPerson | unproven,
 
 	// People.
 	"Person":       readers | unproven,

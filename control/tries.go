@@ -29,6 +29,7 @@ var (
 	codesPerPair    = limit{"code/pair", 6, 15 * time.Minute}        // wrong second factors of one person, from one address
 	codesPerPerson  = limit{"code/person", 20, time.Hour}            // from anywhere: whoever tries knows the password already
 	ssoStarts       = limit{"sso", 60, 10 * time.Minute}             // sign-ins begun at providers, per address
+	passkeyStarts   = limit{"passkey", 120, 10 * time.Minute}        // sign-ins by passkey that were begun, per address
 	linkTries       = limit{"link", 60, 10 * time.Minute}            // uses of one-time links, per address
 	passwordChanges = limit{"password", 6, 15 * time.Minute}         // wrong old passwords, per person
 	deviceStarts    = limit{"device", 30, 10 * time.Minute}          // per address

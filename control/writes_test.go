@@ -30,7 +30,7 @@ var writers = map[string]string{
 	"EndSession": "record.go", "EndSessionsOf": "record.go", "RaiseEpoch": "record.go", "ErasePersonal": "record.go",
 	"PutAbsence": "record.go", "ClaimRequests": "tend.go",
 	"PutAuthenticator": "factors.go", "DropAuthenticator": "factors.go personal.go", "PutRecoveryCodes": "factors.go personal.go", "DropSubjects": "personal.go", "ForgetPerson": "personal.go", "ErasePersonalOf": "personal.go", "UseRecoveryCode": "factors.go",
-	"ConfirmSession": "factors.go", "AddCeremony": "factors.go sso.go", "TakeCeremony": "factors.go sso.go", "PutSubject": "sso.go",
+	"ConfirmSession": "factors.go passkeys.go", "AddCeremony": "factors.go sso.go passkeys.go", "TakeCeremony": "factors.go sso.go passkeys.go", "PutPasskey": "passkeys.go", "DropPasskey": "passkeys.go", "DropPasskeys": "factors.go personal.go", "PutSubject": "sso.go",
 	"UseLink":     "register.go", // with an entry by whoever uses it: update refuses a change without one
 	"AddDevice":   "device.go",   // nobody has said anything yet
 	"AppendAudit": "write.go", "AppendChange": "write.go", "AddLetter": "write.go", "Once": "write.go",

@@ -29,6 +29,7 @@ const (
 	Session      Kind = "ses"
 	Gateway      Kind = "gw"
 	Invitation   Kind = "inv"
+	Passkey      Kind = "pk"
 	Absence      Kind = "abs"
 	DriftRun     Kind = "drn"
 	DriftWaiver  Kind = "dwv"

@@ -122,6 +122,7 @@ type Store interface {
 	Invitations
 	Factors
 	Subjects
+	Passkeys
 
 	// Person returns the person, or fault.NotFound.
 	Person(ctx context.Context, i id.ID) (Person, error)

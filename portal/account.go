@@ -6,6 +6,7 @@ import (
 	"gatehouse/control"
 	"gatehouse/fault"
 	"gatehouse/id"
+	"gatehouse/identity"
 	"gatehouse/secret"
 	"gatehouse/session"
 )
@@ -16,6 +17,7 @@ type accountPage struct {
 	Form     form
 	Sessions []sessionRow
 	Factors  control.SecondFactors
+	Passkeys []identity.Passkey
 	SignOns  []string // providers by which the viewer signs in
 }
 
@@ -43,6 +45,9 @@ func (v *visit) account(f form) error {
 	}
 	p := &accountPage{Form: f}
 	if p.Factors, err = v.Control.SecondFactors(v.r.Context(), v.actor, ""); err != nil {
+		return err
+	}
+	if p.Passkeys, err = v.Control.Passkeys(v.r.Context(), v.actor); err != nil {
 		return err
 	}
 	if p.SignOns, err = v.signOns(); err != nil {

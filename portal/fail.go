@@ -34,7 +34,7 @@ type again struct {
 type sentValue struct{ Name, Value string }
 
 // secretNames are the fields that are never written onto a page.
-var secretNames = []string{"password", "old", "fresh", "token", "pending", "code"}
+var secretNames = []string{"password", "old", "fresh", "token", "pending", "code", "credential"}
 
 // fail answers with the page for an error.
 func (v *visit) fail(err error) {

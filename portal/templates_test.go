@@ -20,7 +20,7 @@ func everyPage() []page {
 	return []page{
 		&absencesPage{}, &acceptancePage{}, &accessPage{}, &accountPage{}, &applicationPage{}, &applicationsPage{}, &auditPage{}, &cataloguePage{}, &credentialPage{},
 		&webhooksPage{}, &webhookPage{}, &newWebhookPage{},
-		&reviewsPage{}, &reviewPage{}, &questionPage{}, &secondPage{}, &enrolPage{}, &codesPage{},
+		&reviewsPage{}, &reviewPage{}, &questionPage{}, &secondPage{}, &passkeyPage{}, &enrolPage{}, &codesPage{},
 		&dashboardPage{}, &driftBundlePage{}, &driftFindingPage{}, &driftPage{}, &driftWaiversPage{}, &decisionPage{}, &deedPage{}, &devicePage{}, &entryPage{}, &environmentPage{}, &environmentsPage{}, &errorPage{},
 		&formPage{}, &grantPage{}, &grantsPage{}, &homePage{}, &issuePage{}, &keyPage{}, &clientPage{}, &keysPage{}, &lettersPage{}, &linkPage{},
 		&messagePage{}, &newPasswordPage{}, &newTokenPage{}, &organizationPage{}, &organizationsPage{}, &peoplePage{}, &problemPage{},

@@ -60,3 +60,31 @@ for (const button of document.querySelectorAll("button[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());
 }
+
+// Passkeys: the browser asks the authenticator, and its answer is sent with the form.
+const bytesOf = (s) => Uint8Array.from(atob(s.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+const textOf = (b) => btoa(String.fromCharCode(...new Uint8Array(b))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+for (const form of document.querySelectorAll("form[data-passkey]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const asked = JSON.parse(form.dataset.options).publicKey;
+    asked.challenge = bytesOf(asked.challenge);
+    if (asked.user) asked.user.id = bytesOf(asked.user.id);
+    for (const c of [...(asked.excludeCredentials ?? []), ...(asked.allowCredentials ?? [])]) c.id = bytesOf(c.id);
+    try {
+      const made = await navigator.credentials[form.dataset.passkey]({ publicKey: asked });
+      const answer = { id: made.id, rawId: textOf(made.rawId), type: made.type, response: {}, clientExtensionResults: made.getClientExtensionResults() };
+      if (made.authenticatorAttachment) answer.authenticatorAttachment = made.authenticatorAttachment;
+      for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
+        if (made.response[name]) answer.response[name] = textOf(made.response[name]);
+      }
+      if (made.response.getTransports) answer.response.transports = made.response.getTransports();
+      form.elements.credential.value = JSON.stringify(answer);
+      form.submit();
+    } catch {
+      document.querySelector(".passkey-problem").hidden = false;
+      delete form.dataset.sent;
+      form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
+    }
+  });
+}

@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Factors", factors()},
 		{"Ceremonies", ceremonies()},
 		{"Subjects", subjects()},
+		{"Passkeys", passkeys()},
 		{"Invitations", invitations()},
 		{"Webhooks", webhooks()},
 		{"Notices", notices()},

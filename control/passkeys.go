@@ -1,0 +1,356 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/webauthn"
+
+	"gatehouse/audit"
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/identity"
+	"gatehouse/secret"
+)
+
+const (
+	passkeyLives  = 5 * time.Minute // until the authenticator has answered
+	passkeysMost  = 20              // of one person
+	longestAnswer = 32 << 10        // of an authenticator: keys and signatures, no certificates
+)
+
+const (
+	passkeyMade identity.CeremonyPurpose = "passkey-register"
+	passkeyUsed identity.CeremonyPurpose = "passkey-sign-in"
+)
+
+// newPasskeys makes what checks passkeys for the portal's address; nil where it can have none: browsers want a name there, not a number.
+func newPasskeys(address string) *webauthn.WebAuthn {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil
+	}
+	w, err := webauthn.New(&webauthn.Config{RPID: u.Hostname(), RPDisplayName: "Gatehouse", RPOrigins: []string{address},
+		AttestationPreference: protocol.PreferNoAttestation,
+		AuthenticatorSelection: protocol.AuthenticatorSelection{ResidentKey: protocol.ResidentKeyRequirementRequired, RequireResidentKey: protocol.ResidentKeyRequired(),
+			UserVerification: protocol.VerificationRequired}})
+	if err != nil {
+		return nil
+	}
+	return w
+}
+
+// holder is a person as passkeys know them: by their identifier, which tells nobody who it is.
+type holder struct {
+	identity.Person
+	keys []webauthn.Credential
+}
+
+func (h holder) WebAuthnID() []byte                         { return []byte(h.ID) }
+func (h holder) WebAuthnName() string                       { return h.Email }
+func (h holder) WebAuthnDisplayName() string                { return h.Name }
+func (h holder) WebAuthnCredentials() []webauthn.Credential { return h.keys }
+
+func (r read) holder(p identity.Person) (holder, error) {
+	h := holder{Person: p}
+	ps, err := r.tx.PasskeysOf(r.ctx, p.ID)
+	for _, k := range ps {
+		var c webauthn.Credential
+		if err := json.Unmarshal([]byte(k.Record), &c); err != nil {
+			return h, fault.New(fault.Internal, "the passkey %s cannot be read", k.ID).Because(err)
+		}
+		h.keys = append(h.keys, c)
+	}
+	return h, err
+}
+
+// Ask is what an authenticator is asked, and the token that its answer belongs to.
+type Ask struct {
+	Options json.RawMessage // as navigator.credentials takes it, with bytes in base64url
+	Token   secret.Value
+}
+
+// ask stores what was begun.
+func (w *write) ask(purpose identity.CeremonyPurpose, person id.ID, options, session any) (Ask, error) {
+	a := Ask{Options: state(options), Token: secret.Random("ghk_")}
+	return a, w.tx.AddCeremony(w.ctx, identity.Ceremony{Hash: a.Token.Hash(), Purpose: purpose, Person: person, Data: string(state(session)), Created: w.now, Expires: w.after(passkeyLives)})
+}
+
+// answered takes what was begun: it counts once, whatever comes of it.
+func (c *Control) answered(ctx context.Context, a identity.Actor, method string, token secret.Value, purpose identity.CeremonyPurpose) (identity.Ceremony, webauthn.SessionData, error) {
+	var begun identity.Ceremony
+	var session webauthn.SessionData
+	err := c.update(ctx, a, method, func(w *write) (err error) {
+		begun, err = w.tx.TakeCeremony(ctx, token.Hash(), purpose, w.now)
+		return pendingOver(err)
+	})
+	if err == nil {
+		err = json.Unmarshal([]byte(begun.Data), &session)
+	}
+	return begun, session, err
+}
+
+func (c *Control) passkeysHere() error {
+	if c.passkeys == nil {
+		return fault.Of(fault.Unavailable, "no-passkeys", "passkeys need a portal with a name as its address, such as https://portal.example or http://localhost:8001")
+	}
+	return nil
+}
+
+// BeginPasskey begins to register a passkey of the actor.
+func (c *Control) BeginPasskey(ctx context.Context, a identity.Actor) (Ask, error) {
+	var out Ask
+	err := c.update(ctx, a, "BeginPasskey", func(w *write) error {
+		if err := c.passkeysHere(); err != nil {
+			return err
+		}
+		p, err := w.person(a.Person)
+		if err != nil {
+			return err
+		}
+		h, err := w.holder(p)
+		if err != nil {
+			return err
+		}
+		if len(h.keys) >= passkeysMost {
+			return fault.Of(fault.Conflict, "too-many-passkeys", "you have %d passkeys: remove one first", len(h.keys))
+		}
+		options, session, err := c.passkeys.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.keys).CredentialDescriptors()))
+		if err != nil {
+			return err
+		}
+		out, err = w.ask(passkeyMade, p.ID, options, session)
+		return err
+	})
+	return out, err
+}
+
+func badPasskey(err error) error {
+	return fault.Of(fault.Invalid, "bad-passkey", "this passkey does not answer as it must: try again").Because(err)
+}
+
+// FinishPasskey registers the passkey that the authenticator has made, under the name. From then on it signs in, as two factors.
+func (c *Control) FinishPasskey(ctx context.Context, a identity.Actor, token secret.Value, name string, answer []byte) (identity.Passkey, error) {
+	var k identity.Passkey
+	if err := allow(a, "FinishPasskey"); err != nil {
+		return k, err
+	}
+	var f form
+	name = f.name("/name", name, longestName)
+	if err := errors.Join(f.err(), c.passkeysHere()); err != nil {
+		return k, err
+	}
+	begun, session, err := c.answered(ctx, a, "FinishPasskey", token, passkeyMade)
+	if err != nil {
+		return k, err
+	}
+	if begun.Person != a.Person || len(answer) > longestAnswer {
+		return k, badPasskey(nil)
+	}
+	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
+	if err != nil {
+		return k, badPasskey(err)
+	}
+	err = c.update(ctx, a, "FinishPasskey", func(w *write) error {
+		p, err := w.person(a.Person)
+		if err != nil {
+			return err
+		}
+		h, err := w.holder(p)
+		if err != nil {
+			return err
+		}
+		made, err := c.passkeys.CreateCredential(h, session, parsed)
+		if err != nil {
+			return badPasskey(err)
+		}
+		k, err = w.putPasskey("factor.add-passkey", identity.Passkey{}, identity.Passkey{ID: w.fresh(id.Passkey), Person: p.ID, Name: name, Credential: made.ID, Record: string(state(made)), Created: w.now})
+		if errors.Is(err, fault.Conflict) {
+			return fault.Of(fault.Conflict, "passkey-there", "this passkey is registered already").Because(err)
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.tx.ConfirmSession(ctx, a.Session, w.now, w.now); err != nil { // its holder has just shown two factors
+			return err
+		}
+		return c.factorLetter(w, p, "A passkey was added", "Its name is “"+name+"”. It signs in without your password.")
+	})
+	return k, err
+}
+
+// BeginPasskeySignIn begins a sign-in by a passkey, of nobody in particular: the passkey says whose it is.
+func (c *Control) BeginPasskeySignIn(ctx context.Context, a identity.Actor) (Ask, error) {
+	var out Ask
+	if err := c.passkeysHere(); err != nil {
+		return out, err
+	}
+	if err := c.limited(passkeyStarts, network(a.Address)); err != nil {
+		return out, err
+	}
+	options, session, err := c.passkeys.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
+	if err != nil {
+		return out, err
+	}
+	err = c.update(ctx, a, "BeginPasskeySignIn", func(w *write) (err error) {
+		out, err = w.ask(passkeyUsed, "", options, session)
+		return err
+	})
+	return out, err
+}
+
+// SignInByPasskey signs in whoever the passkey says that it is. It is two factors: what they have, and what they are or know.
+// Guessed passwords of theirs are not counted here, so nobody shuts them out. A passkey whose counter runs backwards may have been copied, and
+// is refused.
+func (c *Control) SignInByPasskey(ctx context.Context, a identity.Actor, token secret.Value, answer []byte, userAgent string) (SignedIn, error) {
+	if err := errors.Join(c.passkeysHere(), c.limited(linkTries, network(a.Address))); err != nil {
+		return SignedIn{}, err
+	}
+	_, session, err := c.answered(ctx, a, "SignInByPasskey", token, passkeyUsed)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	wrong := func(err error) error {
+		return fault.Of(fault.Unauthenticated, "wrong-passkey", "this passkey opens nothing here").Because(err)
+	}
+	if len(answer) > longestAnswer {
+		return SignedIn{}, wrong(nil)
+	}
+	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
+	if err != nil {
+		return SignedIn{}, wrong(err)
+	}
+	var in SignedIn
+	err = c.update(ctx, a, "SignInByPasskey", func(w *write) error {
+		k, err := w.tx.PasskeyByCredential(ctx, parsed.RawID)
+		if errors.Is(err, fault.NotFound) {
+			return wrong(err)
+		}
+		if err != nil {
+			return err
+		}
+		p, err := w.tx.Person(ctx, k.Person)
+		if err != nil {
+			return err
+		}
+		h, err := w.holder(p)
+		if err != nil {
+			return err
+		}
+		_, used, err := c.passkeys.ValidatePasskeyLogin(func(_, user []byte) (webauthn.User, error) {
+			if !bytes.Equal(user, h.WebAuthnID()) {
+				return nil, errors.New("the passkey is of somebody else")
+			}
+			return h, nil
+		}, session, parsed)
+		if err != nil {
+			return wrong(err)
+		}
+		if used.Authenticator.CloneWarning || p.State != identity.Active {
+			return wrong(nil)
+		}
+		old := k
+		k.Record, k.Used = string(state(used)), w.now
+		k.Version = old.Version
+		if _, err := w.tx.PutPasskey(ctx, k); err != nil { // the counter and the last use: telemetry
+			return err
+		}
+		in, err = w.signIn(p, "passkey", true, userAgent)
+		return err
+	})
+	return in, err
+}
+
+// Passkeys lists the actor's own.
+func (c *Control) Passkeys(ctx context.Context, a identity.Actor) ([]identity.Passkey, error) {
+	out := []identity.Passkey{}
+	err := c.view(ctx, a, "Passkeys", func(r read) error {
+		ks, err := r.tx.PasskeysOf(ctx, a.Person)
+		out = append(out, ks...)
+		return err
+	})
+	return out, err
+}
+
+// passkey returns one of the actor's own.
+func (r read) passkey(i id.ID) (identity.Passkey, error) {
+	if _, err := id.Parse(id.Passkey, string(i)); err != nil {
+		return identity.Passkey{}, missing("passkey")
+	}
+	k, err := r.tx.Passkey(r.ctx, i)
+	if errors.Is(err, fault.NotFound) || err == nil && k.Person != r.a.Person {
+		return identity.Passkey{}, missing("passkey")
+	}
+	return k, err
+}
+
+// RenamePasskey gives one of the actor's own another name.
+func (c *Control) RenamePasskey(ctx context.Context, a identity.Actor, i id.ID, name string) (identity.Passkey, error) {
+	var k identity.Passkey
+	if err := allow(a, "RenamePasskey"); err != nil {
+		return k, err
+	}
+	var f form
+	name = f.name("/name", name, longestName)
+	if err := f.err(); err != nil {
+		return k, err
+	}
+	err := c.update(ctx, a, "RenamePasskey", func(w *write) (err error) {
+		old, err := w.passkey(i)
+		if err != nil {
+			return err
+		}
+		k = old
+		k.Name = name
+		k, err = w.putPasskey("factor.rename-passkey", old, k)
+		return err
+	})
+	return k, err
+}
+
+// RemovePasskey removes one of the actor's own. The last second factor of somebody whose role demands one stays.
+func (c *Control) RemovePasskey(ctx context.Context, a identity.Actor, i id.ID) error {
+	return c.update(ctx, a, "RemovePasskey", func(w *write) error {
+		k, err := w.passkey(i)
+		if err != nil {
+			return err
+		}
+		p, err := w.person(a.Person)
+		if err != nil {
+			return err
+		}
+		has, err := c.factorsOf(w.read, p)
+		if err != nil {
+			return err
+		}
+		if has.Demanded && !has.App && has.Passkeys == 1 {
+			return fault.Of(fault.Conflict, "second-factor-demanded", "your role demands a second factor: set up another one first")
+		}
+		w.changes++
+		if err := w.tx.DropPasskey(ctx, k.ID); err != nil {
+			return err
+		}
+		if err := w.audit(change{action: "factor.remove-passkey", object: p.ID, organization: p.Organization}, nil, nil); err != nil {
+			return err
+		}
+		return c.factorLetter(w, p, "A passkey was removed", "It was “"+k.Name+"”. It opens nothing any more.")
+	})
+}
+
+// putPasskey stores a passkey. Its name is the person's own words, and is kept where it can be erased.
+func (w *write) putPasskey(action string, old, k identity.Passkey) (identity.Passkey, error) {
+	k.Version = old.Version
+	k, err := w.tx.PutPasskey(w.ctx, k)
+	if err != nil {
+		return k, err
+	}
+	w.changes++
+	return k, w.audit(change{action: action, object: k.Person, organization: w.a.Organization, personal: audit.Commit("passkey", k.Name)}, nil, state(struct {
+		Passkey id.ID `json:"passkey"`
+	}{k.ID}))
+}
