@@ -81,8 +81,8 @@ func (w *write) ask(purpose identity.CeremonyPurpose, person id.ID, options, ses
 	return a, w.tx.AddCeremony(w.ctx, identity.Ceremony{Hash: a.Token.Hash(), Purpose: purpose, Person: person, Data: string(state(session)), Created: w.now, Expires: w.after(passkeyLives)})
 }
 
-// answered takes what was begun: it counts once, whatever comes of it.
-func (c *Control) answered(ctx context.Context, a identity.Actor, method string, token secret.Value, purpose identity.CeremonyPurpose) (identity.Ceremony, webauthn.SessionData, error) {
+// passkeyAnswered takes what was begun: it counts once, whatever comes of it.
+func (c *Control) passkeyAnswered(ctx context.Context, a identity.Actor, method string, token secret.Value, purpose identity.CeremonyPurpose) (identity.Ceremony, webauthn.SessionData, error) {
 	var begun identity.Ceremony
 	var session webauthn.SessionData
 	err := c.update(ctx, a, method, func(w *write) (err error) {
@@ -145,7 +145,7 @@ func (c *Control) FinishPasskey(ctx context.Context, a identity.Actor, token sec
 	if err := errors.Join(f.err(), c.passkeysHere()); err != nil {
 		return k, err
 	}
-	begun, session, err := c.answered(ctx, a, "FinishPasskey", token, passkeyMade)
+	begun, session, err := c.passkeyAnswered(ctx, a, "FinishPasskey", token, passkeyMade)
 	if err != nil {
 		return k, err
 	}
@@ -211,7 +211,7 @@ func (c *Control) SignInByPasskey(ctx context.Context, a identity.Actor, token s
 	if err := errors.Join(c.passkeysHere(), c.limited(linkTries, network(a.Address))); err != nil {
 		return SignedIn{}, err
 	}
-	_, session, err := c.answered(ctx, a, "SignInByPasskey", token, passkeyUsed)
+	_, session, err := c.passkeyAnswered(ctx, a, "SignInByPasskey", token, passkeyUsed)
 	if err != nil {
 		return SignedIn{}, err
 	}
