@@ -30,6 +30,12 @@ type GatewayEnrolment struct {
 	Token string `json:"token"`
 }
 
+// InEnvironment is the input of an operation on one environment.
+type InEnvironment struct {
+	Caller
+	Name string `path:"environment" doc:"The environment" example:"live"`
+}
+
 // fleet adds the gateways.
 func (a *api) fleet() {
 	c := a.Control
@@ -64,16 +70,12 @@ func (a *api) fleet() {
 		l, err := c.RotateAnchor(ctx, in.actor())
 		return paged(control.List[fleet.Anchor]{Items: l}, err, same)
 	})
-	type named struct {
-		Caller
-		Name string `path:"environment" doc:"The environment" example:"live"`
-	}
 	add(a, operation{id: "raiseEpoch", method: http.MethodPost, path: "/api/environments/{environment}/epoch", tag: tagGateways,
 		summary: "Begin another epoch of an environment's feed",
 		doc: `For a database that was put back by other means than a restore. Gateways refuse another history until this is done; then they
 take everything anew. Revoke first what was revoked since the copy was made. For an operator or admin in person.`,
 	}, func(ctx context.Context, in *struct {
-		named
+		InEnvironment
 		Body Reason
 	}) (*Got[Environment], error) {
 		e, err := c.RaiseEpoch(ctx, in.actor(), in.Name, in.Body.Reason)
@@ -83,7 +85,7 @@ take everything anew. Revoke first what was revoked since the copy was made. For
 		summary: "Say where the change with a number is in force",
 		doc:     "On how many gateways, how long after its commit the last of them said so, and which have not. For staff.",
 	}, func(ctx context.Context, in *struct {
-		named
+		InEnvironment
 		Seq int64 `path:"seq" minimum:"1" doc:"The change's number in the environment's feed" example:"4711"`
 	}) (*Got[control.InForce], error) {
 		return got(c.InForceAt(ctx, in.actor(), in.Name, in.Seq))
@@ -91,7 +93,7 @@ take everything anew. Revoke first what was revoked since the copy was made. For
 	add(a, operation{id: "gatewayImage", method: http.MethodGet, path: "/api/environments/{environment}/image", tag: tagGateways, traits: []trait{slow},
 		summary: "Get an image from which a gateway can begin while the control plane is away",
 		doc:     "Signed; it holds no secret. The field X-Feed-Key is the public key that verifies it. For an operator or admin.",
-	}, func(ctx context.Context, in *named) (*huma.StreamResponse, error) {
+	}, func(ctx context.Context, in *InEnvironment) (*huma.StreamResponse, error) {
 		file, err := c.GatewayImage(ctx, in.actor(), in.Name)
 		if err != nil {
 			return nil, err

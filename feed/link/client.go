@@ -67,7 +67,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	k, err := newKeeper(o.Identity)
+	k, err := newKeeper(o.Identity, o.Now)
 	if err != nil {
 		return nil, err
 	}

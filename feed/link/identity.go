@@ -105,7 +105,7 @@ func Enrol(ctx context.Context, control, token, version string, now time.Time) (
 	}
 	t := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, ServerName: serverName,
 		InsecureSkipVerify: true, // VerifyConnection does it: the anchor is known by its pin alone
-		VerifyConnection:   func(c tls.ConnectionState) error { return pinned(c, pin) }}}
+		VerifyConnection:   func(c tls.ConnectionState) error { return pinned(c, pin, now) }}}
 	defer t.CloseIdleConnections()
 	body, err := json.Marshal(enrolment{strings.TrimSpace(token), csr, version, now.UTC()})
 	if err != nil {
@@ -124,7 +124,7 @@ func Enrol(ctx context.Context, control, token, version string, now time.Time) (
 }
 
 // pinned accepts a chain that ends at an anchor with the pin.
-func pinned(c tls.ConnectionState, pin []byte) error {
+func pinned(c tls.ConnectionState, pin []byte, now time.Time) error {
 	for _, a := range c.PeerCertificates {
 		h := sha256.Sum256(a.RawSubjectPublicKeyInfo)
 		if !a.IsCA || subtle.ConstantTimeCompare(h[:], pin) != 1 {
@@ -132,7 +132,7 @@ func pinned(c tls.ConnectionState, pin []byte) error {
 		}
 		roots := x509.NewCertPool()
 		roots.AddCert(a)
-		_, err := c.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: serverName})
+		_, err := c.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: serverName, CurrentTime: now})
 		return err
 	}
 	return errors.New("what answers there is not the control plane that made the token, or its anchor has changed since: check the address, or make another token")
@@ -164,6 +164,7 @@ func answered(res *http.Response, err error) (*http.Response, error) {
 
 // keeper holds the identity that is current.
 type keeper struct {
+	now  func() time.Time
 	mu   sync.Mutex
 	id   Identity
 	key  *ecdsa.PrivateKey
@@ -171,8 +172,8 @@ type keeper struct {
 	pool *x509.CertPool
 }
 
-func newKeeper(i Identity) (*keeper, error) {
-	k := &keeper{}
+func newKeeper(i Identity, now func() time.Time) (*keeper, error) {
+	k := &keeper{now: now}
 	var err error
 	if k.key, err = parseKey(i.Key); err != nil {
 		return nil, fmt.Errorf("the identity of the gateway cannot be used: %w", err)
@@ -207,7 +208,7 @@ func (k *keeper) tls() *tls.Config {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	cert := k.cert
-	return &tls.Config{MinVersion: tls.VersionTLS13, ServerName: serverName, RootCAs: k.pool,
+	return &tls.Config{MinVersion: tls.VersionTLS13, ServerName: serverName, RootCAs: k.pool, Time: k.now,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }}
 }
 
