@@ -40,7 +40,7 @@ var rooms = map[string]room{
 	"credential":   {2, "fault id secret", "a noun; keys are hashed"},
 	"grant":        {2, "fault id", "a noun: the unit of truth"},
 	"env":          {2, "fault id", "environments and revisions"},
-	"audit":        {2, "fault id", "the log's entries, leaves and verification"},
+	"audit":        {2, "fault feed id", "the log's entries, leaves and verification"},
 	"feed":         {2, "fault id", "entries, chain, receipts, both ends (decision 0001)"},
 	"fleet":        {2, "fault id secret", "a noun: the gateways that dial in, their enrolments and anchors"},
 	"webhook":      {2, "fault id secret", "endpoints that are told, by Standard Webhooks"},
@@ -152,6 +152,7 @@ var sideways = map[string]string{
 	"policy/several -> policy":       "are two",
 	"policy/requestsize -> policy":   "is one",
 	"manifest/reference -> manifest": "describes its types",
+	"audit -> feed":                  "the evidence of an offboarding holds what gateways have sworn, and verifies it",
 	"h2 -> http1":                    "one reading of paths, hosts and fields, whatever carried them",
 }
 

@@ -68,8 +68,9 @@ func (a *api) organizations() {
 		doc: "One change, felt by the next call of each of its applications, until it is resumed. For an operator or admin."}, c.SuspendOrganization)
 	turned(operation{id: "offboardOrganization", path: "/api/organizations/{id}/offboard", summary: "End the trust in an organization for good",
 		doc: `Its flag at the gateways, its applications, open requests, grants and credentials end in one transaction. It is offboarding until
-every gateway has said that all of it is in force, then offboarded, with evidence in the audit log: see offboarding. It cannot be
-taken back; suspendOrganization can. In person, for an operator or admin.`}, c.OffboardOrganization)
+every gateway has said that all of it is in force and has sworn that it refuses each credential, then offboarded, with evidence in
+the audit log: see offboarding. Its members' sessions, machine tokens and invitations end with it. It cannot be taken back;
+suspendOrganization can. In person, for an operator or admin.`}, c.OffboardOrganization)
 	add(a, operation{id: "offboarding", method: http.MethodGet, path: "/api/organizations/{id}/offboarding", tag: tagOrganizations,
 		summary: "How far the end of an organization has come, and what it waits for",
 		doc: `Every grant and credential that it ever had with the change that ended it, what each gateway has said, and how many operations

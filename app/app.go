@@ -104,6 +104,17 @@ func (s *serving) View(environment string) *snapshot.View {
 	return nil
 }
 
+// Probers implements control.Probers: the gateways of this process.
+func (s *serving) Probers(environment string) map[string]feed.Prober {
+	out := map[string]feed.Prober{}
+	for _, g := range s.gateways {
+		if g.environment == environment {
+			out["local-"+environment] = g.Gateway
+		}
+	}
+	return out
+}
+
 // Run serves until ctx ends, then drains. An error says what is wrong and what to do.
 func (o Serve) Run(ctx context.Context) (err error) {
 	began := time.Now()
@@ -428,6 +439,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 func (s *serving) gatewayOptions(environment, name string, from feed.Source) gateway.Options {
 	o := dataPlane(s.Config, s.events, s.Log)
 	o.Environment, o.Name, o.Source, o.Key = environment, name, from, s.keys.feed.Public().(ed25519.PublicKey)
+	o.Signer = s.keys.gateway(name)
 	if s.Apart { // it compiles as one that has every secret: which ones the gateways elsewhere have is their own affair
 		o.Secrets = func(string) (secret.Value, bool) { return secret.New("compiled only"), true }
 	}

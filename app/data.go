@@ -175,6 +175,12 @@ func (k *keys) Derive(purpose string) [32]byte {
 	return [32]byte(key)
 }
 
+// gateway is the key by which a gateway of this process swears what it enforces.
+func (k *keys) gateway(name string) ed25519.PrivateKey {
+	seed := k.Derive("gateway " + name)
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
 // Verifier is the verifier key of checkpoints.
 func (k *keys) Verifier() string { return k.verifier }
 

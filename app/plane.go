@@ -62,7 +62,7 @@ func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string,
 	p.Control = control.New(control.Options{
 		Fetch:   p.outside,
 		FeedKey: s.keys.feed.Public().(ed25519.PublicKey), Images: filepath.Join(s.Config.Data, "images"), Offline: s.Config.Feed.MaxOffline,
-		Store: db, Mail: sender, Kinds: Kinds(), Views: s, Keys: s.keys, Now: time.Now, Log: s.Log,
+		Store: db, Mail: sender, Kinds: Kinds(), Views: s, Probers: s, Keys: s.keys, Now: time.Now, Log: s.Log,
 		URL: url, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
 		CheckBackup: s.checkBackup, Watch: watched, SecondFactor: second, SSO: providers, Keep: retention(s.Config.Usage),
 	})

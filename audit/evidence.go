@@ -116,6 +116,9 @@ func (e Evidence) Verify(verifier string, now time.Time) Report {
 		if text := p.wrong(c); text != "" {
 			problem(p.Seq, l.ID, "%s", text)
 		}
+		for _, text := range l.unproven() {
+			problem(p.Seq, l.ID, "%s", text)
+		}
 	}
 	r.Root = fmt.Sprint(tlog.Hash(c.Root))
 	r.OK = len(r.Problems) == 0
@@ -164,6 +167,7 @@ func (e Evidence) Tell() string {
 		}
 		b.WriteString(decided(l))
 		b.WriteString(reviewed(l))
+		b.WriteString(left(l))
 	}
 	fmt.Fprintf(&b, "\nEach of these %d entries is proven to stand in the log whose newest checkpoint is:\n\n%s", len(e.Entries), e.Checkpoint)
 	return b.String()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"gatehouse/feed"
 	"gatehouse/fetch"
 	"gatehouse/identity"
 	"gatehouse/mail"
@@ -40,6 +41,7 @@ type Control struct {
 	sets     *keySets      // that clients name by URL
 	issued   *issued       // tokens since the last report
 	told     chan struct{} // an event may wait for a webhook
+	patience time.Duration // how long gateways have to let a canary in
 	even     time.Duration // how long an answer takes that must not tell whether something was written
 
 	fleet     *presence
@@ -53,6 +55,7 @@ type Options struct {
 	Mail     mail.Sender
 	Kinds    []policy.Kind // to compile what is published
 	Views    Views         // what the gateways enforce
+	Probers  Probers       // the gateways that can be asked; nil: none can
 	Keys     Keys          // what checkpoints and feed entries are signed with
 	Now      func() time.Time
 	Fetch    Fetcher // what webhooks are sent by; nil: a client that reaches public addresses only
@@ -80,6 +83,11 @@ type Options struct {
 // Views gives the view that the gateway of an environment serves from now; nil when none does.
 type Views interface {
 	View(environment string) *snapshot.View
+}
+
+// Probers gives the gateways of an environment that can be asked from here, by their names in receipts.
+type Probers interface {
+	Probers(environment string) map[string]feed.Prober
 }
 
 // Keys signs for the control plane.
@@ -121,6 +129,7 @@ func New(o Options) *Control {
 		host:     secret.Random("ghh_"),
 		posted:   make(chan struct{}, 1),
 		told:     make(chan struct{}, 1),
+		patience: canaryPatience,
 		even:     evenly,
 		proofs:   token.NewProver(),
 		issued:   newIssued(),

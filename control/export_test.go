@@ -20,6 +20,9 @@ func (c *Control) CheapPasswords() {
 	c.hasher.dummy = c.hasher.encode("nobody's")
 }
 
+// Patience sets how long gateways have to let a canary in.
+func (c *Control) Patience(d time.Duration) { c.patience = d }
+
 // Evenly sets how long an answer takes that must not tell whether something was written.
 func (c *Control) Evenly(d time.Duration) { c.even = d }
 

@@ -20,11 +20,24 @@ import (
 )
 
 // OffboardOrganization ends the trust in an organization for good: its flag at the gateways, its applications, open requests,
-// grants and credentials, in one transaction. It is not over before every gateway has said that all of it is in force: see
-// Offboarding. Operator or admin, in person. SuspendOrganization does the first step at once, and can be taken back.
+// grants and credentials, and the sessions, machine tokens and invitations of its members, in one transaction. Before that, for a few
+// seconds at most, gateways show that they let canaries in. It is not over before every gateway has said that all of it is in
+// force, and has sworn that it refuses each credential: see Offboarding. Operator or admin, in person. SuspendOrganization does the
+// first step at once, and can be taken back.
 func (c *Control) OffboardOrganization(ctx context.Context, a identity.Actor, i id.ID, version int64, reason string) (organization.Organization, error) {
 	var f form
 	reason = f.text("/reason", reason, longestReason)
+	if err := allow(a, "OffboardOrganization"); err != nil {
+		return organization.Organization{}, err
+	}
+	if err := f.err(); err != nil {
+		return organization.Organization{}, err
+	}
+	probing, err := c.plantCanaries(ctx, a, i, version)
+	if err != nil {
+		return organization.Organization{}, err
+	}
+	c.showCanaries(ctx, &probing)
 	return c.turnOrganization(ctx, a, "OffboardOrganization", "offboarded", i, version, reason, &f,
 		func(w *write, o organization.Organization) (organization.Organization, error) {
 			fresh, err := o.Offboard(reason)
@@ -45,8 +58,43 @@ func (c *Control) OffboardOrganization(ctx context.Context, a identity.Actor, i 
 					return o, err
 				}
 			}
-			return fresh, nil
+			if err := w.endMembers(o.ID, reason); err != nil {
+				return o, err
+			}
+			_, err = w.tx.PutProbing(ctx, probing)
+			return fresh, err
 		})
+}
+
+// endMembers ends the sessions and machine tokens of an organization's people, and its open invitations. They can sign in again, to
+// see how it ended.
+func (w *write) endMembers(org id.ID, reason string) error {
+	err := w.eachMember(org, func(p identity.Person) error {
+		if err := w.revokeMachinesOf(p); err != nil {
+			return err
+		}
+		return w.endSessionsOf(p, "", reason)
+	})
+	if err != nil {
+		return err
+	}
+	open, err := all(func(i identity.Invitation) id.ID { return i.ID }, func(after id.ID, n int) ([]identity.Invitation, error) {
+		return w.tx.InvitationsOf(w.ctx, org, after, n)
+	})
+	if err != nil {
+		return err
+	}
+	for _, old := range open {
+		if old.Standing(w.now) != "open" {
+			continue
+		}
+		i := old
+		i.Withdrawn = w.now
+		if _, err := w.putInvitation("invitation.withdraw", old, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r read) applicationsOf(org id.ID) ([]application.Application, error) {
@@ -62,12 +110,20 @@ type Offboarding struct {
 	Ended        []EndedObject             `json:"ended"` // every grant and credential that it ever had
 	Gateways     []OffboardedAt            `json:"gateways"`
 	Waits        []string                  `json:"waits,omitempty"` // for what, in words; none once it is complete
+	Run          id.ID                     `json:"run,omitempty"`   // what gateways were asked for
+	Canaries     []feed.Canary             `json:"canaries,omitempty"`
+	Unshown      map[string]string         `json:"unshown,omitempty"` // environment/gateway that did not let the canaries in before the end, and why
+	Notes        []string                  `json:"notes,omitempty"`   // what the proof does not show, in words
+
+	probing feed.Probing
 }
 
 // EndedObject is a grant or credential and the change by which gateways know that it is over.
 type EndedObject struct {
 	ID          id.ID  `json:"id"`
 	Environment string `json:"environment"`
+	Kind        string `json:"kind,omitempty"` // of a credential
+	Mark        []byte `json:"mark,omitempty"` // of a credential: by which gateways look it up
 	State       string `json:"state"`
 	Seq         int64  `json:"seq"` // in the feed of the environment; 0: it has no number yet
 	Digest      string `json:"digest,omitempty"`
@@ -76,8 +132,12 @@ type EndedObject struct {
 // OffboardedAt is what the gateways of one environment have said.
 type OffboardedAt struct {
 	Environment string         `json:"environment"`
-	Seq         int64          `json:"seq"` // everything about the organization is at or before this change
+	Seq         int64          `json:"seq"`                // everything about the organization is at or before this change
+	Counted     []string       `json:"counted"`            // the gateways that must have it in force
+	Unserved    bool           `json:"unserved,omitempty"` // there are none: nobody there can say or swear anything
 	Receipts    []feed.Receipt `json:"receipts"`
+	Before      []feed.Sworn   `json:"before,omitempty"` // gateways let the canaries in, before the end
+	Sworn       []feed.Sworn   `json:"sworn,omitempty"`  // gateways refuse each credential that ended, and the canaries
 	Waiting     []string       `json:"waiting,omitempty"`
 	Reach       int            `json:"reach"` // operations that its applications can still call, by the view that is enforced
 }
@@ -88,7 +148,8 @@ func (c *Control) Offboarding(ctx context.Context, a identity.Actor, i id.ID) (O
 	err := c.view(ctx, a, "Offboarding", func(r read) (err error) {
 		if out, err = c.offboarding(r, i); err == nil && ofPartner(a) {
 			for n := range out.Gateways {
-				out.Gateways[n].Receipts = nil // the platform's own
+				g := &out.Gateways[n] // the platform's own
+				g.Receipts, g.Before, g.Sworn, g.Counted = nil, nil, nil, nil
 			}
 		}
 		return err
@@ -111,6 +172,12 @@ func (c *Control) offboarding(r read, i id.ID) (Offboarding, error) {
 		return out, err
 	}
 	out.Applications = len(apps)
+	out.probing, err = r.tx.Probing(r.ctx, i)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return out, err
+	}
+	out.Run, out.Canaries, out.Unshown = out.probing.ID, out.probing.Canaries, out.probing.Unshown
+	out.Notes = notesOf(out.probing)
 	envs, err := r.tx.Environments(r.ctx)
 	if err != nil {
 		return out, err
@@ -124,6 +191,9 @@ func (c *Control) offboarding(r read, i id.ID) (Offboarding, error) {
 			return out, err
 		}
 		out.Gateways = append(out.Gateways, at)
+	}
+	if o.State == organization.Offboarded { // its last change, that it is over, is waited for by nobody
+		out.Waits = nil
 	}
 	return out, nil
 }
@@ -154,7 +224,7 @@ func (r read) endedObjects(i id.ID, out *Offboarding) error {
 		if cr.State != credential.Revoked && r.now.Before(cr.Expires) {
 			out.Waits = append(out.Waits, fmt.Sprintf("credential %s is %s", cr.ID, cr.State))
 		}
-		if err := r.endedObject(out, feed.KindCredential, EndedObject{ID: cr.ID, Environment: cr.Environment, State: string(cr.State)}, cr.Version); err != nil {
+		if err := r.endedObject(out, feed.KindCredential, EndedObject{ID: cr.ID, Environment: cr.Environment, Kind: string(cr.Kind), Mark: markOf(cr), State: string(cr.State)}, cr.Version); err != nil {
 			return err
 		}
 	}
@@ -202,6 +272,8 @@ func (c *Control) offboardedAt(r read, e env.Environment, apps []application.App
 		out.Waits = append(out.Waits, fmt.Sprintf("gateway %s of %s has not said that change %d is in force", g, e.Name, at.Seq))
 	}
 	at.Receipts = c.source.receipts(e.Name)
+	at.Counted = c.source.counted(e.Name, committed)
+	at.swear(out)
 	if v := c.Views.View(e.Name); v != nil && v.Routes != nil && v.Access != nil {
 		for _, a := range apps {
 			for _, op := range v.Reach(a.ID, r.now) {
@@ -226,6 +298,9 @@ func (c *Control) tendOffboardings(ctx context.Context) error {
 		return err
 	})
 	for _, o := range open {
+		if e := c.askGateways(ctx, o.ID); !errors.Is(e, fault.Stale) {
+			err = errors.Join(err, e)
+		}
 		if e := c.completeOffboarding(ctx, o.ID); !errors.Is(e, fault.Stale) {
 			err = errors.Join(err, e)
 		}
@@ -234,7 +309,7 @@ func (c *Control) tendOffboardings(ctx context.Context) error {
 }
 
 // completeOffboarding seals the evidence, if nothing is waited for: every grant and credential with the change that ended it,
-// and every gateway's receipt for it.
+// every gateway's receipt for it, and what the gateways have sworn.
 func (c *Control) completeOffboarding(ctx context.Context, i id.ID) error {
 	var o Offboarding
 	look := identity.Actor{Class: identity.System}

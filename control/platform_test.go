@@ -113,6 +113,7 @@ func (w *world) enforce(environment string) {
 		last = e
 	}
 	w.views[environment] = &snapshot.View{Routes: routes, Access: access}
+	w.probers[environment] = &prober{name: "gw-" + environment, environment: environment, at: last.Position(), view: w.views[environment], now: w.clock.Now}
 	err := w.Source().Acknowledge(w.ctx, feed.Receipt{Gateway: "gw-" + environment, Environment: environment, Position: last.Position(), Revision: 1, Desired: 1, At: w.clock.Now()})
 	if err != nil {
 		w.t.Fatal(err)

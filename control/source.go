@@ -334,6 +334,22 @@ func (s *source) receipts(environment string) []feed.Receipt {
 	return rs
 }
 
+// counted lists the gateways of the environment that a change of that time must reach, as inForce counts them.
+func (s *source) counted(environment string, committed time.Time) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []string{}
+	if o := s.environments[environment]; o != nil {
+		for name, h := range o.gateways {
+			if !h.left && !h.newest.At.Before(committed.Add(-s.offline)) {
+				out = append(out, name)
+			}
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
 // inForce tells where the change with that number is in force. The gateways that count are those that were heard of within
 // maxOffline before its commit, or since. seq 0: it has no number yet. The last time is of those gateways of which it is
 // known when exactly they had it in force: not of one that had it already when it was first heard of.

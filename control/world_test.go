@@ -110,6 +110,8 @@ type world struct {
 	file  string // of the database
 	views views
 
+	probers probers
+
 	admin, approver, operator, auditor, host, system identity.Actor
 }
 
@@ -124,14 +126,15 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	w := &world{t: t, ctx: ctx, store: st, file: file, box: mail.NewBox(), views: views{},
+	w := &world{t: t, ctx: ctx, store: st, file: file, box: mail.NewBox(), views: views{}, probers: probers{},
 		clock: &clock{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}}
 	w.Control = control.New(control.Options{
-		Store: st, Mail: w.box, Kinds: kinds(), Views: w.views, Keys: newKeys(t), Now: w.clock.Now, URL: portalURL,
+		Store: st, Mail: w.box, Kinds: kinds(), Views: w.views, Probers: w.probers, Keys: newKeys(t), Now: w.clock.Now, URL: portalURL,
 		Gateways: map[string]string{"live": "https://gateway.test", "test": "https://gateway.test:8010"},
 		Backups:  filepath.Join(t.TempDir(), "backups"), Version: "test",
 	})
 	w.CheapPasswords()
+	w.Patience(0) // nothing is numbered beside the test
 	w.host = identity.Actor{Class: identity.Host}
 	w.system = identity.Actor{Class: identity.System}
 	return w

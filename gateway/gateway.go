@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/tls"
 	"log/slog"
@@ -34,6 +35,7 @@ type Options struct {
 	Name        string            // its own, in receipts and events
 	Source      feed.Source       // where its changes come from
 	Key         ed25519.PublicKey // of the control plane, which signs the feed
+	Signer      crypto.Signer     // its own key, by which it swears what it enforces; nil: it cannot
 	Kinds       []policy.Kind     // the policies that routes may name
 	Secrets     func(name string) (secret.Value, bool)
 	Events      event.Sink       // nil: events are not kept

@@ -183,7 +183,7 @@ func (v *visit) organizationDeed(verb string) (deed, error) {
 		}
 	case "offboard":
 		d.title, d.button, d.danger, d.notice = "Offboard "+o.Name, "Offboard the organization for good", true, "org-offboarded"
-		d.text = "Its applications, open requests, grants and credentials end at once and for good, in one change. It cannot be taken back: to stop it for a while, suspend it instead."
+		d.text = "Its applications, open requests, grants and credentials end for good, in one change, and its people are signed out. Before that, for three seconds at most, gateways show that they let canaries in. It cannot be taken back: to stop it for a while, suspend it instead."
 		d.do = func(version int64, reason string) error {
 			_, err := v.Control.OffboardOrganization(ctx, v.actor, i, version, reason)
 			return err

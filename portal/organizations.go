@@ -96,6 +96,7 @@ func (v *visit) organizationPage(i id.ID) error {
 		if p.Offboarding, err = v.Control.Offboarding(ctx, v.actor, i); err != nil {
 			return err
 		}
+		p.Offboarding.Notes = p.Offboarding.Notes[:min(len(p.Offboarding.Notes), overviewSize)]
 		p.Offboarding.Waits = p.Offboarding.Waits[:min(len(p.Offboarding.Waits), overviewSize)]
 	}
 	if p.Own {

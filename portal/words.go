@@ -105,7 +105,7 @@ var notices = map[string]string{
 var deeds = map[string]string{
 	"application.close": "closed the application", "application.create": "created the application", "application.update": "changed the application",
 	"backup.create":    "made a backup",
-	"credential.issue": "issued the key", "credential.revoke": "revoked the key", "credential.suspend": "suspended the key", "credential.resume": "resumed the key",
+	"credential.issue": "issued the key", "credential.issue-canary": "issued a canary for the offboarding", "credential.revoke": "revoked the key", "credential.suspend": "suspended the key", "credential.resume": "resumed the key",
 	"credential.bind-workload": "bound the workload", "credential.enrol-certificate": "enrolled the client certificate", "credential.register-client": "registered the OAuth client", "issuer.keys": "changed the signing keys of", "token.revoke": "revoked an access token of",
 	"credential.activate": "activated the key", "credential.change": "changed the key", "credential.rotate": "issued the key in place of another", "credential.retire": "let the key retire", "credential.rotate-secret": "made another secret for the client",
 	"credential.report-leak": "reported to have found the key", "credential.revoke-leaked": "reported to have found the key, and had it revoked",

@@ -52,6 +52,7 @@ type Tx interface {
 	env.Store
 	audit.Log
 	feed.Log
+	feed.Probings
 	webhook.Store
 	notice.Store
 	watch.Store

@@ -25,10 +25,14 @@ func (c *cli) offboarding(path string) *cobra.Command {
 				Organization organization.Organization `json:"organization"`
 				Ended        []struct{}                `json:"ended"`
 				Waits        []string                  `json:"waits"`
+				Notes        []string                  `json:"notes"`
 				Gateways     []struct {
 					Environment string         `json:"environment"`
 					Seq         int64          `json:"seq"`
 					Receipts    []feed.Receipt `json:"receipts"`
+					Unserved    bool           `json:"unserved"`
+					Before      []feed.Sworn   `json:"before"`
+					Sworn       []feed.Sworn   `json:"sworn"`
 				} `json:"gateways"`
 			}
 			if err := json.Unmarshal(raw, &o); err != nil {
@@ -40,6 +44,17 @@ func (c *cli) offboarding(path string) *cobra.Command {
 					for _, r := range g.Receipts {
 						p.line("%s: %s enforces everything through change %d (needed: %d) since %s", g.Environment, clean(r.Gateway), r.Position.Seq, g.Seq, when(r.At))
 					}
+				}
+				for _, g := range o.Gateways {
+					if g.Unserved {
+						p.line("%s: no gateway serves there", g.Environment)
+					}
+					if len(g.Before)+len(g.Sworn) > 0 {
+						p.line("%s: sworn by gateways: %d that the canaries were let in before the end, %d that each credential is refused", g.Environment, len(g.Before), len(g.Sworn))
+					}
+				}
+				for _, n := range o.Notes {
+					p.line("not shown: %s", clean(n))
 				}
 				for _, w := range o.Waits {
 					p.line("waits: %s", clean(w))

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Notices", notices()},
 		{"Drift", drifts()},
 		{"Reviews", reviews()},
+		{"Probings", probings()},
 		{"Machines", machines()},
 		{"Devices", devices()},
 		{"Sessions", sessions()},
