@@ -16,6 +16,7 @@ import (
 	"gatehouse/id"
 	"gatehouse/organization"
 	"gatehouse/secret"
+	"gatehouse/snapshot"
 	"gatehouse/store"
 )
 
@@ -160,6 +161,18 @@ func TestOffboardingOfAThousandCredentials(t *testing.T) {
 		}
 	}
 	delete(w.views, "live") // it was made from those
+	g := &prober{name: "gw-live", environment: "live", view: &snapshot.View{Routes: &snapshot.Routes{Environment: "live"}, Access: snapshot.NewAccess("live")}, now: w.clock.Now}
+	for more := true; more; {
+		es := must(w.Source().Tail(w.ctx, "live", g.at, 1000))(t)
+		for _, e := range es {
+			if err := g.view.Access.Apply(e); err != nil {
+				t.Fatal(err)
+			}
+			g.at = e.Position()
+		}
+		more = len(es) > 0
+	}
+	w.probers["live"] = g
 	if err := w.Tend(w.ctx); err != nil {
 		t.Fatal(err)
 	}
