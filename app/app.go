@@ -26,6 +26,7 @@ import (
 	"gatehouse/identity"
 	"gatehouse/mail"
 	"gatehouse/manifest"
+	"gatehouse/ratelimit/shared"
 	"gatehouse/secret"
 	"gatehouse/snapshot"
 )
@@ -91,6 +92,7 @@ type served struct {
 	environment string
 	url         string
 	listener    net.Listener
+	counters    *shared.Store // of shared limits; nil: none
 	*gateway.Gateway
 }
 
@@ -253,6 +255,9 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 			if g.listener != nil {
 				g.listener.Close()
 			}
+			if g.counters != nil {
+				g.counters.Close()
+			}
 		}
 	}()
 	for n, e := range all {
@@ -288,6 +293,9 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 		s.start(below, "the gateway of "+g.environment, g.Follow)
 		if g.listener != nil {
 			s.watch(below, "the gateway of "+g.environment, g.listener)
+		}
+		if g.counters != nil {
+			s.start(below, "the counters of "+g.environment, g.counters.Run)
 		}
 	}
 	s.watch(below, "the portal", controlAt)
@@ -423,7 +431,14 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	if err != nil {
 		return err
 	}
-	g, err := gateway.New(s.gatewayOptions(environment, "local-"+environment, &s.source))
+	counters, err := s.counters(environment)
+	if err != nil {
+		l.Close()
+		return err
+	}
+	o := s.gatewayOptions(environment, "local-"+environment, &s.source)
+	o.Shared = sharing(counters)
+	g, err := gateway.New(o)
 	if err != nil {
 		l.Close()
 		return err
@@ -431,7 +446,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	if t, ok := l.(*secureListener); ok && s.Config.HTTP3 {
 		g.OfferH3(t.Addr().(*net.TCPAddr).Port)
 	}
-	s.gateways = append(s.gateways, &served{environment: environment, url: address(at, l), listener: l, Gateway: g})
+	s.gateways = append(s.gateways, &served{environment: environment, url: address(at, l), listener: l, counters: counters, Gateway: g})
 	return nil
 }
 

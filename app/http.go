@@ -170,6 +170,9 @@ func (s *serving) operations() http.Handler {
 	all := prometheus.Gatherers{prometheus.DefaultGatherer}
 	for _, g := range s.gateways {
 		all = append(all, g.Metrics())
+		if g.counters != nil {
+			all = append(all, countersMetrics(g.environment, g.counters))
+		}
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(all, promhttp.HandlerOpts{}))
 	for path, profile := range map[string]http.HandlerFunc{"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace} {

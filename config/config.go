@@ -33,8 +33,10 @@ type Config struct {
 	Events     string                  // where exchanges are told: "stdout", "none" or a file; "" is stdout, in development a file in Data
 	Drift      Drift
 	Usage      Usage
-	SSO        []SSO    // OpenID providers that people may sign in with; only the file has them
-	Second     []string // words for the roles that demand a second factor
+	SSO        []SSO        // OpenID providers that people may sign in with; only the file has them
+	Second     []string     // words for the roles that demand a second factor
+	Counters   secret.Value // the address of the server where gateways count shared limits; empty: none
+	CountersCA string       // a file with the authorities of its certificate; "": those of the system
 	LogLevel   slog.Level
 	LogFormat  string // "text" or "json"
 }

@@ -37,6 +37,8 @@ func Settings() []Setting {
 		{"drift.environments", "what the drift review of the portal watches: NAME[@TIER][:GATEWAY]=FOLDER, a gateway that runs (NAME:kong=https://ADMIN:8444,token=SECRET), or NAME:GATEWAY=bundle: for what is uploaded; several with spaces between (default none)", text(func(c *Config) *string { return &c.Drift.Environments })},
 		{"drift.every", "how often it reviews by itself, such as 6h; at least 1m (default 0: only when somebody asks)", span(func(c *Config) *time.Duration { return &c.Drift.Every })},
 		{"drift.notify", "addresses that are told of new findings, with spaces between", text(func(c *Config) *string { return &c.Drift.Notify })},
+		{"counters.address", "Valkey or Redis for limits that gateways share: redis://user:password@host:6379/0, rediss:// with TLS; better by variable", func(c *Config, v string) error { c.Counters = secret.New(v); return nil }},
+		{"counters.authorities", "file with the authorities that its certificate is signed by (default: those of the system)", text(func(c *Config) *string { return &c.CountersCA })},
 		{"usage.minutes", "for how long calls are known by the minute, such as 72h (default 72h)", span(func(c *Config) *time.Duration { return &c.Usage.Minutes })},
 		{"usage.hours", "by the hour (default 2160h: 90 days)", span(func(c *Config) *time.Duration { return &c.Usage.Hours })},
 		{"usage.days", "by the day (default 9600h: 400 days)", span(func(c *Config) *time.Duration { return &c.Usage.Days })},

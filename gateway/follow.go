@@ -84,8 +84,8 @@ func (g *Gateway) compile() {
 	named := map[string]bool{}
 	d := policy.Deps{
 		Limiter: func(name string) *ratelimit.Limiter { named[name] = true; return g.limiter(name) },
-		Secret:  g.o.Secrets,
-		Tokens:  g.tokens, Proofs: g.proofs,
+		Secret:  g.o.Secrets, Shared: g.o.Shared,
+		Tokens: g.tokens, Proofs: g.proofs,
 	}
 	trusted := map[*policy.TrustedKeys]bool{}
 	if g.trust != nil {

@@ -38,6 +38,7 @@ type Options struct {
 	Signer      crypto.Signer     // its own key, by which it swears what it enforces; nil: it cannot
 	Kinds       []policy.Kind     // the policies that routes may name
 	Secrets     func(name string) (secret.Value, bool)
+	Shared      ratelimit.Shared // counts limits together with other gateways; nil: they are away
 	Events      event.Sink       // nil: events are not kept
 	Now         func() time.Time // nil: time.Now
 	Log         *slog.Logger     // nil: nothing is logged

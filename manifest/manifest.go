@@ -110,6 +110,8 @@ type Limit struct {
 	Requests int64    `json:"requests"` // from 1 on
 	Per      Duration `json:"per"`      // from 1s to 366d
 	Burst    int64    `json:"burst"`    // how many may come at once after a pause; default: requests
+	Counter  string   `json:"counter"`  // local, in each gateway; leased or strict, in all of them together: see limits.md. Default: local
+	Away     string   `json:"away"`     // while the shared counter does not answer: local, open or closed. Default: local
 }
 
 // Approval is how a request on the plan is decided.

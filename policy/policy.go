@@ -61,6 +61,8 @@ type Policy struct {
 type Deps struct {
 	// Limiter returns the limiter of that name, which outlives revisions: a publish does not forget what was spent.
 	Limiter func(name string) *ratelimit.Limiter
+	// Shared counts together with other gateways; nil: this gateway has no such counter, which is then away.
+	Shared ratelimit.Shared
 	// Secret returns a secret of this gateway by the name that the manifest uses.
 	Secret func(name string) (secret.Value, bool)
 	// Tokens keeps verified access tokens; Proofs checks what they are bound by. They outlive revisions.

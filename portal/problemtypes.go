@@ -90,6 +90,7 @@ func problemTypes() []explained {
 		{"upstream-unreachable", 502, "The service behind the gateway cannot be reached.", "Nothing is wrong with your call. Try again in a while."},
 		{"upstream-resting", 503, "Most calls to the service behind the gateway fail, so the gateway does not ask it for a moment.", "Nothing is wrong with your call. Wait as long as Retry-After says, then try again."},
 		{"upstream-busy", 503, "The service behind the gateway has as many calls as it can take at once.", "Nothing is wrong with your call. Wait as long as Retry-After says, then try again, with a growing pause between tries."},
+		{"limit-unknown", 503, "The limit is counted by all gateways together, and the counter does not answer; this limit lets nothing pass then.", "Nothing is wrong with your call. Try again in a moment."},
 		{"route-closed", 503, "The operation is declared, but this gateway cannot serve it now: something that it needs is missing.", "Nothing is wrong with your call. Tell the platform the request id."},
 		{"upstream-failed", 502, "The service behind the gateway broke off while it answered.", "Try again. If you change something with the call, look first whether it was done."},
 		{"upstream-switched", 502, "The service behind the gateway answered nonsense.", "Nothing is wrong with your call. Tell the platform the request id."},

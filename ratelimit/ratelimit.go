@@ -16,6 +16,57 @@ type Window struct {
 	Requests int64         // 1 or more
 	Per      time.Duration // a second or more
 	Burst    int64         // 1 or more; 0 means Requests
+	Counter  Counter       // where it is counted; zero: Local
+	Away     Away          // what holds while a shared counter does not answer; zero: AwayLocal
+}
+
+// Counter says where a window is counted.
+type Counter string
+
+// The counters.
+const (
+	Local  Counter = ""       // in this process
+	Leased Counter = "leased" // together with other gateways: each takes some at once, all of them no more than half
+	Strict Counter = "strict" // together, every call by itself
+)
+
+// Away says what holds while the shared counter does not answer.
+type Away string
+
+// The answers.
+const (
+	AwayLocal  Away = ""       // it is counted in this process
+	AwayOpen   Away = "open"   // calls pass
+	AwayClosed Away = "closed" // calls are refused
+)
+
+// Shared counts keys against windows together with other gateways.
+type Shared interface {
+	// Spend is as Limiter.Spend; name tells one use of keys from another. An error says that the counter does not answer.
+	Spend(name string, key []byte, windows []Window, leased bool, out []Result) ([]Result, bool, error)
+}
+
+// Share reads how a window is counted, as manifests say it: local, leased or strict, and local, open or closed.
+func (w Window) Share(counter, away string) (Window, error) {
+	switch counter {
+	case "", "local":
+		if away != "" {
+			return w, fmt.Errorf("away is for counters that can be: leased or strict")
+		}
+		return w, nil
+	case string(Leased), string(Strict):
+		w.Counter = Counter(counter)
+	default:
+		return w, fmt.Errorf("counter must be local, leased or strict, not %q", counter)
+	}
+	switch away {
+	case "", "local":
+	case string(AwayOpen), string(AwayClosed):
+		w.Away = Away(away)
+	default:
+		return w, fmt.Errorf("away must be local, open or closed, not %q", away)
+	}
+	return w, nil
 }
 
 // Result is what one window said of one request.

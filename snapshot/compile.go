@@ -127,7 +127,11 @@ func (c *compiler) readProducts() {
 			}
 			for k, w := range l.Limits {
 				window := ratelimit.Window{Name: w.Name, Requests: w.Requests, Per: time.Duration(w.Per), Burst: w.Burst}
-				if err := window.Validate(); err != nil {
+				window, err := window.Share(w.Counter, w.Away)
+				if err == nil {
+					err = window.Validate()
+				}
+				if err != nil {
 					c.report(c.p.At(fmt.Sprintf("%s/%d", at, k), "%v", err))
 				}
 				if slices.ContainsFunc(plan.Windows, func(o ratelimit.Window) bool { return o.Name == w.Name }) {

@@ -24,6 +24,8 @@ type Window struct {
 	Requests int64           `json:"requests"` // 1 or more
 	Per      policy.Duration `json:"per"`      // 1s or more
 	Burst    int64           `json:"burst"`    // default: requests
+	Counter  string          `json:"counter"`  // local, in each gateway; leased or strict, in all of them together: see limits.md. Default: local
+	Away     string          `json:"away"`     // while the shared counter does not answer: local, open or closed. Default: local
 }
 
 // Kind is the policy "rate_limit".
@@ -47,7 +49,7 @@ func build(c Config, s policy.Site, d policy.Deps) (policy.Policy, error) {
 	case c.By != "address" && s.Has(policy.Anybody):
 		return policy.Policy{}, fault.Bad("/by", "is %s, but on an anonymous route nobody is known: use address", c.By)
 	}
-	o.by, o.counter = c.By, d.Limiter(c.By)
+	o.by, o.counter = c.By, counter{c.By, d.Limiter(c.By), d.Shared}
 	var wrong []fault.Field
 	seen := map[string]bool{}
 	for i, w := range c.Windows {
@@ -61,7 +63,11 @@ func build(c Config, s policy.Site, d policy.Deps) (policy.Policy, error) {
 			w.Name = strconv.FormatInt(w.Requests, 10) + "-per-" + string(w.Per)
 		}
 		window := ratelimit.Window{Name: w.Name, Requests: w.Requests, Per: per, Burst: w.Burst}
-		if err := window.Validate(); err != nil {
+		window, err = window.Share(w.Counter, w.Away)
+		if err == nil {
+			err = window.Validate()
+		}
+		if err != nil {
 			wrong = append(wrong, fault.Field{Pointer: at, Text: err.Error()})
 		}
 		if seen[w.Name] {
@@ -88,11 +94,11 @@ func fromPlan(c Config, s policy.Site, d policy.Deps) (policy.Policy, error) {
 	case !s.Has("grant"):
 		return policy.Policy{}, fault.Bad("", "takes its limits from the plan of the grant, but the route asks for no grant: give it windows")
 	}
-	p := &plan{counter: d.Limiter("grant")}
+	p := &plan{counter: counter{"grant", d.Limiter("grant"), d.Shared}}
 	return policy.Policy{Request: p.request}, nil
 }
 
-type plan struct{ counter *ratelimit.Limiter }
+type plan struct{ counter counter }
 
 func (p *plan) request(x *policy.Exchange) error {
 	if x.Grant.None() || x.Grant.Plan == nil { // the compiler asks for a grant policy; this is the second lock
@@ -102,7 +108,7 @@ func (p *plan) request(x *policy.Exchange) error {
 }
 
 type own struct {
-	counter *ratelimit.Limiter
+	counter counter
 	by      string
 	scope   [8]byte
 	windows []ratelimit.Window
@@ -127,17 +133,56 @@ func (o *own) request(x *policy.Exchange) error {
 	return spend(x, o.counter, key[:], o.windows)
 }
 
-// spend counts the request and keeps what the windows said for the answer.
-func spend(x *policy.Exchange, l *ratelimit.Limiter, key []byte, windows []ratelimit.Window) error {
-	if len(windows) == 0 {
-		return nil
+// counter is where one use of keys is counted.
+type counter struct {
+	name   string
+	local  *ratelimit.Limiter
+	shared ratelimit.Shared // nil: it is away
+}
+
+// spend counts the request and keeps what the windows said for the answer. Windows that are counted in the same way and stand
+// together take it all or none; those before them have taken it when a later one refuses.
+func spend(x *policy.Exchange, c counter, key []byte, windows []ratelimit.Window) error {
+	for len(windows) > 0 {
+		n := 1
+		for n < len(windows) && windows[n].Counter == windows[0].Counter && windows[n].Away == windows[0].Away {
+			n++
+		}
+		if err := c.spend(x, key, windows[:n]); err != nil {
+			return err
+		}
+		windows = windows[n:]
 	}
+	return nil
+}
+
+func (c counter) spend(x *policy.Exchange, key []byte, windows []ratelimit.Window) error {
 	n := len(x.Limits)
-	out, ok := l.Spend(key, windows, x.Now, x.Limits)
-	x.Limits = out
+	var ok bool
+	if how := windows[0].Counter; how != ratelimit.Local {
+		counted := false
+		if c.shared != nil {
+			out, passed, err := c.shared.Spend(c.name, key, windows, how == ratelimit.Leased, x.Limits)
+			if counted = err == nil; counted {
+				x.Limits, ok = out, passed
+			}
+		}
+		switch {
+		case counted:
+		case windows[0].Away == ratelimit.AwayOpen:
+			return nil
+		case windows[0].Away == ratelimit.AwayClosed:
+			return fault.Of(fault.Unavailable, "limit-unknown", "it is not known at the moment whether the limit %q has room: try again", windows[0].Name)
+		default:
+			x.Limits, ok = c.local.Spend(key, windows, x.Now, x.Limits)
+		}
+	} else {
+		x.Limits, ok = c.local.Spend(key, windows, x.Now, x.Limits)
+	}
 	if ok {
 		return nil
 	}
+	out := x.Limits
 	name := ""
 	for _, r := range out[n:] {
 		if !r.OK {

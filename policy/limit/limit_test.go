@@ -166,3 +166,42 @@ func TestAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// away is a shared counter that does not answer.
+type away struct{}
+
+func (away) Spend(string, []byte, []ratelimit.Window, bool, []ratelimit.Result) ([]ratelimit.Result, bool, error) {
+	return nil, false, fault.New(fault.Unavailable, "away")
+}
+
+// While the shared counter does not answer, or there is none, what the window declares for that holds.
+func TestSharedCounterAway(t *testing.T) {
+	for _, shared := range []ratelimit.Shared{nil, away{}} {
+		for declared, want := range map[string]int{"": 3, `"away": "local",`: 3, `"away": "open",`: 5, `"away": "closed",`: 0} {
+			config := `{"by": "application", "windows": [{"counter": "strict", ` + declared + ` "requests": 3, "per": "1h"}]}`
+			p, err := limit.Kind().Build(json.RawMessage(config), policy.Site{Route: &policy.RouteInfo{}}, policy.Deps{Limiter: deps{}.limiter, Shared: shared})
+			if err != nil {
+				t.Fatal(err)
+			}
+			passed := 0
+			for range 5 {
+				x := exchange()
+				switch err := p.Request(x); {
+				case err == nil:
+					passed++
+				case want == 0 && fault.As(err).Code != "limit-unknown":
+					t.Errorf("%+v", fault.As(err))
+				}
+			}
+			if passed != want {
+				t.Errorf("%q: %d passed, want %d", declared, passed, want)
+			}
+		}
+	}
+	for _, bad := range []string{`"counter": "global"`, `"counter": "strict", "away": "maybe"`, `"away": "open"`} {
+		_, err := limit.Kind().Build(json.RawMessage(`{"by": "application", "windows": [{`+bad+`, "requests": 3, "per": "1h"}]}`), policy.Site{Route: &policy.RouteInfo{}}, policy.Deps{Limiter: deps{}.limiter})
+		if fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}

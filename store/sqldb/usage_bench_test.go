@@ -1,0 +1,94 @@
+package sqldb_test
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"gatehouse/id"
+	"gatehouse/store"
+	"gatehouse/store/pgtest"
+	"gatehouse/store/sqldb"
+	"gatehouse/usage"
+)
+
+// A year of days and 90 days of hours of GATEHOUSE_USAGE_YEAR applications (such as 10000), each with three operations that end
+// in one status: how large it is in PostgreSQL, and how long the questions take that pages ask. It takes minutes.
+func TestUsageOfAYear(t *testing.T) {
+	apps, err := strconv.Atoi(os.Getenv("GATEHOUSE_USAGE_YEAR"))
+	if err != nil {
+		t.Skip("takes minutes: set GATEHOUSE_USAGE_YEAR to a number of applications")
+	}
+	dsn, err := pgtest.Address()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqldb.OpenPostgres(t.Context(), dsn, sqldb.PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	db, err := sql.Open("pgx", dsn.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	now := time.Now().UTC()
+	must := func(q string, args ...any) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), q, args...); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+	must(fmt.Sprintf(`INSERT INTO usage_series SELECT n, 'live', 'app_' || lpad((n / 3)::text, 26, '0'), 'gr_' || lpad((n / 3)::text, 26, '0'), 'eid', 'operation' || n %% 3
+		FROM generate_series(0, %d) n`, 3*apps-1))
+	for _, u := range []usage.Unit{usage.Day, usage.Hour} {
+		units, hours := 400, 24
+		if u == usage.Hour {
+			units, hours = 90*24, 1
+			if apps > 2000 { // what an hour costs is known from fewer
+				units = 7 * 24
+			}
+		}
+		began := time.Now()
+		must(fmt.Sprintf(`INSERT INTO usage_%ss SELECT s, (extract(epoch FROM date_trunc('%s', $1::timestamptz AT TIME ZONE 'UTC'))::bigint - u::bigint * 3600 * %d) * 1000000, 200, 17
+			FROM generate_series(0, %d) u, generate_series(0, %d) s`, u, u, hours, units-1, 3*apps-1), now)
+		var size, rows int64
+		if err := db.QueryRowContext(t.Context(), fmt.Sprintf(`SELECT pg_total_relation_size('usage_%ss'), count(*) FROM usage_%ss`, u, u)).Scan(&size, &rows); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%ss: %d rows, %d MB, %.0f bytes each, written in %s", u, rows, size>>20, float64(size)/float64(rows), time.Since(began).Round(time.Second))
+	}
+	must(`ANALYZE`)
+	for _, q := range []usage.Query{
+		{Unit: usage.Day, From: now.Add(-365 * 24 * time.Hour), To: now}, {Unit: usage.Day, From: now.Add(-30 * 24 * time.Hour), To: now}, {Unit: usage.Hour, From: now.Add(-24 * time.Hour), To: now},
+	} {
+		q.Limit = 10_001
+		var worst, sum time.Duration
+		var n int
+		const asked = 50
+		for i := range asked {
+			q.Application = id.ID(fmt.Sprintf("app_%026d", i*apps/asked))
+			began := time.Now()
+			err := s.View(t.Context(), func(tx store.Tx) error {
+				cs, err := tx.Counts(t.Context(), q)
+				n = len(cs)
+				return err
+			})
+			if err != nil || n == 0 {
+				t.Fatal(n, err)
+			}
+			took := time.Since(began)
+			sum, worst = sum+took, max(worst, took)
+		}
+		t.Logf("%s by %s: %d counts, mean %s, worst %s", q.To.Sub(q.From), q.Unit, n, (sum / asked).Round(10*time.Microsecond), worst.Round(10*time.Microsecond))
+	}
+	began := time.Now()
+	if err := s.Update(t.Context(), func(tx store.Tx) error { return tx.ForgetCounts(t.Context(), usage.Day, now.Add(-399*24*time.Hour)) }); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("one day forgotten in %s", time.Since(began).Round(time.Millisecond))
+}
