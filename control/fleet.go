@@ -81,7 +81,7 @@ func (c *Control) Join(ctx context.Context, token string, request []byte, addres
 		return out, err
 	}
 	a := identity.Actor{Class: identity.System, Address: hostOf(address)}
-	err = c.update(ctx, a, "JoinGateway", func(w *write) error {
+	err = c.update(ctx, a, "joinGateway", func(w *write) error {
 		e, err := w.tx.EnrolmentByHash(ctx, secret.New(value).Hash())
 		if errors.Is(err, fault.NotFound) {
 			return fault.Of(fault.Unauthenticated, "enrolment-unknown", "this control plane has made no such enrolment token")
@@ -144,7 +144,7 @@ func (c *Control) Renew(ctx context.Context, gateway id.ID, request []byte) (lin
 	if err != nil {
 		return out, err
 	}
-	err = c.update(ctx, identity.Actor{Class: identity.System}, "RenewGateway", func(w *write) error {
+	err = c.update(ctx, identity.Actor{Class: identity.System}, "renewGateway", func(w *write) error {
 		g, err := w.tx.Gateway(ctx, gateway)
 		if err != nil {
 			return err

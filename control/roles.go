@@ -200,8 +200,8 @@ var rights = map[string]who{
 
 	// The fleet.
 	"EnrolGateway": keepers | host,
-	"JoinGateway":  system,
-	"RenewGateway": system,
+	"joinGateway":  system,
+	"renewGateway": system,
 	"Fleet":        staff | host,
 	"EndGateway":   keepers | host,
 	"RotateAnchor": keepers | host,

@@ -27,16 +27,20 @@ var writers = map[string]string{
 	"PutOrganization": "record.go", "PutApplication": "record.go", "PutCredential": "record.go", "PutGrant": "record.go",
 	"PutRequest": "record.go", "PutPerson": "record.go", "PutMachine": "record.go", "AddLink": "record.go",
 	"AddSession": "record.go", "SetDevice": "record.go", "AddEnvironment": "record.go", "AddRevision": "record.go",
-	"EndSession": "record.go", "EndSessionsOf": "record.go", "RaiseEpoch": "record.go", "ErasePersonal": "record.go",
+	"EndSession": "record.go", "EndSessionsOf": "record.go", "RaiseEpoch": "record.go fleet.go", "ErasePersonal": "record.go",
 	"PutAbsence": "record.go", "ClaimRequests": "tend.go",
 	"PutAuthenticator": "factors.go", "DropAuthenticator": "factors.go personal.go", "PutRecoveryCodes": "factors.go personal.go", "DropSubjects": "personal.go", "ForgetPerson": "personal.go", "ErasePersonalOf": "personal.go", "UseRecoveryCode": "factors.go",
 	"ConfirmSession": "factors.go passkeys.go", "AddCeremony": "factors.go sso.go passkeys.go", "TakeCeremony": "factors.go sso.go passkeys.go", "PutPasskey": "passkeys.go", "DropPasskey": "passkeys.go", "DropPasskeys": "factors.go personal.go", "PutSubject": "sso.go",
 	"UseLink":     "register.go", // with an entry by whoever uses it: update refuses a change without one
 	"AddDevice":   "device.go",   // nobody has said anything yet
-	"AppendAudit": "write.go", "AppendChange": "write.go", "AddLetter": "write.go", "Once": "write.go",
+	"AppendAudit": "write.go", "AppendChange": "write.go sequencer.go", "AddLetter": "write.go", "Once": "write.go",
 	"TouchSession": "signin.go", "Sweep": "control.go", "Take": "marks.go", "SweepMarks": "marks.go", "ClaimLetters": "outbox.go", "LetterSent": "outbox.go", "LetterFailed": "outbox.go",
 	"Number": "sequencer.go", "Seal": "sequencer.go", "PutCheckpoint": "sequencer.go", "PutReceipt": "source.go",
 }
+
+// unaudited are files that write telemetry and the process's own bookkeeping, which nobody's right is asked for: replay marks, what
+// gateways ship, who is the sequencer, when gateways were heard, counts that are too old, and gateways' oaths.
+var unaudited = []string{"marks.go", "uplink.go", "duty.go", "presence.go", "usage.go", "probing.go"}
 
 // elsewhere finds the calls of writers in files where they do not belong.
 func elsewhere(name string, src any) ([]string, error) {
@@ -61,7 +65,7 @@ func elsewhere(name string, src any) ([]string, error) {
 		if file, is := writers[sel.Sel.Name]; is && onTx && !slices.Contains(strings.Fields(file), name) {
 			out = append(out, fmt.Sprintf("%s calls %s, which belongs to %s", fset.Position(call.Pos()), sel.Sel.Name, file))
 		}
-		if sel.Sel.Name == "Update" && name != "write.go" && name != "control.go" && name != "signin.go" && name != "outbox.go" && name != "sequencer.go" && name != "source.go" && name != "tend.go" && name != "marks.go" && name != "uplink.go" {
+		if sel.Sel.Name == "Update" && name != "write.go" && name != "control.go" && name != "signin.go" && name != "outbox.go" && name != "sequencer.go" && name != "source.go" && name != "tend.go" && !slices.Contains(unaudited, name) {
 			out = append(out, fmt.Sprintf("%s calls Update: use update, which checks the caller", fset.Position(call.Pos())))
 		}
 		return true

@@ -1,9 +1,16 @@
 package portal
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // problemTypes lists the types of problems in the order in which a call can meet them.
 func problemTypes() []explained {
+	return slices.Concat(mainProblems(), peopleProblems(), fleetProblems())
+}
+
+func mainProblems() []explained {
 	return []explained{
 		{"no-route", 404, "The gateway offers nothing at this address.", "Compare method and path with the API reference, and the host with the address of the environment."},
 		{"method-not-allowed", 405, "The path exists, but not with this method.", "The Allow field of the answer lists the methods that it takes."},

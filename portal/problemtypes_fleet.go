@@ -1,0 +1,41 @@
+package portal
+
+// fleetProblems are the problems of gateways elsewhere and of their way to the control plane.
+func fleetProblems() []explained {
+	return []explained{
+		{"gateway-offline", 503, "The gateway has not heard from its control plane for longer than it may serve without.", "Nothing is wrong with your call. An operator brings the gateway's connection back."},
+		{"product-offline", 503, "The gateway has not heard from its control plane for longer than this product may be served without.", "Nothing is wrong with your call. An operator brings the gateway's connection back."},
+		{"gateway-revoked", 503, "The gateway may not serve any more.", "Nothing is wrong with your call: another gateway answers. Its operator enrols it anew if it is meant to serve."},
+		{"gateway-unknown", 401, "What connects as a gateway shows no certificate that is known here.", "Enrol it with a token of gatehouse gateways enrol."},
+		{"gateway-old", 403, "The gateway is older than one release before the control plane.", "Upgrade the gateway."},
+		{"gateway-new", 403, "The gateway is newer than the control plane can speak with.", "Upgrade the control plane first."},
+		{"enrolment-unknown", 401, "The enrolment token is not known here.", "Look whether it is whole and of this installation, or make another one."},
+		{"enrolment-used", 401, "The enrolment token was used before.", "Make another one. If nobody of yours has used it, revoke the gateway that did."},
+		{"enrolment-expired", 401, "The enrolment token's time is over.", "Make another one."},
+		{"hello", 422, "The gateway began its stream in a way that the control plane does not know.", "Upgrade the older of the two."},
+		{"batch-gap", 409, "What the gateway reports comes after something that is missing.", "The gateway sends it again by itself."},
+		{"batch-unknown", 422, "The gateway reports something that the control plane does not know.", "Upgrade the control plane."},
+		{"feed-unsigned", 409, "A change that reached the gateway is not signed by its control plane.", "Find out what stands between the two. The gateway serves what it had."},
+		{"feed-renewed", 409, "The operator has raised the epoch of the feed: the gateway takes everything anew.", "Nothing needs to be done."},
+		{"receipt-unsigned", 403, "A receipt is not signed by the gateway that it is of.", "Find out what stands between the two."},
+		{"word-unsigned", 409, "What should be the control plane's word is not signed by it.", "Find out what stands between the two."},
+		{"word-elsewhere", 409, "The control plane's word is for another gateway.", "Look whether the data folder was copied from another gateway: each has one of its own."},
+		{"image-damaged", 409, "The image of the records cannot be read.", "Give the gateway another one, or let it connect."},
+		{"image-changed", 409, "The image of the records was changed since the control plane signed it.", "Give the gateway another one, or let it connect, and find out who changed it."},
+		{"image-elsewhere", 409, "The image of the records is of another environment.", "Give the gateway one of its own environment."},
+		{"image-old", 409, "The image of the records is older than what the gateway has had in force: what was revoked since would count again.", "Give it a newer one, or let it connect."},
+		{"log-changed", 409, "The gateway's log of changes was changed.", "Let the gateway take everything anew from its control plane, and find out who changed it."},
+		{"log-cut", 409, "The end of the gateway's log of changes is missing.", "Let the gateway take everything anew from its control plane."},
+		{"anchor-waits", 409, "A new anchor has been made and does not sign yet.", "Rotate again once it does; the answer says when."},
+		{"probe-unsigned", 409, "A gateway's answer about credentials is not signed by it.", "It is asked again by itself. If it goes on, enrol the gateway anew."},
+		{"probe-incomplete", 409, "A gateway's answer about credentials leaves some out.", "It is asked again by itself."},
+		{"workload-missing", 401, "No token of a workload was sent.", "Send one that a trusted issuer has made, as Authorization: Bearer."},
+		{"workload-repeated", 401, "More than one token was sent.", "Send exactly one Authorization field."},
+		{"workload-issuer", 401, "The token is of an issuer that is not trusted here, or not signed by it.", "The portal lists the trusted issuers and their audiences."},
+		{"workload-keys", 503, "The issuer of the token could not be reached for so long that its keys are not known any more.", "Try again in a while."},
+		{"workload-unknown", 401, "No application is bound to the issuer, audience and subject of the token.", "Compare them with the workload identity on your application's page."},
+		{"workload-claims", 401, "The token lacks a claim that the binding asks for.", "Compare the token with the workload identity on your application's page."},
+		{"workload-certificate", 401, "The token is bound to another certificate than the connection's.", "Connect with the certificate for which it was made."},
+		{"workload-taken", 409, "The issuer, audience and subject are bound to an application already.", "Use that one, or revoke it first. If it is not yours, tell the platform."},
+	}
+}
