@@ -314,6 +314,7 @@ func TestEveryMethodIsReachable(t *testing.T) {
 		"StartSSO":           "the portal: a browser's",
 		"FinishSSO":          "the portal: a browser's",
 		"ReviewChoices":      "is in reviewItem",
+		"EndGateway":         "revokeGateway and drainGateway",
 		"Dormant":            "credentials, with dormant=…",
 		"LastUses":           "is in every credential",
 		"EnsureEnvironments": "at start, by Gatehouse itself",
@@ -336,7 +337,9 @@ func TestEveryMethodIsReachable(t *testing.T) {
 		delete(have, m.Name)
 	}
 	delete(have, "Me")
-	delete(have, "GrantUsage") // is Usage
+	delete(have, "GrantUsage")    // is Usage
+	delete(have, "RevokeGateway") // are EndGateway
+	delete(have, "DrainGateway")
 	if len(have) > 0 {
 		t.Errorf("operations without a method of control: %v", have)
 	}
