@@ -226,6 +226,8 @@ func (c *Client) connect(ctx context.Context) error {
 	defer t.CloseIdleConnections()
 	from, to := io.Pipe()
 	defer to.Close()
+	// The transport looks at the context between two parts of the request's body, and there may be none for long.
+	defer context.AfterFunc(ctx, func() { _ = to.CloseWithError(context.Cause(ctx)) })()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+c.keys.current().Control+"/feed/v1/stream", from)
 	if err != nil {
 		return err
