@@ -2,6 +2,7 @@
 package limit
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/fnv"
 	"strconv"
@@ -162,7 +163,8 @@ func (c counter) spend(x *policy.Exchange, key []byte, windows []ratelimit.Windo
 	if how := windows[0].Counter; how != ratelimit.Local {
 		counted := false
 		if c.shared != nil {
-			out, passed, err := c.shared.Spend(c.name, key, windows, how == ratelimit.Leased, x.Limits)
+			// A copy: whatever goes behind an interface escapes, and keys that are counted here only must not.
+			out, passed, err := c.shared.Spend(c.name, bytes.Clone(key), windows, how == ratelimit.Leased, x.Limits)
 			if counted = err == nil; counted {
 				x.Limits, ok = out, passed
 			}
