@@ -95,6 +95,9 @@ func (c *Control) passkeyAnswered(ctx context.Context, a identity.Actor, method 
 	return begun, session, err
 }
 
+// OffersPasskeys reports whether there can be passkeys: the portal's address has a name.
+func (c *Control) OffersPasskeys() bool { return c.passkeys != nil }
+
 func (c *Control) passkeysHere() error {
 	if c.passkeys == nil {
 		return fault.Of(fault.Unavailable, "no-passkeys", "passkeys need a portal with a name as its address, such as https://portal.example or http://localhost:8001")

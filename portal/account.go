@@ -18,6 +18,7 @@ type accountPage struct {
 	Sessions []sessionRow
 	Factors  control.SecondFactors
 	Passkeys []identity.Passkey
+	Offered  bool     // passkeys can be had here
 	SignOns  []string // providers by which the viewer signs in
 }
 
@@ -43,7 +44,7 @@ func (v *visit) account(f form) error {
 	if err != nil {
 		return err
 	}
-	p := &accountPage{Form: f}
+	p := &accountPage{Form: f, Offered: v.Control.OffersPasskeys()}
 	if p.Factors, err = v.Control.SecondFactors(v.r.Context(), v.actor, ""); err != nil {
 		return err
 	}

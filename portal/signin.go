@@ -20,6 +20,7 @@ type signInPage struct {
 	Return      string // where to go on
 	Unconfirmed bool   // the address waits for its confirmation
 	Providers   []crumb
+	Passkeys    bool // can be had here
 }
 
 func (*signInPage) template() string { return "signin" }
@@ -43,7 +44,7 @@ func askSignIn(v *visit) error {
 }
 
 func (v *visit) signInPage(status int, p *signInPage) error {
-	p.Title, p.Slim = "Sign in", true
+	p.Title, p.Slim, p.Passkeys = "Sign in", true, v.Control.OffersPasskeys()
 	providers, err := v.Control.SignOns(v.r.Context(), v.actor)
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 // usagePage is how often an application called, or was called by under one grant: by time, and by operation.
 type usagePage struct {
 	frame
-	Path, By     string // of the page
+	At, By       string // the page's path, and the unit that is shown
 	Units        []tab
 	From, To     time.Time
 	Times        []usageRow
@@ -59,13 +59,13 @@ func showUsage(k id.Kind) func(v *visit) error {
 		if err != nil {
 			return err
 		}
-		p := &usagePage{Path: v.r.URL.Path, By: string(u.By), From: u.From, To: u.To, Cut: u.Cut, Lost: int(u.Lost), Environment: q.Get("environment")}
+		p := &usagePage{At: v.r.URL.Path, By: string(u.By), From: u.From, To: u.To, Cut: u.Cut, Lost: int(u.Lost), Environment: q.Get("environment")}
 		for _, unit := range usage.Units() {
 			to := url.Values{"by": {string(unit)}}
 			if p.Environment != "" {
 				to.Set("environment", p.Environment)
 			}
-			p.Units = append(p.Units, tab{"by " + string(unit), p.Path + "?" + to.Encode(), unit == u.By})
+			p.Units = append(p.Units, tab{"by " + string(unit), p.At + "?" + to.Encode(), unit == u.By})
 		}
 		p.Title, p.Lead = "How often "+app.Name+" called", "Everything that was asked with its credentials, by the minutes, hours and days of UTC. No older than a minute."
 		p.Trail = []crumb{{"Applications", "/applications"}, {app.Name, "/applications/" + string(app.ID)}}
