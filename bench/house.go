@@ -253,6 +253,7 @@ products:
       - name: bench
         title: Bench
         limits: [{ name: second, requests: 1000000, per: 1s }, { name: day, requests: 1000000000, per: 24h }]
+        credentials: [api_key, oauth_client]
         approval: { automatic: true }
         longest: 90d
 `
