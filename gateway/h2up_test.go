@@ -223,13 +223,17 @@ func TestTrailerFromHTTP1ToH2(t *testing.T) {
 // An answer that says its length may have a trailer all the same; whether it comes with the last bytes or later, none is lost.
 func TestH2TrailersAfterKnownLength(t *testing.T) {
 	for _, late := range []bool{false, true} {
+		read := make(chan struct{}) // the caller has the content
 		h := start(t, setup{codec: overToH2C, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Trailer", "X-Sum")
 			w.Header().Set("Content-Length", "5")
 			_, _ = io.WriteString(w, "hello")
 			if late {
 				_ = http.NewResponseController(w).Flush()
-				time.Sleep(50 * time.Millisecond)
+				select {
+				case <-read:
+				case <-r.Context().Done():
+				}
 			}
 			w.Header().Set("X-Sum", "5")
 		})})
@@ -242,10 +246,13 @@ func TestH2TrailersAfterKnownLength(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := io.ReadAll(res.Body)
+		b := make([]byte, 5)
+		_, err = io.ReadFull(res.Body, b)
+		close(read)
+		rest, end := io.ReadAll(res.Body)
 		res.Body.Close()
-		if err != nil || string(b) != "hello" || res.ContentLength != 5 || res.Trailer.Get("X-Sum") != "5" {
-			t.Errorf("late %v: %d %q, length %d, trailer %v, %v", late, res.StatusCode, b, res.ContentLength, res.Trailer, err)
+		if err != nil || end != nil || len(rest) > 0 || string(b) != "hello" || res.ContentLength != 5 || res.Trailer.Get("X-Sum") != "5" {
+			t.Errorf("late %v: %d %q, length %d, trailer %v, %v, %v", late, res.StatusCode, b, res.ContentLength, res.Trailer, err, end)
 		}
 	}
 }
