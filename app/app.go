@@ -431,7 +431,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	if err != nil {
 		return err
 	}
-	counters, err := s.counters(environment)
+	counters, err := openCounters(s.Config, environment, s.Log)
 	if err != nil {
 		l.Close()
 		return err

@@ -1,19 +1,22 @@
 package app
 
 import (
+	"log/slog"
+
 	"github.com/prometheus/client_golang/prometheus"
 
+	"gatehouse/config"
 	"gatehouse/ratelimit"
 	"gatehouse/ratelimit/shared"
 )
 
-// counters opens what the gateway of an environment counts shared limits in. nil: none is configured, and limits that are
+// openCounters opens what the gateway of an environment counts shared limits in. nil: none is configured, and limits that are
 // shared are counted as they say for when it is away.
-func (s *serving) counters(environment string) (*shared.Store, error) {
-	if s.Config.Counters.Empty() {
+func openCounters(c config.Config, environment string, log *slog.Logger) (*shared.Store, error) {
+	if c.Counters.Empty() {
 		return nil, nil
 	}
-	return shared.Open(shared.Options{Address: s.Config.Counters.Reveal(), CA: s.Config.CountersCA, Group: environment, Log: s.Log.With("environment", environment)})
+	return shared.Open(shared.Options{Address: c.Counters.Reveal(), CA: c.CountersCA, Group: environment, Log: log.With("environment", environment)})
 }
 
 // sharing is a store as a gateway takes it.

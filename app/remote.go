@@ -27,6 +27,7 @@ import (
 	"gatehouse/feed/disk"
 	"gatehouse/feed/link"
 	"gatehouse/gateway"
+	"gatehouse/ratelimit/shared"
 )
 
 // Remote is one process that is a gateway and nothing else: it dials the control plane, keeps what it knows on its own disk,
@@ -63,6 +64,7 @@ type remote struct {
 	bond    *bond
 	from    string
 	gateway *gateway.Gateway
+	counted *shared.Store // of shared limits; nil: none
 
 	failed chan error
 	wait   sync.WaitGroup
@@ -76,6 +78,9 @@ func (r *remote) identityFile() string { return filepath.Join(r.dir, "identity")
 // Run serves until ctx ends, then drains.
 func (o Remote) Run(ctx context.Context) (err error) {
 	began := time.Now()
+	if o.Config.HTTP3 {
+		return errors.New("gateway.http3 is set: a gateway of its own does not speak HTTP/3 yet, only those of 'gatehouse serve' do")
+	}
 	r := &remote{Remote: o, dir: filepath.Join(o.Config.Data, "gateway"), failed: make(chan error, 16)}
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return fmt.Errorf("the data directory %s cannot be made (%w): name another one with --data, or make it writable", o.Config.Data, cause(err))
@@ -100,6 +105,12 @@ func (o Remote) Run(ctx context.Context) (err error) {
 	if r.bond.revoked() {
 		return fmt.Errorf("the identity of this gateway was revoked: it may serve nothing. Enrol it anew, with an empty data directory, if that was not meant")
 	}
+	if r.counted, err = openCounters(o.Config, environment, o.Log); err != nil {
+		return err
+	}
+	if r.counted != nil {
+		defer r.counted.Close()
+	}
 	below, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer func() { stop(); r.wait.Wait() }()
 	if r.enrolled() {
@@ -114,6 +125,9 @@ func (o Remote) Run(ctx context.Context) (err error) {
 	}
 	r.start(below, "the feed", r.gateway.Follow)
 	r.start(below, "the clock", r.bond.keepTime)
+	if r.counted != nil {
+		r.start(below, "the counters", r.counted.Run)
+	}
 	return r.serve(ctx, below, began, environment)
 }
 
@@ -175,6 +189,7 @@ func (r *remote) trusted() (ed25519.PublicKey, string, error) {
 func (r *remote) open(ctx context.Context, events event.Sink, environment string, key ed25519.PublicKey) error {
 	o := dataPlane(r.Config, events, r.Log)
 	o.Environment, o.Key, o.Name = environment, key, r.id.Name
+	o.Shared = sharing(r.counted)
 	o.Source, o.Hinted, o.Limits.Retry = feed.Source(alone{}), true, time.Second
 	if r.client != nil {
 		o.Source = r.client
@@ -373,7 +388,11 @@ func (r *remote) operations() http.Handler {
 			writeUpstream(w, r.disk.Environment(), u)
 		}
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{prometheus.DefaultGatherer, r.gateway.Metrics()}, promhttp.HandlerOpts{}))
+	all := prometheus.Gatherers{prometheus.DefaultGatherer, r.gateway.Metrics()}
+	if r.counted != nil {
+		all = append(all, countersMetrics(r.disk.Environment(), r.counted))
+	}
+	mux.Handle("GET /metrics", promhttp.HandlerFor(all, promhttp.HandlerOpts{}))
 	return mux
 }
 

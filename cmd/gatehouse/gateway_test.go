@@ -31,7 +31,8 @@ func freeAddress(at string) (string, error) {
 }
 
 // gateway NAME ARG… starts `gatehouse gateway ARG…` with the data directory NAME and the enrolment token in TOKEN, waits until
-// it serves, and puts its address into the variable of its name.
+// it serves, and puts its address into the variable of its name, and that of its operations
+// listener into NAME_OPERATIONS.
 func (i *instance) gateway(ts *testscript.TestScript, args []string) {
 	name := args[0]
 	log, err := os.OpenFile(filepath.Join(i.work, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -56,7 +57,7 @@ func (i *instance) gateway(ts *testscript.TestScript, args []string) {
 		i.gateways = map[string]*gatewayProcess{}
 	}
 	i.gateways[name] = g
-	var ready struct{ Gateway, From string }
+	var ready struct{ Gateway, Operations, From string }
 	select {
 	case l := <-line:
 		ts.Check(json.Unmarshal([]byte(l), &ready))
@@ -67,6 +68,7 @@ func (i *instance) gateway(ts *testscript.TestScript, args []string) {
 		ts.Fatalf("the gateway is not ready after %s\n%s", patience, ts.ReadFile(filepath.Join(i.work, name+".log")))
 	}
 	ts.Setenv(strings.ToUpper(name), ready.Gateway)
+	ts.Setenv(strings.ToUpper(name)+"_OPERATIONS", ready.Operations)
 	ts.Setenv("FROM", ready.From)
 }
 
