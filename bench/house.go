@@ -23,7 +23,7 @@ type house struct {
 	data, events       string
 	organization       id.ID
 	application        string
-	member             string // the token of a member's session
+	member, admin      string // tokens of their sessions
 	keys               []string
 }
 
@@ -51,7 +51,11 @@ func (l *lab) gatehouse(ctx context.Context, name string, routes int, tls bool) 
 	}
 	bound, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := h.partner(bound); err != nil {
+	err := h.partner(bound)
+	if err == nil {
+		err = h.served(bound)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w\n%s", name, err, h.errs.String())
 	}
 	l.houses[name] = h
@@ -155,7 +159,7 @@ func (h *house) partner(ctx context.Context) error {
 		return err
 	}
 	application := made.ID
-	h.application, h.member = application, member.Token
+	h.application, h.member, h.admin = application, member.Token, admin.Token
 	if err := h.ask(ctx, member.Token, "POST", "/api/requests", text{"application": application, "environment": "live", "product": "items", "plan": "bench",
 		"scopes": []string{"items:read"}, "purpose": "to be measured", "duration": "30d"}, &made); err != nil {
 		return err
@@ -164,8 +168,13 @@ func (h *house) partner(ctx context.Context) error {
 		return err
 	}
 	h.keys = []string{key.Key}
+	return nil
+}
+
+// served waits until the gateway serves the partner.
+func (h *house) served(ctx context.Context) error {
 	for { // until the change is in force at the gateway
-		status, err := h.call(ctx, smallPath, key.Key)
+		status, err := h.call(ctx, smallPath, h.keys[0])
 		if err != nil || status == http.StatusOK {
 			return err
 		}

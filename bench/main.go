@@ -27,6 +27,7 @@ type options struct {
 	spell     time.Duration // of one round of one target
 	page      string        // where the table is written; "": nowhere
 	soak      bool          // hold idle and slow connections against the gateway instead
+	fleet     bool          // measure a control plane and its gateways instead
 	hold      bool          // start the targets and wait, for profilers
 }
 
@@ -40,6 +41,7 @@ func main() {
 	flag.DurationVar(&o.spell, "spell", 2*time.Second, "how long one target is asked in one round")
 	flag.StringVar(&o.page, "page", "", "the page whose table is replaced by this run's")
 	flag.BoolVar(&o.soak, "soak", false, "hold 10,000 idle connections and 9,000 slow heads against the gateway, and tell what it came to")
+	flag.BoolVar(&o.fleet, "fleet", false, "measure a fleet: revocations, publishing, cold gateways, writes a second")
 	flag.BoolVar(&o.hold, "hold", false, "measure nothing: start the targets, print how each is asked, and wait for an interrupt")
 	flag.Parse()
 	if only != "" {
@@ -57,6 +59,9 @@ func main() {
 // run measures the groups of cases one after the other. What it started has ended when it returns, and what it wrote is
 // gone, the page apart.
 func run(ctx context.Context, o options, out, log io.Writer) (err error) {
+	if o.fleet {
+		return measureFleet(ctx, o, out, log)
+	}
 	began := time.Now()
 	dir, err := os.MkdirTemp("", "gatehouse-bench-")
 	if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -79,17 +78,8 @@ const (
 
 // writePage replaces the table on the page.
 func writePage(file string, rs []result, missing []string, at time.Time) error {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(b), pageBegin)
-	_, after, ends := strings.Cut(rest, pageEnd)
-	if !ok || !ends {
-		return errors.New(file + " has no place for the table: two lines that say where make bench writes")
-	}
 	var t strings.Builder
-	fmt.Fprintf(&t, "%s\n\nMeasured on %s, %s.\n\n", pageBegin, at.UTC().Format(time.DateOnly), machine())
+	fmt.Fprintf(&t, "\n\nMeasured on %s, %s.\n\n", at.UTC().Format(time.DateOnly), machine())
 	t.WriteString("| case | target | connections | requests/s | CPU µs per request | of nginx plain | system calls | p50 ms | p99 ms | MB |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range rs {
 		target := r.Target
@@ -102,7 +92,21 @@ func writePage(file string, rs []result, missing []string, at time.Time) error {
 		fmt.Fprintf(&t, "\n%s.\n", m)
 	}
 	t.WriteString("\n")
-	return os.WriteFile(file, []byte(before+t.String()+pageEnd+after), 0o644)
+	return replaceBetween(file, pageBegin, pageEnd, t.String())
+}
+
+// replaceBetween puts the text between two lines of the page.
+func replaceBetween(file, begin, end, text string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(b), begin)
+	_, after, ends := strings.Cut(rest, end)
+	if !ok || !ends {
+		return fmt.Errorf("%s has no place for the table: the lines %q and %q", file, begin, end)
+	}
+	return os.WriteFile(file, []byte(before+begin+text+end+after), 0o644)
 }
 
 // machine names where this runs.

@@ -55,7 +55,14 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	c.sighting.Store(&seen)
 	c.s.Plane.Sighted(seen)
 	s.Log.Info("a gateway is connected", "environment", g.Environment, "gateway", g.Name, "seq", h.Position.Seq, "version", h.Version)
+	reading := make(chan struct{})
+	defer func() { // what the reader uses is gone once this returns
+		cancel()
+		_ = r.Body.Close()
+		<-reading
+	}()
 	go func() {
+		defer close(reading)
 		defer cancel()
 		if err := c.read(ctx, in); ctx.Err() == nil {
 			s.Log.Debug("a gateway's stream ends", "gateway", g.Name, "error", err)
