@@ -19,7 +19,7 @@ func authRules() []Rule {
 		{ID: "DR-AUT-06", Title: "Alternatives on one side are demanded together on the other", Area: area, Severity: High, Pair: true,
 			Why: "weaker alternative", Refs: []string{"owasp:API2:2023"}, pair: pairChoice},
 		{ID: "DR-AUT-07", Title: "Issuer unchecked, or the accepted issuers differ", Area: area, Severity: High, Pair: true, Self: true,
-			Why: "tokens of another tenant accepted", Refs: []string{"owasp:API2:2023"}, self: inToken(selfIssuer), pair: eachToken(pairIssuer)},
+			Why: "tokens of another tenant accepted", Refs: []string{"owasp:API2:2023"}, self: inToken(selfIssuer), pair: pairIssuers},
 		{ID: "DR-AUT-08", Title: "Audience unchecked or broader", Area: area, Severity: High, Pair: true, Self: true,
 			Why: "token replay between APIs", Refs: []string{"owasp:API2:2023"}, self: inToken(selfAudience), pair: eachToken(pairAudience)},
 		{ID: "DR-AUT-09", Title: "Required scopes, roles, claims or groups differ", Area: area, Severity: High, Pair: true,
@@ -91,6 +91,33 @@ func selfIssuer(p *probe, j *JWT, _ Requirement) {
 
 func pairIssuer(v *pairing, a, b *JWT) {
 	differ(v, "auth.jwt.issuers", a.Issuers, b.Issuers, nil, v.shaped(CompareChecked), "the accepted issuers differ by more than tenant and tier")
+}
+
+// pairIssuers compares token by token, and where one side takes more sorts of tokens than the other, all issuers together: one more
+// sort beside the others is one more issuer.
+func pairIssuers(v *pairing, a, b *Policy) {
+	if x, y := tokens(a), tokens(b); len(x) == len(y) || len(x) == 0 || len(y) == 0 {
+		eachToken(pairIssuer)(v, a, b)
+	} else {
+		differ(v, "auth.jwt.issuers", issuersOf(x), issuersOf(y), nil, v.shaped(CompareChecked), "one side accepts tokens of further issuers")
+	}
+}
+
+// issuersOf are the issuers of several requirements, one of which a caller must meet: none when one of them checks none.
+func issuersOf(list []Requirement) Leaf[[]string] {
+	out := ByDefault([]string(nil))
+	for _, r := range list {
+		switch {
+		case r.JWT == nil:
+			return Unknown[[]string]("", r.Origin)
+		case !r.JWT.Issuers.Definite():
+			return Unknown[[]string](r.JWT.Issuers.Cause, r.JWT.Issuers.Origin)
+		case len(r.JWT.Issuers.Value) == 0:
+			return r.JWT.Issuers
+		}
+		out.Value, out.State, out.Origin = Sorted(append(out.Value, r.JWT.Issuers.Value...)), r.JWT.Issuers.State, r.JWT.Issuers.Origin
+	}
+	return out
 }
 
 func selfAudience(p *probe, j *JWT, _ Requirement) {

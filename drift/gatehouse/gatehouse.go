@@ -29,8 +29,9 @@ func Read(fsys fs.FS, o drift.Options) (*drift.Environment, []drift.Problem) {
 	f := source.Open(fsys)
 	r := &reader{Folder: f, env: drift.NewEnvironment("gatehouse", o)}
 	b := manifest.Bundle{}
+	r.began(o)
 	for _, name := range f.Names() {
-		if name == o.Values["configuration"] {
+		if name == o.Values["configuration"] || r.took(name) {
 			continue
 		}
 		switch strings.ToLower(path.Ext(name)) {
@@ -53,7 +54,7 @@ func Read(fsys fs.FS, o drift.Options) (*drift.Environment, []drift.Problem) {
 		return r.env, f.Finish(r.env) // a manifest that cannot be published is in force nowhere
 	}
 	r.choose(o)
-	r.began(o)
+	r.strange()
 	for i := range r.APIs {
 		r.api(i)
 	}
@@ -65,6 +66,8 @@ type reader struct {
 	*manifest.Parsed
 	env   *drift.Environment
 	start start
+	taken []string             // files that are not the manifest's
+	shown []string             // certificates of the listener
 	at    manifest.Environment // which of the manifest's environments is read
 }
 
@@ -83,7 +86,7 @@ func (r *reader) choose(o drift.Options) {
 		r.env.Tier, _ = drift.TierIn(r.at.Name)
 	}
 	if r.at.URL != "" {
-		x := drift.Exposure{Scheme: "https", Proof: drift.ByDefault(false), Origin: r.origin("/environments/"+strconv.Itoa(i)+"/url", "environment "+r.at.Name)}
+		x := drift.Exposure{Scheme: "https", Certs: r.shown, Proof: drift.ByDefault(false), Origin: r.origin("/environments/"+strconv.Itoa(i)+"/url", "environment "+r.at.Name)}
 		scheme, host, ok := strings.Cut(r.at.URL, "://")
 		if ok {
 			x.Scheme = scheme

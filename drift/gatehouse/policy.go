@@ -18,13 +18,38 @@ type builder struct {
 	api     int
 	op      manifest.DocOperation
 	granted bool // a grant is asked for
+
+	unplanned drift.Leaf[drift.Ways] // the ways in, whatever the plan
 }
+
+// plan leaves the ways in that one of the plans admits, and asks for the client profile where all of them do.
+func (b *builder) plan(p *drift.Policy, plans []place) {
+	if len(plans) == 0 || !b.unplanned.Known() {
+		return
+	}
+	p.Auth.Ways = b.unplanned
+	if left := admitted(b.unplanned.Value, plans); len(left) > 0 { // else the plans are for nobody, and who has no grant stays out
+		p.Auth.Ways.Value = left
+	}
+	if slices.ContainsFunc(plans, func(at place) bool { return !at.plan.FAPI }) || len(p.Access.Rules.Value) == 0 {
+		return
+	}
+	rule := p.Access.Rules.Value[0]
+	if !slices.Contains(rule.Subjects, fapi) {
+		rule.Subjects = append(slices.Clone(rule.Subjects), fapi)
+	}
+	p.Access.Rules.Value = []drift.AccessRule{rule}
+}
+
+// fapi stands for clients that keep the client profile of FAPI 2.0.
+const fapi = "client:fapi"
 
 // policy is what is in force on the operation: for callers of a plan, or in general.
 func (b *builder) policy(at *place, general *drift.Policy) *drift.Policy {
 	if at != nil { // a plan differs from general traffic in its limits and its approval alone
 		p := *general
 		b.limits(&p, at)
+		b.plan(&p, []place{*at})
 		return &p
 	}
 	p := &drift.Policy{}
@@ -38,7 +63,7 @@ func (b *builder) policy(at *place, general *drift.Policy) *drift.Policy {
 		case "anonymous":
 			p.Auth.Ways = leaf(b, q, drift.Ways(nil), o)
 			p.Auth.Exempt = leaf(b, q, authenticated, o)
-		case "api_key", "oauth", "client_certificate", "any_of", "all_of":
+		case "api_key", "oauth", "client_certificate", "workload_identity", "any_of", "all_of":
 			b.auth(p, q, o)
 		case "grant":
 			b.granted = true
@@ -72,6 +97,11 @@ func (b *builder) policy(at *place, general *drift.Policy) *drift.Policy {
 	b.approval(p)
 	p.TLS.HSTS = drift.HSTSOf(p.Transforms)
 	b.demanded(p)
+	if !b.granted {
+		return p
+	}
+	b.unplanned = p.Auth.Ways
+	b.plan(p, b.plans())
 	return p
 }
 
@@ -147,9 +177,21 @@ func (b *builder) windows(p *drift.Policy, list []manifest.Limit, by string, at 
 		if burst == 0 {
 			burst = w.Requests
 		}
-		p.Rates = drift.Is(append(p.Rates.Value, drift.Rate{Count: count, Window: window, Burst: drift.Is(burst, o), Algorithm: drift.ByDefault("gcra"), Key: key, Enforcement: drift.ByDefault("per_replica"),
-			Replicas: b.start.replicas, FailOpen: drift.ByDefault(false), Exempt: drift.ByDefault([]string(nil)), Status: drift.ByDefault(int64(429))}), o)
+		where, open := counted(w, o)
+		p.Rates = drift.Is(append(p.Rates.Value, drift.Rate{Count: count, Window: window, Burst: drift.Is(burst, o), Algorithm: drift.ByDefault("gcra"), Key: key, Enforcement: where,
+			Replicas: b.start.replicas, FailOpen: open, Exempt: drift.ByDefault([]string(nil)), Status: drift.ByDefault(int64(429))}), o)
 	}
+}
+
+// counted says where a window is counted, and whether it lets everybody through while its counter is away.
+func counted(w manifest.Limit, o drift.Origin) (where drift.Leaf[string], open drift.Leaf[bool]) {
+	if w.Counter != "leased" && w.Counter != "strict" {
+		return drift.ByDefault("per_replica"), drift.ByDefault(false)
+	}
+	if open = drift.ByDefault(false); w.Away == "open" || w.Away == "closed" {
+		open = drift.Is(w.Away == "open", o)
+	}
+	return drift.Is("shared", o), open
 }
 
 func (b *builder) limits(p *drift.Policy, at *place) {
@@ -164,7 +206,16 @@ func (b *builder) limits(p *drift.Policy, at *place) {
 	if planned {
 		b.windows(p, at.plan.Limits, "consumer", func(i int) drift.Origin { return b.origin(base+"/limits/"+strconv.Itoa(i), scope) })
 	}
-	p.Lifecycle.Approval = drift.Is(!at.plan.Approval.Automatic, b.origin(base+"/approval", scope))
+	p.Lifecycle.Approval = approvalOf(at.plan, b.origin(base+"/approval", scope))
+}
+
+// approvalOf says whether somebody decides. A rule that approves depends on what is asked for.
+func approvalOf(l *manifest.Plan, o drift.Origin) drift.Leaf[bool] {
+	i := slices.IndexFunc(l.Approval.Rules, func(r manifest.Rule) bool { return r.Then == "approve" })
+	if i < 0 || l.Approval.Automatic {
+		return drift.Is(!l.Approval.Automatic, o)
+	}
+	return drift.DependsOn(true, "the rule "+l.Approval.Rules[i].Name+" approves by itself when "+l.Approval.Rules[i].When, o)
 }
 
 // plans are those under which the operation can be called here.
@@ -217,7 +268,11 @@ func (b *builder) approval(p *drift.Policy) {
 	}
 	for _, at := range b.plans() {
 		o := b.origin("/products/"+strconv.Itoa(at.i)+"/plans/"+strconv.Itoa(at.j)+"/approval", "plan "+at.product.Name+"/"+at.plan.Name)
-		if p.Lifecycle.Approval = drift.Is(!at.plan.Approval.Automatic, o); at.plan.Approval.Automatic {
+		l := approvalOf(at.plan, o)
+		if p.Lifecycle.Approval.State == drift.Default || l.Known() && !l.Value || l.State == drift.Conditional {
+			p.Lifecycle.Approval = l
+		}
+		if l.Known() && !l.Value {
 			return
 		}
 	}
@@ -327,7 +382,7 @@ func (b *builder) upstream(p *drift.Policy) {
 	if d := time.Duration(u.Timeouts.Read); d > 0 {
 		p.Limits.Read = drift.From(d.Milliseconds(), b.origin(base+"/timeouts/read", scope))
 	}
-	if t := u.Retries; t != nil {
+	if t := u.Retries; t != nil && b.again() {
 		o := b.origin(base+"/retries", scope)
 		p.Limits.Retries, p.Limits.RetryOn = drift.From(int64(max(1, t.Attempts)), o), drift.ByDefault([]string{"502", "503", "504"})
 		if len(t.Status) > 0 {
@@ -347,9 +402,17 @@ func (b *builder) upstream(p *drift.Policy) {
 		guards = append(guards, strconv.Itoa(k.Most)+" calls at once")
 		p.Limits.Breaker = drift.From(strings.Join(guards, ", "), b.origin(base+"/concurrency", scope))
 	}
+	if n := setting(&b.start, 0, func(v string) (int, bool) { n, err := strconv.Atoi(v); return n, err == nil }, "gateway", "connections-per-address"); n.Known() && n.Value > 0 {
+		p.Limits.Breaker = drift.From(strings.Join(append(guards, strconv.Itoa(n.Value)+" connections of one address"), ", "), n.Origin)
+	}
 	for j, h := range u.Present {
 		at := b.origin(base+"/present/"+strconv.Itoa(j), scope)
 		t := drift.Transform{Phase: "request", Target: "header", Op: "set", Name: h.Header, Value: drift.ValueOf("secret", h.Secret), Origin: at}
 		p.Transforms = drift.From(append(p.Transforms.Value, t), at)
 	}
+}
+
+// again reports whether the operation may be tried again: by its method, or because the manifest says that it does no harm.
+func (b *builder) again() bool {
+	return slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, strings.ToUpper(b.op.Method)) || b.APIs[b.api].Operation(b.op.ID).Idempotent
 }

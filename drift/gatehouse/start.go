@@ -3,6 +3,7 @@ package gatehouse
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"gatehouse/drift"
 	"gatehouse/drift/source"
@@ -36,6 +37,7 @@ func (r *reader) began(o drift.Options) {
 	if r.start.top == nil {
 		return
 	}
+	r.certificates(name)
 	r.start.top.Get("secrets").Each(func(name string, n *source.Node) {
 		if v := n.Get("value"); !v.Absent() {
 			r.env.Literals = append(r.env.Literals, drift.Literal{What: "secret " + drift.Mask(name), Origin: v.Origin("start-up configuration")})
@@ -69,6 +71,11 @@ func setting[T any](s *start, def T, read func(string) (T, bool), path ...string
 	return drift.From(v, n.Origin(scope))
 }
 
+func yes(v string) (bool, bool) {
+	v = strings.ToLower(v)
+	return v == "true" || v == "1" || v == "yes", true
+}
+
 // secure says whether the gateway's listener speaks TLS.
 func (s *start) secure() drift.Leaf[bool] {
 	there := func(v string) (bool, bool) { return v != "", true }
@@ -96,12 +103,18 @@ func (b *builder) face(p *drift.Policy) {
 		p.TLS.Plain, p.TLS.ALPN = drift.Unknown[bool](tls.Cause, tls.Origin), drift.Unknown[[]string](tls.Cause, tls.Origin)
 	case tls.Value:
 		p.TLS.Plain, p.TLS.ALPN = drift.Leaf[bool]{State: tls.State, Origin: tls.Origin}, drift.ByDefault([]string{"h2", "http/1.1"})
+		if h3 := setting(s, false, yes, "gateway", "http3"); h3.Value {
+			p.TLS.ALPN = drift.From([]string{"h3", "h2", "http/1.1"}, h3.Origin)
+		}
 	case len(b.env.Exposures) > 0 && b.env.Exposures[0].Scheme == "https":
 		const before = "TLS is ended in front of the gateway"
 		p.TLS.Plain, p.TLS.Min, p.TLS.ClientAuth = drift.Unknown[bool](before, tls.Origin), drift.Unknown[string](before, tls.Origin), drift.Unknown[string](before, tls.Origin)
 		p.TLS.ALPN = drift.Unknown[[]string](before, tls.Origin)
 	default:
 		p.TLS.Plain, p.TLS.ALPN = drift.ByDefault(true), none
+		if h2c := setting(s, false, yes, "gateway", "h2c"); h2c.Value {
+			p.TLS.ALPN = drift.From([]string{"h2c", "http/1.1"}, h2c.Origin)
+		}
 	}
 	p.Logging.Sinks = setting(s, []string{"stdout"}, func(v string) ([]string, bool) { return []string{v}, true }, "events")
 	p.Logging.Enabled = drift.ByDefault(true)

@@ -60,6 +60,38 @@ func TestToldMutations(t *testing.T) {
 	t.Logf("%d of %d weakenings found", found, all)
 }
 
+// shown is an environment whose listener's certificates lie beside its start-up configuration.
+func shown(t testing.TB) (drifttest.Files, []drifttest.Mutation) {
+	fine, ending, other, weak := drifttest.Certificates(t)
+	f := good()
+	f["start/gatehouse.yaml"], f["start/server.pem"] = startYAML, fine
+	at := func(rule, name, text string) drifttest.Mutation {
+		return drifttest.Mutation{Rule: rule, File: name, Old: fine, New: text, Self: true}
+	}
+	return f, []drifttest.Mutation{
+		at("DR-CRT-07", "start/server.pem", ending), at("DR-CRT-08", "start/server.pem", other), at("DR-CRT-11", "start/server.pem", weak),
+		{Rule: "DR-CRT-09", File: "start/gatehouse.yaml", Old: "server.pem", New: "dev/server.pem", Self: true},
+	}
+}
+
+func TestCertificateMutations(t *testing.T) {
+	f, list := shown(t)
+	found, all := drifttest.Mutate(t, told, f, list)
+	t.Logf("%d of %d weakenings found", found, all)
+}
+
+// TestFoldersOfCertificates: every certificate that clients can choose is in the inventory, and no key.
+func TestFoldersOfCertificates(t *testing.T) {
+	f, _ := shown(t)
+	fine := f["start/server.pem"]
+	f["start/gatehouse.yaml"] = "gateway: {tls: {folder: more}}\n"
+	f["start/more/a.pem"], f["start/more/a.key"], f["start/more/b/tls.crt"], f["start/more/b/tls.key"] = fine, "secret", fine, "secret"
+	e, problems := told(f.FS(), drift.Options{Name: "live", Tier: drift.Prod, Now: drifttest.Now()})
+	if len(problems) > 0 || len(e.Certificates) != 2 || len(e.Exposures) != 1 || len(e.Exposures[0].Certs) != 2 || e.Certificates[0].SHA256 == "" {
+		t.Errorf("%v: %+v", problems, e.Certificates)
+	}
+}
+
 // TestWhole: with its start-up configuration nothing of an environment of ours is unknown.
 func TestWhole(t *testing.T) {
 	e, problems := told(whole().FS(), drift.Options{Name: "live", Tier: drift.Prod, Now: drifttest.Now()})
