@@ -19,7 +19,7 @@ build: ## the two binaries, static, into bin/
 run: build ## everything on this machine, in development mode: portal on localhost:8001, gateway on localhost:8000
 	@exec $(BIN)/gatehouse serve --dev --example --manifest examples/eid/manifest
 
-demo: build ## walk the whole story against a fresh instance, through public HTTP only (DEMO_OUTPUT=json for machines)
+demo: build ## walk the whole story against a fresh instance, through public HTTP only (STORY=lifecycle: every credential, approval, review and end; DEMO_OUTPUT=json for machines)
 	@$(GO) run ./examples/demo -gatehouse $(BIN)/gatehouse -eid $(BIN)/eid
 
 tools: ## install what the tests need (Debian packages, as root)

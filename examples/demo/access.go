@@ -186,8 +186,8 @@ func twoPeople(ctx context.Context, v *visit) (string, error) {
 	return "one person twice: 403 " + p.Type + "; then approved by two", nil
 }
 
-// newKey is what a key is made from.
-type newKey struct {
+// wantedKey is what a key is made from.
+type wantedKey struct {
 	Application string `json:"application"`
 	Environment string `json:"environment"`
 	Name        string `json:"name"`
@@ -202,7 +202,7 @@ type issued struct {
 
 func (v *visit) issue(ctx context.Context, app, env string) (issued, error) {
 	var k issued
-	err := v.member.post(ctx, "/api/credentials", newKey{app, env, "demo", "30d"}).into(http.StatusCreated, &k)
+	err := v.member.post(ctx, "/api/credentials", wantedKey{app, env, "demo", "30d"}).into(http.StatusCreated, &k)
 	return k, err
 }
 

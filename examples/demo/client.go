@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,14 +40,17 @@ type problem struct {
 	} `json:"errors"`
 }
 
-var client = &http.Client{
-	Timeout:       20 * time.Second,
-	Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+// newClient makes a client that trusts the authorities of the machine, or those of secure.
+func newClient(secure *tls.Config) *http.Client {
+	return &http.Client{
+		Timeout:       20 * time.Second,
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 64, TLSClientConfig: secure},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // send makes one request and reads the whole answer.
-func send(ctx context.Context, method, address string, header http.Header, body []byte) (reply, error) {
+func send(ctx context.Context, web *http.Client, method, address string, header http.Header, body []byte) (reply, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
 		return reply{err: err}, err
@@ -55,7 +59,7 @@ func send(ctx context.Context, method, address string, header http.Header, body 
 		req.Header[name] = values
 	}
 	r := reply{sent: time.Now()}
-	res, err := client.Do(req)
+	res, err := web.Do(req)
 	if err == nil {
 		r.status, r.header = res.StatusCode, res.Header
 		r.body, err = io.ReadAll(io.LimitReader(res.Body, 32<<20))
@@ -119,9 +123,12 @@ func clip(b []byte) string {
 }
 
 // caller is somebody who asks the admin API: "" is nobody.
-type caller struct{ base, token string }
+type caller struct {
+	web         *http.Client
+	base, token string
+}
 
-func (v *visit) nobody() caller { return caller{base: v.at.Portal} }
+func (v *visit) nobody() caller { return caller{web: v.web, base: v.at.Portal} }
 
 func (c caller) send(ctx context.Context, method, path string, in any) reply {
 	var body []byte
@@ -137,7 +144,7 @@ func (c caller) send(ctx context.Context, method, path string, in any) reply {
 	if c.token != "" {
 		header.Set("Authorization", "Bearer "+c.token)
 	}
-	r, err := send(ctx, method, c.base+path, header, body)
+	r, err := send(ctx, c.web, method, c.base+path, header, body)
 	if err != nil {
 		r.err = fmt.Errorf("%s %s: %w", method, path, err)
 	}
@@ -166,7 +173,7 @@ func (v *visit) call(ctx context.Context, env, key, method, path string, body []
 			header[name] = values
 		}
 	}
-	return send(ctx, method, v.at.Gateways[env]+"/eid/v1"+path, header, body)
+	return send(ctx, v.web, method, v.at.Gateways[env]+"/eid/v1"+path, header, body)
 }
 
 type secretLink struct {
@@ -190,7 +197,7 @@ func (v *visit) signInByLink(ctx context.Context, token string) (caller, error) 
 	if err := v.nobody().post(ctx, "/api/sessions/link", secretLink{token}).into(http.StatusCreated, &s); err != nil {
 		return caller{}, err
 	}
-	return caller{base: v.at.Portal, token: s.Token}, nil
+	return caller{web: v.web, base: v.at.Portal, token: s.Token}, nil
 }
 
 // letter waits for a letter to somebody with a link whose path begins with that, and returns the link's token.

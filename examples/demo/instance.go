@@ -37,6 +37,8 @@ type visit struct {
 	eidAt   string // address of the example upstream
 	secret  string // that the gateway presents to it
 	at      addresses
+	web     *http.Client // what everybody calls with
+	life    life         // of the story of that name
 
 	processes []*process
 
@@ -144,6 +146,7 @@ func (v *visit) leave() error {
 		all = errors.Join(all, v.processes[i].stop())
 	}
 	v.processes = nil
+	all = errors.Join(all, v.life.world.stop())
 	if v.dir != "" {
 		all = errors.Join(all, os.RemoveAll(v.dir))
 	}
@@ -195,8 +198,10 @@ func arrival() []step {
 
 func startUpstream(ctx context.Context, v *visit) (string, error) {
 	var err error
-	if v.dir, err = os.MkdirTemp("", "gatehouse-demo-"); err != nil {
-		return "", err
+	if v.dir == "" {
+		if v.dir, err = os.MkdirTemp("", "gatehouse-demo-"); err != nil {
+			return "", err
+		}
 	}
 	v.secret = rand.Text()
 	began := time.Now()
@@ -210,7 +215,7 @@ func startUpstream(ctx context.Context, v *visit) (string, error) {
 	}
 	took := time.Since(began)
 	v.eidAt = "http://" + strings.TrimPrefix(line, "eid listens on ")
-	r, err := send(ctx, http.MethodGet, v.eidAt+"/v1/whoami", http.Header{"Gatehouse-Organization": {"org_pretended"}}, nil)
+	r, err := send(ctx, v.web, http.MethodGet, v.eidAt+"/v1/whoami", http.Header{"Gatehouse-Organization": {"org_pretended"}}, nil)
 	if err != nil {
 		return "", err
 	}
@@ -222,8 +227,8 @@ func startGatehouse(ctx context.Context, v *visit) (string, error) {
 		return "", err
 	}
 	began := time.Now()
-	p, err := v.start(v.gatehouse, []string{"GATEHOUSE_CONTROL_LISTEN=127.0.0.1:0", "GATEHOUSE_OPERATIONS_LISTEN=127.0.0.1:0", "GATEHOUSE_GATEWAY_LISTEN=127.0.0.1:0",
-		"GATEHOUSE_SECRET_EID_GATEWAY=" + v.secret}, "serve", "--dev", "-o", "json", "--manifest", v.manifestDir(), "--data", filepath.Join(v.dir, "data"))
+	p, err := v.start(v.gatehouse, append(v.life.settings, "GATEHOUSE_CONTROL_LISTEN=127.0.0.1:0", "GATEHOUSE_OPERATIONS_LISTEN=127.0.0.1:0", "GATEHOUSE_GATEWAY_LISTEN=127.0.0.1:0",
+		"GATEHOUSE_SECRET_EID_GATEWAY="+v.secret), "serve", "--dev", "-o", "json", "--manifest", v.manifestDir(), "--data", filepath.Join(v.dir, "data"))
 	if err != nil {
 		return "", err
 	}
@@ -261,6 +266,9 @@ func (v *visit) copyManifest() error {
 		data, err := os.ReadFile(filepath.Join(v.manifest, e.Name()))
 		if err != nil {
 			return err
+		}
+		if own := v.life.manifest[e.Name()]; own != nil {
+			data = own
 		}
 		found = found || bytes.Contains(data, []byte(target))
 		data = bytes.ReplaceAll(data, []byte(target), []byte(v.eidAt))

@@ -17,8 +17,11 @@ import (
 	"time"
 )
 
-// longest is how long a story may take. It is told to take under a minute.
-const longest = 60 * time.Second
+// story is what happens, and how long it is told to take at most.
+type story struct {
+	steps   []step
+	longest time.Duration
+}
 
 // step is one thing that happens in a story. It returns its figures, or what is not as told.
 type step struct {
@@ -27,8 +30,11 @@ type step struct {
 }
 
 // stories are what STORY can name. Each starts from nothing.
-func stories() map[string][]step {
-	return map[string][]step{"access": slices.Concat(arrival(), partner(), access(), calls(), endings(), proof())}
+func stories() map[string]story {
+	return map[string]story{
+		"access":    {slices.Concat(arrival(), partner(), access(), calls(), endings(), proof()), time.Minute},
+		"lifecycle": {slices.Concat(grounds(), decided(), proven(), ended(), offboarded()), 3 * time.Minute},
+	}
 }
 
 func main() {
@@ -49,28 +55,28 @@ func main() {
 }
 
 // run tells one story. What it started has ended when it returns, and what it wrote is gone.
-func run(ctx context.Context, o options, story, output string, out io.Writer) (err error) {
-	if story == "" {
-		story = "access"
+func run(ctx context.Context, o options, name, output string, out io.Writer) (err error) {
+	if name == "" {
+		name = "access"
 	}
-	steps, ok := stories()[story]
+	told, ok := stories()[name]
 	if !ok {
-		return fmt.Errorf("there is no story %q: STORY can be %s", story, strings.Join(slices.Sorted(maps.Keys(stories())), ", "))
+		return fmt.Errorf("there is no story %q: STORY can be %s", name, strings.Join(slices.Sorted(maps.Keys(stories())), ", "))
 	}
-	p, err := newPrinter(output, out, steps)
+	p, err := newPrinter(output, out, told.steps)
 	if err != nil {
 		return err
 	}
-	most := longest * time.Duration(max(o.patience, 1))
+	most := told.longest * time.Duration(max(o.patience, 1))
 	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("the story took longer than %s", most))
 	defer cancel()
-	v := &visit{options: o, started: time.Now()}
+	v := &visit{options: o, started: time.Now(), web: newClient(nil)}
 	defer func() {
 		if left := v.leave(); err == nil {
 			err = left
 		}
 	}()
-	for _, s := range steps {
+	for _, s := range told.steps {
 		began := time.Now()
 		detail, err := s.walk(ctx, v)
 		if err != nil && ctx.Err() != nil {

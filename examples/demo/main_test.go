@@ -61,16 +61,22 @@ func lines(t *testing.T, out string) []line {
 	return all
 }
 
-func TestTheStoryIsAsTold(t *testing.T) {
+func TestTheStoryIsAsTold(t *testing.T) { told(t, "access") }
+
+// Every method of authentication, three stages, a replacement, a short grant, a silent review and the end of a partner.
+func TestTheLifecycleIsAsTold(t *testing.T) { told(t, "lifecycle") }
+
+func told(t *testing.T, story string) {
+	t.Helper()
 	o := build(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	var out bytes.Buffer
-	if err := run(t.Context(), o, "access", "json", &out); err != nil {
+	if err := run(t.Context(), o, story, "json", &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	all := lines(t, out.String())
-	if len(all) != len(stories()["access"]) {
-		t.Errorf("%d of %d steps are printed", len(all), len(stories()["access"]))
+	if len(all) != len(stories()[story].steps) {
+		t.Errorf("%d of %d steps are printed", len(all), len(stories()[story].steps))
 	}
 	for _, l := range all {
 		if !l.OK || l.Step == "" || l.MS <= 0 || l.Detail == "" {
@@ -121,7 +127,7 @@ func (u *until) Write(b []byte) (int, error) {
 }
 
 func TestUnknownStoriesAndOutputs(t *testing.T) {
-	if err := run(t.Context(), options{}, "drift", "", new(bytes.Buffer)); err == nil || err.Error() != `there is no story "drift": STORY can be access` {
+	if err := run(t.Context(), options{}, "drift", "", new(bytes.Buffer)); err == nil || err.Error() != `there is no story "drift": STORY can be access, lifecycle` {
 		t.Errorf("%v", err)
 	}
 	if err := run(t.Context(), options{}, "", "xml", new(bytes.Buffer)); err == nil || err.Error() != `DEMO_OUTPUT can be text or json, not "xml"` {

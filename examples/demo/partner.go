@@ -34,27 +34,28 @@ func partner() []step {
 }
 
 func inviteStaff(ctx context.Context, v *visit) (string, error) {
-	for _, s := range []struct {
-		email, name, role string
-		who               *caller
-	}{{approverEmail, "Asta Approver", "approver", &v.approver}, {operatorEmail, "Omar Operator", "operator", &v.operator}} {
-		r := v.admin.post(ctx, "/api/staff", struct {
-			Email string   `json:"email"`
-			Name  string   `json:"name"`
-			Roles []string `json:"roles"`
-		}{s.email, s.name, []string{s.role}})
-		if err := r.is(http.StatusCreated); err != nil {
-			return "", err
-		}
-		token, err := v.letter(ctx, s.email, "/signin/link")
-		if err != nil {
-			return "", err
-		}
-		if *s.who, err = v.signInByLink(ctx, token); err != nil {
-			return "", err
-		}
+	if err := v.invite(ctx, approverEmail, "Asta Approver", []string{"approver"}, &v.approver); err != nil {
+		return "", err
 	}
-	return "both signed in by the links in their letters", nil
+	return "both signed in by the links in their letters", v.invite(ctx, operatorEmail, "Omar Operator", []string{"operator"}, &v.operator)
+}
+
+// invite makes a person of the platform, who signs in by the link in the letter.
+func (v *visit) invite(ctx context.Context, email, name string, roles []string, who *caller) error {
+	r := v.admin.post(ctx, "/api/staff", struct {
+		Email string   `json:"email"`
+		Name  string   `json:"name"`
+		Roles []string `json:"roles"`
+	}{email, name, roles})
+	if err := r.is(http.StatusCreated); err != nil {
+		return err
+	}
+	token, err := v.letter(ctx, email, "/signin/link")
+	if err != nil {
+		return err
+	}
+	*who, err = v.signInByLink(ctx, token)
+	return err
 }
 
 type registration struct {
@@ -106,7 +107,7 @@ func register(ctx context.Context, v *visit) (string, error) {
 	if err := nobody.post(ctx, "/api/sessions", signIn).into(http.StatusCreated, &s); err != nil {
 		return "", err
 	}
-	v.member, v.organization = caller{v.at.Portal, s.Token}, s.Person.Organization
+	v.member, v.organization = caller{v.web, v.at.Portal, s.Token}, s.Person.Organization
 	return "unconfirmed 403, then signed in with the password; " + v.organization, nil
 }
 
