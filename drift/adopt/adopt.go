@@ -91,6 +91,7 @@ type operation struct {
 	policies         patch.List
 	scopes           []string
 	credentials      []string // kinds that open it
+	issuers          []string // trusted issuers that it names
 	granted          bool
 }
 
@@ -142,6 +143,8 @@ type writer struct {
 	env   *drift.Environment
 	out   *Adopted
 	names map[string]bool
+
+	issuers []issuer
 }
 
 // lose notes what is not carried over of an operation, and which fields of findings that explains.

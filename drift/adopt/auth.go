@@ -57,8 +57,11 @@ func (w *writer) ways(o *drift.Operation, ways drift.Ways, out *operation) (any,
 			if why != "" {
 				return nil, why
 			}
-			if !slices.ContainsFunc(methods, func(n patch.Map) bool { return n[0].Key == m[0].Key }) {
+			switch i := slices.IndexFunc(methods, func(n patch.Map) bool { return n[0].Key == m[0].Key }); {
+			case i < 0:
 				methods = append(methods, m)
+			case fmt.Sprint(methods[i]) != fmt.Sprint(m):
+				return nil, "it asks for two proofs of one kind at once, and a manifest has one of each method"
 			}
 		}
 		if len(methods) == 0 {
@@ -73,6 +76,8 @@ func (w *writer) ways(o *drift.Operation, ways drift.Ways, out *operation) (any,
 		case together > 0:
 		case i < 0:
 			choices = append(choices, methods[0])
+		case methods[0][0].Key == "workload_identity":
+			choices[i] = joined(choices[i], methods[0])
 		case fmt.Sprint(choices[i]) != fmt.Sprint(methods[0]):
 			w.lose(o, "a second "+methods[0][0].Key, "a manifest has one of each method: the first is carried over", "auth.ways", "auth.in_query")
 		}
@@ -95,6 +100,21 @@ func (w *writer) ways(o *drift.Operation, ways drift.Ways, out *operation) (any,
 		name = "all_of"
 	}
 	return one(name, patch.Map{{Key: "methods", Value: list}}), ""
+}
+
+// joined is one method that takes the tokens of the issuers of both.
+func joined(a, b patch.Map) patch.Map {
+	var names patch.List
+	for _, m := range []patch.Map{a, b} {
+		settings, _ := m[0].Value.(patch.Map)
+		list, _ := settings[0].Value.(patch.List)
+		for _, n := range list {
+			if !slices.Contains(names, n) {
+				names = append(names, n)
+			}
+		}
+	}
+	return one("workload_identity", patch.Map{{Key: "issuers", Value: names}})
 }
 
 // method writes one demand. Keys, clients and certificates are issued anew: none is copied.
@@ -130,6 +150,12 @@ func (w *writer) method(o *drift.Operation, r *drift.Requirement, out *operation
 		add("api_key")
 		return one("api_key", settings), ""
 	case drift.JWTProof:
+		if names := w.trusts(r.JWT); len(names) > 0 {
+			w.workloads(o, r.JWT)
+			out.issuers = append(out.issuers, names...)
+			add("workload_identity")
+			return one("workload_identity", patch.Map{{Key: "issuers", Value: patch.Strings(names)}}), ""
+		}
 		w.tokens(o, r.JWT)
 		add("oauth_client")
 		return one("oauth", patch.Map{}), ""
@@ -151,6 +177,21 @@ var token = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+.^_|~-]+$`)
 func (w *writer) tokens(o *drift.Operation, j *drift.JWT) {
 	const why = "the environment issues the tokens of applications itself: register each as an OAuth client; tokens of people are not taken"
 	w.lose(o, "tokens of another issuer", why, "auth.jwt.issuers", "auth.jwt.audiences", "auth.jwt.keys", "auth.jwt.static_keys", "auth.jwt.algs", "auth.jwt.require_signed", "auth.jwt.require_exp", "auth.jwt.clock_skew_s", "auth.jwt.max_lifetime_s", "auth.jwt.sources")
+	w.elsewhere(o, j)
+}
+
+// workloads says what becomes of the tokens of an issuer that the manifest trusts as the environment did: of the same issuer, for the
+// same audience, they prove the application that is bound to who they name.
+func (w *writer) workloads(o *drift.Operation, j *drift.JWT) {
+	w.lose(o, "who may call with a token", "each application is bound to the workload that its tokens name (the client of Entra, the subject of others); tokens of people, and of whom no application is bound to, are refused",
+		"auth.jwt.require_exp", "auth.jwt.clock_skew_s", "auth.jwt.max_lifetime_s", "auth.jwt.sources")
+	if len(j.Algorithms.Or(nil)) == 0 {
+		w.lose(o, "algorithms that are not named", "a manifest takes RS256 and ES256 where none are named", "auth.jwt.algs")
+	}
+	w.elsewhere(o, j)
+}
+
+func (w *writer) elsewhere(o *drift.Operation, j *drift.JWT) {
 	if j != nil && j.Sources.Known() && (len(j.Sources.Value) > 1 || len(j.Sources.Value) == 1 && !strings.EqualFold(j.Sources.Value[0], "header:authorization")) {
 		w.lose(o, "tokens elsewhere than in Authorization", "Gatehouse reads them there alone", "auth.in_query", "auth.jwt.sources")
 	}

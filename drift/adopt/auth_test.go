@@ -23,6 +23,15 @@ func jwt(claims ...drift.Claim) drift.Requirement {
 		Sources: drift.ByDefault([]string{"header:Authorization"}), Algorithms: drift.ByDefault([]string{"RS256"}), Signed: drift.ByDefault(true), Expires: drift.ByDefault(true)}}
 }
 
+// of is a token of one issuer, whose keys are known.
+func of(issuer, keys string, algorithms ...string) drift.Requirement {
+	r := jwt()
+	r.JWT.Issuers, r.JWT.Keys, r.JWT.Algorithms, r.JWT.Static = drift.ByDefault([]string{issuer}), drift.ByDefault([]string{keys}), drift.ByDefault(algorithms), drift.ByDefault(false)
+	return r
+}
+
+const tenant = "https://login.microsoftonline.com/8eaef023-2b34-4da1-9baa-8bc8c9d6a490/v2.0"
+
 func mtls(header string) drift.Requirement {
 	return drift.Requirement{Kind: drift.MTLSProof, Forward: drift.ByDefault(false), MTLS: &drift.MTLS{CAs: drift.ByDefault([]string{"partners"}), Pins: drift.ByDefault([]string(nil)), Header: drift.ByDefault(header)}}
 }
@@ -50,6 +59,12 @@ func TestWaysIn(t *testing.T) {
 		{"any of two", drift.Ways{way(key("X-Key")), way(jwt())}, "api_key or jwt", []string{"any_of"}},
 		{"both of two", drift.Ways{way(mtls(""), jwt())}, "jwt and mtls", []string{"all_of"}},
 		{"two issuers", drift.Ways{way(jwt()), way(jwt())}, "jwt", []string{"- oauth"}},
+		{"a token of an issuer that can be trusted", drift.Ways{way(of("https://idp.example", "https://idp.example/keys", "RS256"))}, "jwt", []string{"- workload_identity", "trusted_issuers:", "issuer: https://idp.example", "jwks_uri: https://idp.example/keys", "- orders", "algorithms:"}},
+		{"a token of a tenant of Entra", drift.Ways{way(of(tenant, tenant+"/.well-known/openid-configuration"))}, "jwt", []string{"- workload_identity", "kind: entra"}},
+		{"a token of any tenant", drift.Ways{way(of("https://login.microsoftonline.com/common/v2.0", "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration"))}, "jwt", []string{"- oauth"}},
+		{"a token signed with a shared secret", drift.Ways{way(of("https://idp.example", "https://idp.example/keys", "HS256"))}, "jwt", []string{"- oauth"}},
+		{"tokens of either of two issuers", drift.Ways{way(of("https://idp.example", "https://idp.example/keys", "RS256")), way(of("https://two.example", "https://two.example/keys", "RS256"))}, "jwt", []string{"- two-example", "- idp-example"}},
+		{"tokens of two issuers at once", drift.Ways{way(of("https://idp.example", "https://idp.example/keys", "RS256"), of("https://two.example", "https://two.example/keys", "RS256"))}, "", nil},
 		{"any of two sets", drift.Ways{way(mtls(""), jwt()), way(key("X-Key"))}, "", nil},
 		{"basic", drift.Ways{way(basic)}, "", nil},
 		{"any of a known and an unknown one", drift.Ways{way(key("X-Key")), way(basic)}, "", nil},

@@ -67,6 +67,9 @@ func (w *writer) write(apis []*api) error {
 			return err
 		}
 	}
+	if list := w.declared(apis); len(list) > 0 {
+		m = append(m, patch.Entry{Key: "trusted_issuers", Value: list})
+	}
 	m = append(m, patch.Entry{Key: "upstreams", Value: ups}, patch.Entry{Key: "apis", Value: list})
 	if len(products) > 0 {
 		m = append(m, patch.Entry{Key: "products", Value: products})

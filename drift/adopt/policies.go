@@ -30,7 +30,7 @@ func (w *writer) policies(o *drift.Operation, p *drift.Policy, out *operation) s
 		there     bool
 		fields    []string
 	}{
-		{"the list of addresses that are let in or kept out", "a manifest has no such policy; filter in front of the gateway", len(p.IP.Allow.Value)+len(p.IP.Deny.Value) > 0 || !p.IP.Allow.Definite(), []string{"ip.allow", "ip.deny", "ip.client_ip_source", "ip.trusted_hops"}},
+		{"the list of addresses that are let in or kept out", "a manifest has no such policy: filter in front of the gateway, or bind each credential to its networks when it is issued", len(p.IP.Allow.Value)+len(p.IP.Deny.Value) > 0 || !p.IP.Allow.Definite(), []string{"ip.allow", "ip.deny", "ip.client_ip_source", "ip.trusted_hops"}},
 		{"filters and validation of contents", "a manifest has no such policy; filter in front of the gateway", len(p.WAF.Value) > 0, []string{"waf"}},
 		{"code of its own", "code is not run elsewhere; read it, and write a policy kind for what is needed", len(p.Opaque.Value) > 0, []string{"opaque"}},
 		{"mocks and debug aids", "they are left behind on purpose", len(p.Debug.Value) > 0, []string{"debug"}},
@@ -60,7 +60,7 @@ func (w *writer) rates(o *drift.Operation, p *drift.Policy, out *operation) {
 	}
 	var windows patch.List
 	by := ""
-	put := func(count, window, burst drift.Leaf[int64], key drift.Leaf[string]) {
+	put := func(count, window, burst drift.Leaf[int64], key drift.Leaf[string], of *drift.Rate) {
 		b := limitedBy[key.Or("")]
 		if kind(out.policies[0]) == "anonymous" && b != "" {
 			if b != "address" {
@@ -78,12 +78,13 @@ func (w *writer) rates(o *drift.Operation, p *drift.Policy, out *operation) {
 		if n := burst.Or(0); n > 0 && n != count.Value && n/10 <= count.Value {
 			m = append(m, patch.Entry{Key: "burst", Value: n})
 		}
+		m = append(m, w.counted(o, of)...)
 		if !slices.ContainsFunc(windows, func(v any) bool { return fmt.Sprint(v) == fmt.Sprint(m) }) {
 			windows = append(windows, m)
 		}
 	}
 	for _, r := range p.Rates.Value {
-		put(r.Count, r.Window, r.Burst, r.Key)
+		put(r.Count, r.Window, r.Burst, r.Key, &r)
 		if len(r.Exempt.Or(nil)) > 0 {
 			w.lose(o, "addresses that no limit counts", "Gatehouse counts everybody", "rate.exempt_ips")
 		}
@@ -93,11 +94,27 @@ func (w *writer) rates(o *drift.Operation, p *drift.Policy, out *operation) {
 			w.lose(o, "a quota of "+q.Unit, "Gatehouse counts calls", "quota")
 			continue
 		}
-		put(q.Count, q.Period, drift.Leaf[int64]{}, q.Key)
+		put(q.Count, q.Period, drift.Leaf[int64]{}, q.Key, nil)
 	}
 	if len(windows) > 0 {
 		out.policies = append(out.policies, one("rate_limit", patch.Map{{Key: "by", Value: by}, {Key: "windows", Value: windows}}))
 	}
+}
+
+// counted says where a limit is counted: what replicas share there is shared here, and what holds while the counter is away stays.
+func (w *writer) counted(o *drift.Operation, r *drift.Rate) patch.Map {
+	if r == nil || r.Enforcement.Or("") != "shared" {
+		return nil
+	}
+	w.lose(o, "the counter that replicas share", "set counters.address of the gateways' start-up configuration: until then the limit is counted as if the counter were away", "rate.enforcement")
+	away := "local"
+	switch {
+	case r.FailOpen.Known() && r.FailOpen.Value:
+		away = "open"
+	case r.FailOpen.Known():
+		away = "closed"
+	}
+	return patch.Map{{Key: "counter", Value: "leased"}, {Key: "away", Value: away}}
 }
 
 var origin = regexp.MustCompile(`^https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
