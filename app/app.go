@@ -443,8 +443,11 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 		l.Close()
 		return err
 	}
-	if t, ok := l.(*secureListener); ok && s.Config.HTTP3 {
-		g.OfferH3(t.Addr().(*net.TCPAddr).Port)
+	if t, ok := l.(*secureListener); ok {
+		g.Apart(t.certs.Apart)
+		if s.Config.HTTP3 {
+			g.OfferH3(t.Addr().(*net.TCPAddr).Port)
+		}
 	}
 	s.gateways = append(s.gateways, &served{environment: environment, url: address(at, l), listener: l, counters: counters, Gateway: g})
 	return nil

@@ -332,6 +332,7 @@ func (r *remote) serve(ctx, below context.Context, began time.Time, environment 
 	}
 	defer operationsAt.Close()
 	if t, ok := l.(*secureListener); ok {
+		r.gateway.Apart(t.certs.Apart)
 		r.start(below, "the certificates of the gateway", t.certs.Watch)
 	}
 	r.start(below, "the operations listener", func(ctx context.Context) error { return serveHTTP(ctx, operationsAt, r.operations(), r.Log) })

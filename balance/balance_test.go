@@ -361,6 +361,47 @@ func TestAdaptiveLimit(t *testing.T) {
 	}
 }
 
+// crowded runs a gate for that long in front of an upstream that works on eight requests at once, each for the given time,
+// while as many as may ask. It returns the limit at the end and the latency at it.
+func crowded(g *balance.Gate, now *time.Time, asking int, each, long time.Duration) (limit int64, latency time.Duration) {
+	for end := now.Add(long); now.Before(end); {
+		in := 0
+		for in < asking && g.State().Running < g.State().Limit && g.Enter(context.Background()) {
+			in++
+		}
+		latency = each * time.Duration(max(in, 8)) / 8
+		for range max(20, in) {
+			g.Took(latency, *now)
+		}
+		*now = now.Add(300 * time.Millisecond)
+		g.Took(latency, *now)
+		for range in {
+			g.Leave()
+		}
+	}
+	return g.State().Limit, latency
+}
+
+// While far more is asked than an upstream can do, the limit comes down to what it can within seconds, from wherever it
+// was, and stays there for as long as that lasts. An upstream that becomes slower for good is let have its share again.
+func TestAdaptiveLimitHolds(t *testing.T) {
+	g := balance.NewGate(balance.GateOptions{Most: 1000, Adaptive: true})
+	now := t0
+	crowded(g, &now, 4, 10*time.Millisecond, 10*time.Second)
+	if limit, latency := crowded(g, &now, 128, 10*time.Millisecond, 4*time.Second); limit > 40 || limit < 8 {
+		t.Errorf("four seconds into an overload the limit is %d and an answer takes %v", limit, latency)
+	}
+	if limit, latency := crowded(g, &now, 128, 10*time.Millisecond, 30*time.Minute); limit > 30 || limit < 8 || latency > 40*time.Millisecond {
+		t.Errorf("half an hour into an overload the limit is %d and an answer takes %v", limit, latency)
+	}
+	if limit, latency := crowded(g, &now, 128, 500*time.Millisecond, 5*time.Minute); limit < 8 || latency > 4*time.Second {
+		t.Errorf("of an upstream that is fifty times slower for good the limit is %d, and an answer takes %v", limit, latency)
+	}
+	if limit, _ := crowded(g, &now, 128, 10*time.Millisecond, time.Minute); limit > 40 || limit < 8 {
+		t.Errorf("when it is as quick as before the limit is %d", limit)
+	}
+}
+
 func TestPickAllocatesNothing(t *testing.T) {
 	for _, rule := range []balance.Rule{balance.RoundRobin, balance.LeastRequests, balance.Hash} {
 		s := balance.NewSet(rule, time.Minute, members(1, 2, 3, 4))

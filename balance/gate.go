@@ -26,6 +26,12 @@ type Gate struct {
 	count  atomic.Int64
 	best   atomic.Int64 // the latency without a crowd, nanoseconds
 	raised atomic.Int64 // the most that ran at once in this measuring
+	needed atomic.Int64 // requests that this measuring needs
+
+	adapting sync.Mutex    // guards what follows
+	calm     time.Duration // since latency was as without a crowd, or it was found out what that is
+	probing  int           // measurings until it is found out: 2, 1; 0: it is not being found out
+	held     float64       // the limit to go back to
 }
 
 // GateOptions is how much is let in.
@@ -44,16 +50,19 @@ var waiters = sync.Pool{New: func() any { return &waiter{make(chan struct{}, 1)}
 
 // Bounds of the adaptive limit.
 const (
-	leastLimit   = 4                // requests at once are always let in
-	measureTime  = time.Second      // after which the limit is set anew
-	measureCount = 20               // requests that a measuring needs
-	tolerance    = 2.0              // times the latency without a crowd is no reason to let fewer in
-	forgetTime   = 60 * time.Second // in which the latency without a crowd becomes what is measured, when that is slower
+	leastLimit   = 4                      // requests at once are always let in
+	measureTime  = 250 * time.Millisecond // after which the limit is set anew
+	measureCount = 20                     // requests that a measuring needs
+	tolerance    = 2.0                    // times the latency without a crowd is no reason to let fewer in
+	forgetTime   = 60 * time.Second       // in which the latency without a crowd becomes what is measured, when that is slower
+	probeTime    = 30 * time.Second       // after which, while latency is too high, it is found out anew what it is without a crowd
+	probeCount   = 5                      // requests that tell
 )
 
 // NewGate makes a gate.
 func NewGate(o GateOptions) *Gate {
 	g := &Gate{o: o}
+	g.needed.Store(measureCount)
 	g.limit.Store(int64(max(1, o.Most)))
 	return g
 }
@@ -144,7 +153,8 @@ func (g *Gate) Leave() {
 	}
 }
 
-// Took tells how long a request waited for the head of its answer, for the adaptive limit.
+// Took tells how long a request waited for the head of its answer, for the adaptive limit. A failure that comes at once says
+// nothing about how long work takes, and is not to be told.
 func (g *Gate) Took(d time.Duration, now time.Time) {
 	if !g.o.Adaptive {
 		return
@@ -155,7 +165,7 @@ func (g *Gate) Took(d time.Duration, now time.Time) {
 		g.raised.Store(r)
 	}
 	began := g.began.Load()
-	if n < measureCount || at-began < int64(measureTime) || !g.began.CompareAndSwap(began, at) {
+	if n < g.needed.Load() || at-began < int64(measureTime) || !g.began.CompareAndSwap(began, at) {
 		return
 	}
 	mean := float64(g.sum.Swap(0)) / float64(g.count.Swap(0))
@@ -163,25 +173,48 @@ func (g *Gate) Took(d time.Duration, now time.Time) {
 }
 
 // adapt sets the limit anew: in proportion to how much slower the upstream is than without a crowd, and a little more, so
-// that it finds out whether more would do.
+// that it finds out whether more would do. most is how many ran at once; more than that may never have been asked for, so what
+// is taken away is taken from that.
+//
+// What is slow while the limit is reached is perhaps the crowd's doing: to take it for usual would let latency double again
+// and again while too much is asked. So now and then nearly nobody is let in for a moment, which tells.
 func (g *Gate) adapt(mean, passed float64, most int64) {
-	best := float64(g.best.Load())
+	g.adapting.Lock()
+	defer g.adapting.Unlock()
+	best, limit := float64(g.best.Load()), float64(g.limit.Load())
 	switch {
+	case g.probing == 2: // some of those came before
+		g.probing = 1
+		return
+	case g.probing == 1:
+		best, limit, g.probing, g.calm = mean, g.held, 0, 0
+		g.needed.Store(measureCount)
 	case best == 0 || mean < best:
 		best = mean
-	default: // it may have become slower for good
+	case float64(most) < limit: // it may have become slower for good
 		best += (mean - best) * min(1, passed/float64(forgetTime))
 	}
 	g.best.Store(int64(best))
-	limit := float64(g.limit.Load())
 	ratio := min(1, max(0.5, tolerance*best/mean))
+	if g.calm += time.Duration(passed); ratio == 1 {
+		g.calm = 0
+	}
+	if g.calm >= probeTime {
+		g.held, g.probing = limit, 2
+		g.needed.Store(probeCount)
+		g.limit.Store(min(int64(limit), leastLimit))
+		return
+	}
+	if ratio < 1 && most > 0 {
+		limit = min(limit, float64(most))
+	}
 	next := limit * ratio
 	if ratio == 1 && float64(most) < limit/2 {
 		next = limit // nobody needs more
 	} else {
 		next += math.Sqrt(limit)
 	}
-	next = limit + (next-limit)*0.5 // one slow second is not the truth
+	next = limit + (next-limit)*0.5 // one slow moment is not the truth
 	g.limit.Store(int64(min(float64(g.o.Most), max(leastLimit, math.Round(next)))))
 	if g.waiting.Load() > 0 {
 		g.mu.Lock()

@@ -127,16 +127,45 @@ func (s *Store) build(g *generation, authorities *x509.CertPool) {
 	g.config.SetSessionTicketKeys(s.keys)
 }
 
-// pick is the certificate for the name that the client asks for: one of that name, one of a wildcard, or the first. Where
-// there are several of a name, it is one that the client can check.
-func (g *generation) pick(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+// Apart reports whether a connection that was made for the name server is the wrong one for requests to host: the certificate
+// that it showed is not for that host, and there is one that is (RFC 9110 §15.5.20). Without either name it is not.
+func (s *Store) Apart(server, host string) bool {
+	if server == "" || host == "" {
+		return false
+	}
+	g := s.current.Load()
+	own := g.find(host)
+	if len(own) == 0 {
+		return false
+	}
+	shown := g.find(server)
+	if len(shown) == 0 {
+		return g.first.Leaf.VerifyHostname(host) != nil
+	}
+	for _, c := range shown { // the client was shown one of them
+		if c.Leaf.VerifyHostname(host) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// find is the certificates for a name: those that have it, or a wildcard for it.
+func (g *generation) find(name string) []*tls.Certificate {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	found := g.names[name]
 	if found == nil {
 		if _, parent, ok := strings.Cut(name, "."); ok {
 			found = g.names["*."+parent]
 		}
 	}
+	return found
+}
+
+// pick is the certificate for the name that the client asks for: one of that name, one of a wildcard, or the first. Where
+// there are several of a name, it is one that the client can check.
+func (g *generation) pick(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	found := g.find(hello.ServerName)
 	for _, c := range found {
 		if hello.SupportsCertificate(c) == nil {
 			return c, nil

@@ -338,3 +338,32 @@ func TestWhatCannotBeUsedIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// A connection is the wrong one for a host when its certificate is not for that host, and there is one that is.
+func TestApart(t *testing.T) {
+	a, dir := newAuthority(t), t.TempDir()
+	c, k := a.issue("first.example")
+	first := writePair(t, filepath.Join(dir, "first.pem"), filepath.Join(dir, "first.key"), c, k)
+	folder := filepath.Join(dir, "more")
+	for name, names := range map[string][]string{"a": {"a.example", "b.example"}, "wild": {"*.wild.example"}, "own": {"own.wild.example"}} {
+		c, k = a.issue(names...)
+		writePair(t, filepath.Join(folder, name+".crt"), filepath.Join(folder, name+".key"), c, k)
+	}
+	s, err := certs.Open(certs.Options{Pairs: []certs.Pair{first}, Folder: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		server, host string
+		want         bool
+	}{
+		{"a.example", "a.example", false}, {"a.example", "B.Example", false}, {"a.example", "first.example", true}, {"first.example", "a.example", true},
+		{"x.wild.example", "y.wild.example", false}, {"x.wild.example", "own.wild.example", false}, // the wildcard is for that one too
+		{"own.wild.example", "x.wild.example", true}, {"a.example", "x.wild.example", true},
+		{"a.example", "unknown", false}, {"unknown", "first.example", false}, {"unknown", "a.example", true}, {"", "a.example", false}, {"a.example", "", false},
+	} {
+		if got := s.Apart(c.server, c.host); got != c.want {
+			t.Errorf("a connection for %q and a request to %q: apart %v", c.server, c.host, got)
+		}
+	}
+}

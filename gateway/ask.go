@@ -97,7 +97,7 @@ func (g *Gateway) ask(c *carrier, p *pool, began time.Time) (err error) {
 		asked := now
 		now = c.now()
 		c.asked = now.Sub(asked)
-		if p.gate != nil && (err == nil || errors.Is(err, fault.SlowUpstream)) {
+		if p.gate != nil && (err == nil && c.x.Response.Status < 500 || errors.Is(err, fault.SlowUpstream)) {
 			p.gate.Took(c.asked, now)
 		}
 		if err == nil && (more == 0 || !slices.Contains(p.u.Retries.Status, c.x.Response.Status)) {

@@ -215,6 +215,10 @@ func (g *Gateway) run(c *carrier, now *current) error {
 	if halt := g.halted.Load(); halt != nil {
 		return halt
 	}
+	if x.TLS != nil && g.misdirected(x) {
+		c.rule = ruleRoute
+		return fault.Of(fault.Invalid, "misdirected-request", "this connection was made for another host: open one to the host that is called")
+	}
 	x.Offline = time.Duration(g.offline.Load())
 	m := now.view.Match(&x.Request.Head)
 	switch {

@@ -89,8 +89,9 @@ type Gateway struct {
 	names    names
 	tunnels  tunnels
 	peers    peers
-	altSvc   wire.View   // where HTTP/3 is offered; nil: nowhere
-	secure   *tls.Config // how upstreams are reached over TLS: verified by the system's roots and the name of the target
+	altSvc   wire.View                      // where HTTP/3 is offered; nil: nowhere
+	apart    func(server, host string) bool // see Apart; nil: nothing is told apart
+	secure   *tls.Config                    // how upstreams are reached over TLS: verified by the system's roots and the name of the target
 
 	mu        sync.Mutex // guards what follows; requests do not take it
 	following context.Context

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/policy"
+	"gatehouse/wire"
 )
 
 // accept takes connections of the listener until it is closed, and has each served on a goroutine of its own, which running
@@ -155,4 +157,26 @@ func proven(s tls.ConnectionState) *policy.TLS {
 		p.Chain = s.VerifiedChains[0]
 	}
 	return p
+}
+
+// Apart has requests refused that came over a connection made for another host (421, RFC 9110 §15.5.20): no reports whether one
+// made for the name server is the wrong one for host. It is called before Serve. Without it every connection may bring
+// requests for every host, whatever certificate it showed.
+func (g *Gateway) Apart(no func(server, host string) bool) { g.apart = no }
+
+// misdirected reports whether the request should have come over another connection of TLS.
+func (g *Gateway) misdirected(x *policy.Exchange) bool {
+	if g.apart == nil || x.TLS.ServerName == "" {
+		return false
+	}
+	host := hostOf(x.Request.Authority)
+	return !host.EqualFold(x.TLS.ServerName) && g.apart(x.TLS.ServerName, host.String())
+}
+
+// hostOf is an authority without its port.
+func hostOf(authority wire.View) wire.View {
+	if i := bytes.LastIndexByte(authority, ':'); i >= 0 && bytes.IndexByte(authority[i:], ']') < 0 {
+		return authority[:i]
+	}
+	return authority
 }

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -133,4 +134,47 @@ func TestSilentHandshakeIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+}
+
+// A request for a host whose certificate is another one than the connection showed is refused with 421 (RFC 9110 §15.5.20), on
+// every codec; whoever asks for that host by a name of the connection's own, or without one, is answered.
+func TestMisdirectedRequests(t *testing.T) { both(t, testMisdirectedRequests) }
+
+func testMisdirectedRequests(t *testing.T, codec gateway.Codec) {
+	secure, _ := certificate(t)
+	h := start(t, setup{codec: codec, secure: secure})
+	h.g.Apart(func(server, host string) bool { return host != "both.example" && server != host })
+	for _, c := range []struct {
+		server, host string
+		status       int
+		code         string
+	}{
+		{"a.example", "a.example", 200, ""}, {"a.example", "A.Example:8443", 200, ""}, {"a.example", "both.example", 200, ""},
+		{"a.example", "b.example", 421, "misdirected-request"}, {"a.example", "b.example:443", 421, "misdirected-request"},
+		{"a.example", "[::1]:443", 421, "misdirected-request"}, {"", "b.example", 200, ""},
+	} {
+		client := *h.client
+		transport := h.client.Transport.(*http.Transport).Clone()
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, ServerName: c.server}
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, h.addr)
+		}
+		client.Transport = transport
+		r, err := http.NewRequest("GET", "https://"+h.addr+"/eid/v1/health", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = c.host
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatalf("%s over a connection for %q: %v", c.host, c.server, err)
+		}
+		a := read(t, res)
+		transport.CloseIdleConnections()
+		if c.status == 200 && a.status != 200 {
+			t.Errorf("%s over a connection for %q is answered %d: %s", c.host, c.server, a.status, a.body)
+		} else if c.status != 200 {
+			a.want(t, c.status, c.code)
+		}
+	}
 }

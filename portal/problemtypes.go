@@ -92,6 +92,7 @@ func mainProblems() []explained {
 		{"credential-pending", 401, "What proved who calls was taken out of use while a WebSocket was open.", "Activate it on its page in the portal."},
 		{"credential-expired", 401, "The time of what proved who calls was over while a WebSocket was open.", "Open it again with another one."},
 		{"credential-source", 403, "The networks that the credential may be used from were changed while a WebSocket was open.", "Its page in the portal lists them. Call from one of them, or change the list."},
+		{"misdirected-request", 421, "The connection was made for another host, whose certificate is not for the one that was called.", "Open a connection to the host that is called, and name it in the handshake (SNI). Clients of HTTP/2 do so by themselves."},
 		{"not-implemented", 501, "The gateway does not do this.", "Use another way; the API reference shows what is offered."},
 		{"version-unsupported", 505, "This version of HTTP is not spoken here.", "Use HTTP/1.1 or HTTP/2."},
 		{"upstream-unreachable", 502, "The service behind the gateway cannot be reached.", "Nothing is wrong with your call. Try again in a while."},

@@ -93,6 +93,7 @@ var codes = map[string]int{
 	"method-not-allowed":    405,
 	"request-timeout":       408,
 	"uri-too-long":          414,
+	"misdirected-request":   421,
 	"head-too-large":        431,
 	"upgrade-unsupported":   501,
 	"not-implemented":       501,
