@@ -40,7 +40,7 @@ type Raw struct {
 // Deltas are what has to change here so that it says what the other file says. Items of lists are taken for the same when they have the
 // same name.
 func (t *Tree) Deltas(other *Tree) []Delta {
-	d := differ{here: t, there: other, raw: t.json() == other.json()}
+	d := differ{here: t, there: other, raw: t.form() == other.form() && !t.toml()}
 	used := map[int]bool{}
 	for i, doc := range t.docs {
 		j := -1
@@ -366,6 +366,10 @@ func (t *Tree) Insert(line int, pointer string, index int, v any) error {
 	start := at.values[index].start
 	var change edit
 	switch {
+	case t.toml() && !at.flow:
+		return t.unfit(at)
+	case t.toml():
+		change = edit{start, start, tomlText(v) + ", "}
 	case !at.flow:
 		dash := at.dashes[index]
 		begin := bytes.LastIndexByte(t.text[:dash], '\n') + 1

@@ -34,6 +34,7 @@ type node struct {
 	text       string
 	tag        string // one of its own, such as CloudFormation's
 	anchor     bool   // others may refer to it
+	table      *table // of a TOML file, and of one that is not in brackets
 }
 
 const (

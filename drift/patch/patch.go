@@ -1,4 +1,4 @@
-// Package patch changes single values of YAML, JSON and XML files and leaves every other byte as it is: comments, order, white space
+// Package patch changes single values of YAML, JSON, TOML and XML files and leaves every other byte as it is: comments, order, white space
 // and quoting stay those of whoever wrote the file. Each change is read back and must have done what was asked, and nothing else.
 package patch
 
@@ -37,7 +37,7 @@ func Strings(list []string) List {
 	return out
 }
 
-// Tree is a YAML or JSON file that is open for changes.
+// Tree is a YAML, JSON or TOML file that is open for changes.
 type Tree struct {
 	name string
 	text []byte
@@ -277,6 +277,9 @@ func (t *Tree) Remove(line int, pointer string) error {
 
 // AddDocument adds a document behind the last one.
 func (t *Tree) AddDocument(v Map) error {
+	if t.toml() {
+		return fault.New(fault.Conflict, "%s: a TOML file is one document", t.name)
+	}
 	eol := t.eol()
 	var b bytes.Buffer
 	b.Write(t.text)
@@ -334,6 +337,9 @@ func (t *Tree) apply(e edit, doc int, want func(any) any) error {
 }
 
 func (t *Tree) parse(text []byte) error {
+	if t.toml() {
+		return t.parseTOML(text)
+	}
 	p := &parser{text: text, name: t.name}
 	p.index()
 	d := yaml.NewDecoder(bytes.NewReader(text))

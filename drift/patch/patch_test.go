@@ -48,6 +48,22 @@ func TestOneChange(t *testing.T) {
 		{"json on a line", "a.json", `{"a":{"b":1}}`, `{"a":{"b":1, "c": [{"x": "y"}]}}`, set("/a/c", patch.List{patch.Map{{Key: "x", Value: "y"}}})},
 		{"json removal", "a.json", "{\"a\": [1, 2, 3]}", "{\"a\": [1, 3]}", cut("/a/1")},
 		{"json first removal", "a.json", "{\"a\": [1, 2, 3]}", "{\"a\": [2, 3]}", cut("/a/0")},
+		{"toml scalar", "a.toml", "# x\n[a.b]\n  c = 1 # one\n  d = 'x'\n", "# x\n[a.b]\n  c = 2 # one\n  d = 'x'\n", set("/a/b/c", int64(2))},
+		{"toml string", "a.toml", "a = \"\"\"\none\ntwo\"\"\" # c\nb = 1\n", "a = \"x\" # c\nb = 1\n", set("/a", "x")},
+		{"toml new key", "a.toml", "[a]\n  b = 1 # one\n\n# about c\n[c]\n", "[a]\n  b = 1 # one\n  d = true\n\n# about c\n[c]\n", set("/a/d", true)},
+		{"toml first key", "a.toml", "[a]\n\n[b]\nc = 1\n", "[a]\n  d = true\n\n[b]\nc = 1\n", set("/a/d", true)},
+		{"toml root key", "a.toml", "# top\nx = 1\n[a]\nb = 1\n", "# top\nx = 1\ny = 2\n[a]\nb = 1\n", set("/y", int64(2))},
+		{"toml table", "a.toml", "[a.b]\nc = 1", "[a.b]\nc = 1\n\n[a.d]\n  e = [\"x\"]\n\n[a.d.f]\n  g = 1\n", set("/a/d", patch.Map{{Key: "e", Value: patch.List{"x"}}, {Key: "f", Value: patch.Map{{Key: "g", Value: int64(1)}}}})},
+		{"toml implied table", "a.toml", "[a.b.c]\nd = 1\n", "[a.b.c]\nd = 1\n\n[a.b]\n  e = 2\n", set("/a/b/e", int64(2))},
+		{"toml in brackets", "a.toml", "a = { b = [1, 2], c = 3 } # c\n", "a = { b = [1, 2], c = 3, e = \"on\" } # c\n", set("/a/e", "on")},
+		{"toml list", "a.toml", "a = [ # first\n  \"x\", # one\n  \"y\",\n]\nb = 1\n", "a = [ # first\n  \"x\", # one\n  \"y\",\n  \"z\"\n]\nb = 1\n", add("/a", "z")},
+		{"toml removal from a list", "a.toml", "a = ['x', 'y', 'z']\n", "a = ['x', 'z']\n", cut("/a/1")},
+		{"toml removal", "a.toml", "[a]\n  # about b\n  b = 1\n  c = 2\n", "[a]\n  # about b\n  c = 2\n", cut("/a/b")},
+		{"toml table's removal", "a.toml", "[a]\nb = 1\n[c]\nd = 1\n[e]\nf = 1\n", "[a]\nb = 1\n[e]\nf = 1\n", cut("/c")},
+		{"toml list of tables", "a.toml", "[[a]]\n  b = 1\n[[a]]\nb = 2\n[c]\n", "[[a]]\n  b = 1\n  d = \"x\"\n[[a]]\nb = 2\n[c]\n", set("/a/0/d", "x")},
+		{"toml one more table", "a.toml", "[[a]]\nb = 1\n[c]\nd = 1\n", "[[a]]\nb = 1\n[c]\nd = 1\n\n[[a]]\n  b = 2\n", add("/a", patch.Map{{Key: "b", Value: int64(2)}})},
+		{"toml dotted keys", "a.toml", "a.b = 1\na.c.d = 2\n[e]\n", "a.b = 1\na.c.d = 2\na.c.f = 3\n[e]\n", set("/a/c/f", int64(3))},
+		{"toml quoted keys", "a.toml", "[a.\"b.c\"]\r\nd = 1\r\n", "[a.\"b.c\"]\r\nd = 1\r\n\r\n[a.\"b.c\".\"e f\"]\r\n  g = 1\r\n", set("/a/b.c/e f", patch.Map{{Key: "g", Value: int64(1)}})},
 	} {
 		tree, err := patch.Open(c.file, []byte(c.in))
 		if err != nil {
@@ -101,12 +117,12 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// TestCorpus: over all real YAML and JSON files, setting a scalar to what it is changes no byte; changing it and changing it back brings
+// TestCorpus: over all real YAML, JSON and TOML files, setting a scalar to what it is changes no byte; changing it and changing it back brings
 // every byte back; and a new entry and its removal do too, wherever the form is one that is edited.
 func TestCorpus(t *testing.T) {
 	files, changed, refused := 0, 0, 0
 	for _, gateway := range []string{"kong", "aws-apigateway", "envoy-gateway", "gateway-api", "traefik", "krakend", "tyk", "ingress-nginx", "azure-apim"} {
-		drifttest.EachFile(t, drifttest.Corpus(t, gateway), []string{".yaml", ".yml", ".json"}, func(name string, _ fs.FS, text []byte) {
+		drifttest.EachFile(t, drifttest.Corpus(t, gateway), []string{".yaml", ".yml", ".json", ".toml"}, func(name string, _ fs.FS, text []byte) {
 			if len(text) > 64<<10 {
 				return
 			}
@@ -165,6 +181,55 @@ func leaves(v any, at string) []string {
 		}
 	}
 	return out
+}
+
+// TestWhatTOMLCannotSay is refused, and the file stays.
+func TestWhatTOMLCannotSay(t *testing.T) {
+	for _, c := range []struct {
+		in string
+		do func(*patch.Tree) error
+	}{
+		{"[a.b]\nc = 1\n", func(t *patch.Tree) error { return t.Remove(0, "/a") }},
+		{"[a]\nb.c = 1\n", func(t *patch.Tree) error { return t.Remove(0, "/a/b/c") }},
+		{"[a]\nb = 1\n", func(t *patch.Tree) error { return t.Set(0, "/a", "x") }},
+		{"a = 1\n", func(t *patch.Tree) error { return t.AddDocument(patch.Map{{Key: "b", Value: int64(1)}}) }},
+		{"[[a]]\n[[a.b]]\nc = 1\n[[a]]\n", func(t *patch.Tree) error { return t.Append(0, "/a/0/b", patch.Map{{Key: "c", Value: int64(2)}}) }},
+	} {
+		tree, err := patch.Open("a.toml", []byte(c.in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.do(tree); err == nil || string(tree.Text()) != c.in {
+			t.Errorf("%q: %v, %q", c.in, err, tree.Text())
+		}
+	}
+	for _, in := range []string{"a = [", "[a", "a = 1\n[a.b]\n", "a = " + strings.Repeat("[", 5000), "a = \"x", "a = 'x\nb = 1\n", "a = { b.c = 1 }\n", "[[a]]\n[a.b]\n[[a.b]]\n"} {
+		if tree, err := patch.Open("a.toml", []byte(in)); err == nil && !strings.Contains(in, "[a.b]") {
+			t.Errorf("%q: %q", in, tree.Text())
+		}
+	}
+}
+
+// FuzzTOML: as FuzzSet, for TOML.
+func FuzzTOML(f *testing.F) {
+	f.Add("[a]\nb = [\"x\"]\n", "/a/b/0", "y")
+	f.Add("[[a]]\nb.c = 1\n[d.e]\n", "/a/0/b/f", "on")
+	f.Add("a = { b = \"\"\"x\"\"\" }", "/a/b", "\x85")
+	f.Fuzz(func(t *testing.T, text, pointer, value string) {
+		tree, err := patch.Open("a.toml", []byte(text))
+		if err != nil {
+			return
+		}
+		if err := tree.Set(0, pointer, value); err != nil {
+			if string(tree.Text()) != text {
+				t.Errorf("refused and changed to %q", tree.Text())
+			}
+			return
+		}
+		if v, ok := tree.Value(0, pointer); !ok || !reflect.DeepEqual(v, value) && !strings.Contains(pointer, "//") {
+			t.Errorf("%q at %q of %q is %v", value, pointer, text, v)
+		}
+	})
 }
 
 // FuzzSet: a change does what was asked or is refused, and a refused one changes nothing.

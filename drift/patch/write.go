@@ -32,6 +32,12 @@ func (t *Tree) replace(n *node, v any) (edit, error) {
 		return edit{}, t.shared(n)
 	}
 	start, end := n.start, n.end
+	if t.toml() {
+		if n.table != nil {
+			return edit{}, t.unfit(n)
+		}
+		return edit{start, end, tomlText(v)}, nil
+	}
 	text := flow(v, t.json(), "", "", t.eol())
 	switch {
 	case n.isNull() && start == end:
@@ -70,6 +76,9 @@ func (t *Tree) insertKey(n *node, key string, v any) (edit, error) {
 	if n.alias {
 		return edit{}, t.shared(n)
 	}
+	if t.toml() {
+		return t.tomlKey(n, key, v)
+	}
 	eol := t.eol()
 	if n.flow || len(n.keys) == 0 {
 		return t.insertFlow(n, func(lead, unit string) string {
@@ -90,6 +99,9 @@ func (t *Tree) insertKey(n *node, key string, v any) (edit, error) {
 func (t *Tree) insertItem(n *node, v any) (edit, error) {
 	if n.alias {
 		return edit{}, t.shared(n)
+	}
+	if t.toml() {
+		return t.tomlItem(n, v)
 	}
 	eol := t.eol()
 	if n.flow || len(n.values) == 0 {
@@ -163,6 +175,9 @@ func (t *Tree) cut(n *node, key string) (edit, error) {
 			return edit{start, next, ""}, nil
 		}
 		return edit{n.start, n.end, string(t.text[n.start]) + string(t.text[n.end-1])}, nil
+	}
+	if t.toml() {
+		return t.tomlCut(n, i)
 	}
 	if n.kind == aList {
 		start = n.dashes[i]

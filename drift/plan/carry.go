@@ -327,7 +327,7 @@ func (p *planner) differences(at, from int) []*move {
 	return m.list
 }
 
-var forms = []string{".yaml", ".yml", ".json", ".xml"}
+var forms = []string{".yaml", ".yml", ".json", ".toml", ".xml"}
 
 // patterns are the files of a folder whose values can be carried.
 func patterns(o *Overlay) []string {
