@@ -46,9 +46,10 @@ type authority struct {
 }
 
 type imageFile struct {
-	mu   sync.Mutex
-	file string
-	at   feed.Position
+	mu      sync.Mutex
+	file    string
+	at      feed.Position
+	records int64
 }
 
 func newPresence() *presence {
@@ -264,8 +265,11 @@ func (c *Control) Word(_ context.Context, k feed.WordKind, g fleet.Gateway) (fee
 		MaxOffline: c.source.offline, Reason: g.Reason}, c.Keys.SignFeed)
 }
 
-// freshImage is how many entries an image may be behind to be given away as it is: they come as the tail.
-const freshImage = 5000
+// An image may be so many entries behind to be given away as it is, or so large a share of its records: they come as the tail.
+const (
+	freshImage = 5000
+	freshShare = 50
+)
 
 // GatewayImage makes an image of what the environment's gateways know, or finds a fresh one, and returns its file: what a new
 // gateway can begin from while there is no control plane. It holds no secret: keys are hashed, and the manifest names secrets
@@ -278,19 +282,24 @@ func (c *Control) GatewayImage(ctx context.Context, a identity.Actor, environmen
 	if err != nil {
 		return "", err
 	}
-	return c.Image(ctx, environment)
+	return c.Image(ctx, environment, int(disk.Texts)) // whoever it is given to reads it
 }
 
 // Image implements link.Plane.
-func (c *Control) Image(ctx context.Context, environment string) (string, error) {
+func (c *Control) Image(ctx context.Context, environment string, most int) (string, error) {
+	form := min(max(disk.Form(most), disk.Texts), disk.Packed)
+	name := environment + ".image"
+	if form != disk.Texts {
+		name += fmt.Sprint("-", form)
+	}
 	if c.Images == "" {
 		return "", fault.New(fault.Unavailable, "no folder for images is configured")
 	}
 	c.fleet.mu.Lock()
-	i := c.fleet.images[environment]
+	i := c.fleet.images[name]
 	if i == nil {
 		i = &imageFile{}
-		c.fleet.images[environment] = i
+		c.fleet.images[name] = i
 	}
 	c.fleet.mu.Unlock()
 	i.mu.Lock()
@@ -300,17 +309,18 @@ func (c *Control) Image(ctx context.Context, environment string) (string, error)
 		if err != nil {
 			return err
 		}
-		if _, err := os.Stat(i.file); err == nil && head.Epoch == i.at.Epoch && head.Seq-i.at.Seq <= freshImage {
+		if _, err := os.Stat(i.file); err == nil && head.Epoch == i.at.Epoch && head.Seq-i.at.Seq <= max(freshImage, i.records/freshShare) {
 			return nil
 		}
 		if err := os.MkdirAll(c.Images, 0o700); err != nil {
 			return err
 		}
-		file := filepath.Join(c.Images, environment+".image")
-		if err := c.writeImage(ctx, tx, file, environment, head); err != nil {
+		file := filepath.Join(c.Images, name)
+		n, err := c.writeImage(ctx, tx, file, feed.Image{Environment: environment, Position: head, Made: c.now()}, form)
+		if err != nil {
 			return fmt.Errorf("make an image of %s: %w", environment, err)
 		}
-		i.file, i.at = file, head
+		i.file, i.at, i.records = file, head, n
 		return nil
 	})
 	return i.file, err
@@ -319,29 +329,30 @@ func (c *Control) Image(ctx context.Context, environment string) (string, error)
 // imagePage is how many entries one look at the store takes for an image.
 const imagePage = 2000
 
-func (c *Control) writeImage(ctx context.Context, tx store.Tx, file, environment string, head feed.Position) (err error) {
+func (c *Control) writeImage(ctx context.Context, tx store.Tx, file string, head feed.Image, form disk.Form) (n int64, err error) {
 	t, err := os.CreateTemp(filepath.Dir(file), ".image-*")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer os.Remove(t.Name())
 	defer t.Close()
-	if head.Seq == 0 {
-		head = feed.Position{}
+	if head.Position.Seq == 0 {
+		head.Position = feed.Position{}
 	}
-	w := disk.NewImageWriter(t, feed.Image{Environment: environment, Position: head, Made: c.now()})
+	w := disk.NewImageWriter(t, head, form)
 	for after := int64(0); ; {
-		es, err := tx.Newest(ctx, environment, head.Seq, after, imagePage)
+		es, err := tx.Newest(ctx, head.Environment, head.Position.Seq, after, imagePage)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		for _, e := range es {
 			if e.Kind == feed.KindEpoch {
 				continue
 			}
 			if err := w.Add(e); err != nil {
-				return err
+				return 0, err
 			}
+			n++
 		}
 		if len(es) < imagePage {
 			break
@@ -349,9 +360,9 @@ func (c *Control) writeImage(ctx context.Context, tx store.Tx, file, environment
 		after = es[len(es)-1].Seq
 	}
 	if err := w.Close(c.Keys.SignFeed); err != nil {
-		return err
+		return 0, err
 	}
-	return os.Rename(t.Name(), file)
+	return n, os.Rename(t.Name(), file)
 }
 
 // glimpse is a sighting that may not be written yet.

@@ -57,6 +57,7 @@ type Entry struct {
 	Committed   time.Time       `json:"committed"`
 	Digest      string          `json:"digest"`
 	Signature   []byte          `json:"signature"`
+	Row         *Row            `json:"-"` // of an image: it stands for Key, Version and Payload, and is good until the call that got it returns
 }
 
 // Organization is what a gateway knows of an organization.

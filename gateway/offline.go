@@ -58,10 +58,10 @@ func (g *Gateway) stand(ctx context.Context) {
 }
 
 // load is apply for what is known before anything is served: of the revisions only the newest is compiled.
-func (g *Gateway) load(to *snapshot.Access) func(feed.Entry) error {
+func (g *Gateway) load(access func(feed.Entry) error) func(feed.Entry) error {
 	return func(e feed.Entry) error {
 		if e.Kind != feed.KindRevision {
-			return to.Apply(e)
+			return access(e)
 		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -74,8 +74,7 @@ func (g *Gateway) load(to *snapshot.Access) func(feed.Entry) error {
 func (g *Gateway) begin() error {
 	var from feed.Position
 	if g.o.Load != nil {
-		var err error
-		if from, err = g.o.Load(g.load(g.access)); err != nil {
+		if err := g.access.Load(func(add func(feed.Entry) error) (err error) { from, err = g.o.Load(g.load(add)); return err }); err != nil {
 			return err
 		}
 		g.mu.Lock()
@@ -147,7 +146,8 @@ func (g *Gateway) pursueOnce(ctx context.Context) (renewed bool, err error) {
 // renew swaps in what another history says.
 func (g *Gateway) renew(ctx context.Context) error {
 	fresh := snapshot.NewAccess(g.o.Environment)
-	from, err := g.o.Renew(ctx, g.load(fresh))
+	var from feed.Position
+	err := fresh.Load(func(add func(feed.Entry) error) (err error) { from, err = g.o.Renew(ctx, g.load(add)); return err })
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -28,23 +29,38 @@ type Access struct {
 	issuer       atomic.Pointer[policy.Issuer]
 	denials      atomic.Pointer[map[secret.Hash]int64] // access tokens that are refused, and until when; in Unix seconds
 
-	mu     sync.Mutex // of the writer; guards what follows
-	slots  uint32     // applications
-	grants int
-	orgBy  map[id.Bits]uint32
-	termBy map[policy.Terms]uint32
-	setBy  map[string]uint32 // scopes and conditions, by their parts
+	mu      sync.Mutex // of the writer; guards what follows
+	loading *loading   // nil but for Load
+	slots   uint32     // applications
+	grants  int
+	orgBy   map[id.Bits]uint32
+	termBy  map[policy.Terms]uint32
+	setBy   map[string]uint32 // scopes and conditions, by their parts
 }
 
-// credential is 64 bytes without a pointer. It is found by the hash of its key, which never changes: another key is
+// credential is 56 bytes without a pointer. It is found by the hash of its key, which never changes: another key is
 // another credential.
 type credential struct {
 	id      id.Bits
-	hash    secret.Hash
+	hash    mark
 	expires int64
 	slot    policy.Slot
 	stands  uint32 // from the highest bit: the state, the kind, then the place in conditions
 }
+
+// mark is as much of a hash as is kept of each credential: nobody finds another key whose hash begins with the same 192 bits.
+type mark [24]byte
+
+func markOf(h *secret.Hash) mark { return mark(h[:len(mark{})]) }
+
+// whole is the mark where a hash is wanted: what it leads to is the same.
+func (m mark) whole() (h secret.Hash) {
+	copy(h[:], m[:])
+	return h
+}
+
+// is compares in constant time.
+func (m *mark) is(h *secret.Hash) bool { return subtle.ConstantTimeCompare(m[:], h[:len(m)]) == 1 }
 
 // The bits of credential.stands.
 const (
@@ -53,6 +69,10 @@ const (
 	placeMask = 1<<placeBits - 1
 	kindMask  = 1<<kindBits - 1
 )
+
+func stands(s policy.State, kind int, place uint32) uint32 {
+	return uint32(s)<<(placeBits+kindBits) | uint32(kind)<<placeBits | place
+}
 
 func (c *credential) state() policy.State { return policy.State(c.stands >> (placeBits + kindBits)) }
 func (c *credential) kind() string        { return kinds[c.stands>>placeBits&kindMask] }
@@ -96,6 +116,7 @@ func (c *chunk) grantsOf(i int) []policy.Grant {
 func NewAccess(environment string) *Access {
 	a := &Access{environment: environment, orgBy: map[id.Bits]uint32{}, termBy: map[policy.Terms]uint32{}, setBy: map[string]uint32{}}
 	a.conditions.add(&policy.Conditions{})
+	a.applications.most = 4 * shardMost // of four bytes each
 	return a
 }
 
@@ -127,9 +148,9 @@ func (a *Access) Denied(mark secret.Hash) bool {
 
 // Marked finds a credential by its mark: the hash of a key, or of what another kind is known by.
 func (a *Access) Marked(h secret.Hash) (policy.Credential, bool) {
-	s := a.credentials.shard(hashOfKey(&h))
-	for i := s.next(hashOfKey(&h), 0); i >= 0; i = s.next(hashOfKey(&h), i+1) {
-		if c := &s.recs[i]; c.hash.Matches(h) {
+	s := a.credentials.shard(hashOfKey(h[:]))
+	for i := s.next(hashOfKey(h[:]), 0); i >= 0; i = s.next(hashOfKey(h[:]), i+1) {
+		if c := &s.recs[i]; c.hash.is(&h) {
 			return a.credential(c), true
 		}
 	}
@@ -137,7 +158,7 @@ func (a *Access) Marked(h secret.Hash) (policy.Credential, bool) {
 }
 
 func (a *Access) credential(c *credential) policy.Credential {
-	out := policy.Credential{ID: c.id, Mark: c.hash, Slot: c.slot, State: c.state(), Expires: c.expires, Kind: c.kind(),
+	out := policy.Credential{ID: c.id, Mark: c.hash.whole(), Slot: c.slot, State: c.state(), Expires: c.expires, Kind: c.kind(),
 		Conditions: a.conditions.get(c.place())}
 	app := a.application(c.slot)
 	out.Application, out.ApplicationLive = app.id, app.first&liveBit != 0
@@ -174,7 +195,7 @@ func bits(k id.Kind, i id.ID) (id.Bits, error) {
 	return b, nil
 }
 
-func hashOfKey(h *secret.Hash) uint64 { return binary.LittleEndian.Uint64(h[:8]) }
+func hashOfKey(h []byte) uint64 { return binary.LittleEndian.Uint64(h[:8]) }
 
 func hashOfID(b id.Bits) uint64 {
 	h := binary.LittleEndian.Uint64(b[8:]) ^ binary.LittleEndian.Uint64(b[:8])*0x9e3779b97f4a7c15

@@ -23,6 +23,12 @@ func (a *Access) Apply(e feed.Entry) error {
 	if e.Environment != a.environment {
 		return fmt.Errorf("entry %d is for environment %q, not %q", e.Seq, e.Environment, a.environment)
 	}
+	if e.Row != nil {
+		return a.row(e.Row)
+	}
+	if a.loading != nil && e.Digest != "" { // a change, no record of an image
+		a.settle()
+	}
 	var err error
 	switch e.Kind {
 	case feed.KindOrganization:
@@ -73,15 +79,21 @@ func (a *Access) putApplication(p feed.Application) error {
 	if err != nil {
 		return err
 	}
+	a.putApplicationOf(b, o, p.Live)
+	return nil
+}
+
+func (a *Access) putApplicationOf(b, o id.Bits, live bool) {
 	slot, org := a.slot(b), a.org(o)
 	a.change(slot, func(c *chunk, i int) {
-		c.apps = slices.Clone(c.apps)
+		if a.loading == nil {
+			c.apps = slices.Clone(c.apps)
+		}
 		c.apps[i].org = org + 1
-		if c.apps[i].first &^= liveBit; p.Live {
+		if c.apps[i].first &^= liveBit; live {
 			c.apps[i].first |= liveBit
 		}
 	})
-	return nil
 }
 
 func (a *Access) putCredential(c feed.Credential) error {
@@ -112,21 +124,30 @@ func (a *Access) putCredential(c feed.Credential) error {
 	case c.Ended == "pending":
 		state = policy.Pending
 	}
-	r := credential{b, h, c.Expires.UnixMicro(), policy.Slot(a.slot(app) + 1),
-		uint32(state)<<(placeBits+kindBits) | uint32(kind)<<placeBits | place}
-	if state == policy.Over && a.taken(h, b) { // a workload that was bound anew: the one that is over has nothing to say any more
-		return nil
-	}
-	a.credentials.put(hashOfKey(&h), r, func(o *credential) bool { return o.hash == h }, func(o *credential) uint64 { return hashOfKey(&o.hash) })
+	a.index(credential{b, markOf(&h), c.Expires.UnixMicro(), policy.Slot(a.slot(app) + 1), stands(state, kind, place)})
 	return nil
 }
 
+// index puts a credential into the index. One that is over does not take the place of another one with its mark: of a workload
+// that was bound anew, the one that is over has nothing to say any more.
+func (a *Access) index(c credential) {
+	if a.loading != nil && a.credentials.dir.Load() == nil {
+		a.loading.credentials = append(a.loading.credentials, c)
+		return
+	}
+	if c.state() == policy.Over && a.taken(&c) {
+		return
+	}
+	a.credentials.put(hashOfKey(c.hash[:]), c, func(o *credential) bool { return o.hash == c.hash }, func(o *credential) uint64 { return hashOfKey(o.hash[:]) })
+}
+
 // taken reports whether another credential has the mark.
-func (a *Access) taken(h secret.Hash, b id.Bits) bool {
-	s := a.credentials.shard(hashOfKey(&h))
-	for i := s.next(hashOfKey(&h), 0); i >= 0; i = s.next(hashOfKey(&h), i+1) {
-		if c := &s.recs[i]; c.hash == h {
-			return c.id != b
+func (a *Access) taken(c *credential) bool {
+	h := hashOfKey(c.hash[:])
+	s := a.credentials.shard(h)
+	for i := s.next(h, 0); i >= 0; i = s.next(h, i+1) {
+		if o := &s.recs[i]; o.hash == c.hash {
+			return o.id != c.id
 		}
 	}
 	return false
@@ -183,10 +204,19 @@ func (a *Access) putGrant(g feed.Grant) error {
 	default:
 		return fmt.Errorf("its state is %q", g.State)
 	}
-	if fresh.ScopeSet, err = a.scopeSet(g.Scopes); err != nil {
+	if err := a.offer(&fresh, g.Product, g.Plan, g.Scopes); err != nil {
 		return err
 	}
-	terms := policy.Terms{Product: g.Product, Plan: g.Plan}
+	a.place(a.slot(app), fresh)
+	return nil
+}
+
+// offer fills in what the grant is for.
+func (a *Access) offer(g *policy.Grant, product, plan string, scopes []string) (err error) {
+	if g.ScopeSet, err = a.scopeSet(scopes); err != nil {
+		return err
+	}
+	terms := policy.Terms{Product: product, Plan: plan}
 	t, known := a.termBy[terms]
 	if !known {
 		if t = uint32(a.terms.len()); t > 1<<16-1 {
@@ -195,19 +225,19 @@ func (a *Access) putGrant(g feed.Grant) error {
 		a.terms.add(&terms)
 		a.termBy[terms] = t
 	}
-	fresh.TermsIndex = uint16(t)
-	a.change(a.slot(app), func(c *chunk, i int) {
-		mine := slices.Clone(c.grantsOf(i))
-		before := len(mine)
-		if at := slices.IndexFunc(mine, func(o policy.Grant) bool { return o.ID == b }); at >= 0 {
-			mine[at] = fresh
-		} else {
-			// Ended grants for the product make room: they can only say why there was none.
-			mine = slices.DeleteFunc(mine, func(o policy.Grant) bool {
-				return o.State == policy.Over && a.Terms(&o).Product == g.Product
-			})
-			mine = append(mine, fresh)
-		}
+	g.TermsIndex = uint16(t)
+	return nil
+}
+
+// place puts a grant to those of the application.
+func (a *Access) place(slot uint32, fresh policy.Grant) {
+	if a.loading != nil {
+		a.loading.grants = append(a.loading.grants, loadedGrant{slot, fresh})
+		return
+	}
+	a.change(slot, func(c *chunk, i int) {
+		before := len(c.grantsOf(i))
+		mine := a.withGrant(slices.Clone(c.grantsOf(i)), fresh)
 		from := int(c.apps[i].first &^ liveBit)
 		c.grants = slices.Concat(c.grants[:from], mine, c.grants[from+before:])
 		if more := len(mine) - before; more != 0 {
@@ -218,7 +248,18 @@ func (a *Access) putGrant(g feed.Grant) error {
 			}
 		}
 	})
-	return nil
+}
+
+// withGrant is an application's grants with this one, in the place of its earlier state. Ended grants for the product make room:
+// they can only say why there was none.
+func (a *Access) withGrant(mine []policy.Grant, fresh policy.Grant) []policy.Grant {
+	if at := slices.IndexFunc(mine, func(o policy.Grant) bool { return o.ID == fresh.ID }); at >= 0 {
+		mine[at] = fresh
+		return mine
+	}
+	product := a.Terms(&fresh).Product
+	mine = slices.DeleteFunc(mine, func(o policy.Grant) bool { return o.State == policy.Over && a.Terms(&o).Product == product })
+	return append(mine, fresh)
 }
 
 // change makes the next version of the chunk in which an application stands. fn gets a copy whose slices it must

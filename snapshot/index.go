@@ -5,22 +5,34 @@ import (
 	"sync/atomic"
 )
 
-// shardMost is how many records a shard holds before it is split. A change copies one shard: about a microsecond.
-const shardMost = 32
+// shardMost is how many records a shard holds before it is split, unless the index says otherwise. A change copies one shard:
+// about a microsecond.
+const shardMost = 64
 
 // index finds records by a 64-bit hash (extendible hashing). One writer changes it; readers take no lock: a directory of
 // atomic pointers to small shards, each of which is immutable and exactly as large as what it holds. R has no pointers
 // in it, so the garbage collector does not look inside. Records of one hash are told apart by the caller.
 type index[R any] struct {
 	dir   atomic.Pointer[directory[R]]
+	most  int // records of a shard; 0: shardMost
 	count int // the writer's
 }
+
+func (x *index[R]) longest() int {
+	if x.most > 0 {
+		return x.most
+	}
+	return shardMost
+}
+
+// atomicShard is a shard's place in a directory.
+type atomicShard[R any] = atomic.Pointer[shard[R]]
 
 // directory has 1<<bits entries, chosen by the lowest bits of the hash. A shard that was not split as often stands in
 // several of them.
 type directory[R any] struct {
 	bits   uint
-	shards []atomic.Pointer[shard[R]]
+	shards []atomicShard[R]
 }
 
 type shard[R any] struct {
@@ -29,7 +41,7 @@ type shard[R any] struct {
 	recs []R
 }
 
-func (d *directory[R]) at(h uint64) *atomic.Pointer[shard[R]] { return &d.shards[h&(1<<d.bits-1)] }
+func (d *directory[R]) at(h uint64) *atomicShard[R] { return &d.shards[h&(1<<d.bits-1)] }
 
 // shard returns the shard of the hash; nil when there is none yet.
 func (x *index[R]) shard(h uint64) *shard[R] {
@@ -56,7 +68,7 @@ func (s *shard[R]) next(h uint64, from int) int {
 func (x *index[R]) put(h uint64, r R, same func(*R) bool, hash func(*R) uint64) {
 	d := x.dir.Load()
 	if d == nil {
-		d = &directory[R]{shards: make([]atomic.Pointer[shard[R]], 1)}
+		d = &directory[R]{shards: make([]atomicShard[R], 1)}
 		d.shards[0].Store(&shard[R]{})
 		x.dir.Store(d)
 	}
@@ -74,7 +86,7 @@ func (x *index[R]) put(h uint64, r R, same func(*R) bool, hash func(*R) uint64) 
 	copy(fresh.recs, s.recs)
 	fresh.tags[len(s.tags)], fresh.recs[len(s.recs)] = uint8(h>>56), r
 	x.count++
-	for len(fresh.recs) > shardMost && 1<<fresh.bits < x.count { // records of one hash cannot be split: the directory stays in bounds
+	for len(fresh.recs) > x.longest() && 1<<fresh.bits < x.count { // records of one hash cannot be split: the directory stays in bounds
 		if uint(fresh.bits) == d.bits {
 			d = d.double()
 			x.dir.Store(d)
@@ -93,7 +105,7 @@ func (d *directory[R]) swap(h uint64, s *shard[R]) {
 }
 
 func (d *directory[R]) double() *directory[R] {
-	big := &directory[R]{bits: d.bits + 1, shards: make([]atomic.Pointer[shard[R]], 2*len(d.shards))}
+	big := &directory[R]{bits: d.bits + 1, shards: make([]atomicShard[R], 2*len(d.shards))}
 	for i := range d.shards {
 		s := d.shards[i].Load()
 		big.shards[i].Store(s)

@@ -63,7 +63,7 @@ func (h *history) image(n int, sign func(string) []byte) []byte {
 		at = e.Position()
 		newest[e.Key] = e
 	}
-	w := disk.NewImageWriter(&b, feed.Image{Environment: "live", Position: at, Made: now()})
+	w := disk.NewImageWriter(&b, feed.Image{Environment: "live", Position: at, Made: now()}, disk.Packed)
 	for _, e := range h.entries[:n] {
 		if newest[e.Key].Seq == e.Seq {
 			if err := w.Add(e); err != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 
@@ -16,17 +17,28 @@ import (
 	"gatehouse/feed"
 )
 
-// An image is imageMagic, then frames: four bytes with the length, the highest first, one byte with the kind, and so many bytes. The first
-// frame is the head, the last one the seal, those between are records. The seal's digest is over all bytes before its frame.
+// An image is the magic of its form, then frames: four bytes with the length, the highest first, one byte with the kind, and so many bytes. The first
+// frame is the head, the last one the seal, those between are records. The seal's digest is over all bytes before its frame. Of
+// the second form, frames of rows are among the records: see rows.
 const (
-	imageMagic = "gatehouse image 1\n"
-
 	frameHead   = 'H' // feed.Image without its count, as JSON
 	frameRecord = 'E' // record, as JSON
+	frameRows   = 'R' // rows; of the second form only
 	frameSeal   = 'S' // seal, as JSON
 
 	longestFrame = 64 << 20 // a revision's bundle is the longest record; what claims more is damaged
 )
+
+// Form is how an image is written. A reader knows all of them.
+type Form int
+
+// The forms.
+const (
+	Texts  Form = 1 // every record as JSON: what a gateway of one release back reads
+	Packed Form = 2 // records of which there are millions as rows
+)
+
+func (f Form) magic() string { return fmt.Sprintf("gatehouse image %d\n", f) }
 
 // record is an entry without its place in the chain: the seal stands for that.
 type record struct {
@@ -48,27 +60,57 @@ type ImageWriter struct {
 	w    *bufio.Writer
 	sum  hash.Hash
 	head feed.Image
+	form Form
+	rows map[feed.Kind]*rows
 	n    int64
 	err  error
 }
 
 // NewImageWriter begins an image with the head's environment, position and time.
-func NewImageWriter(w io.Writer, head feed.Image) *ImageWriter {
-	i := &ImageWriter{w: bufio.NewWriterSize(w, 256<<10), sum: sha256.New(), head: head}
-	i.write([]byte(imageMagic))
+func NewImageWriter(w io.Writer, head feed.Image, form Form) *ImageWriter {
+	i := &ImageWriter{w: bufio.NewWriterSize(w, 256<<10), sum: sha256.New(), head: head, form: form, rows: map[feed.Kind]*rows{
+		feed.KindApplication: {kind: rowsApplications}, feed.KindCredential: {kind: rowsCredentials}, feed.KindGrant: {kind: rowsGrants, places: map[string]uint64{}}}}
+	i.write([]byte(form.magic()))
 	i.frame(frameHead, head)
 	return i
 }
 
 // Add adds the newest entry of an entity. Entries come in the order of their numbers.
 func (i *ImageWriter) Add(e feed.Entry) error {
+	if i.form == Packed {
+		if row, ok := feed.RowOf(e); ok {
+			return i.addRow(&row)
+		}
+	}
 	i.frame(frameRecord, record{e.Kind, e.Key, e.Version, e.Seq, e.Committed.UnixMicro(), e.Payload})
 	i.n++
 	return i.err
 }
 
+func (i *ImageWriter) addRow(row *feed.Row) error {
+	r := i.rows[row.Kind]
+	if err := r.add(row); err != nil && i.err == nil {
+		i.err = err
+	}
+	i.n++
+	if r.n == rowsMost {
+		i.flush(r)
+	}
+	return i.err
+}
+
+func (i *ImageWriter) flush(r *rows) {
+	if r.n > 0 {
+		i.put(frameRows, r.frame())
+		r.reset()
+	}
+}
+
 // Close seals the image. It does not close what it writes to.
 func (i *ImageWriter) Close(sign func(digest string) []byte) error {
+	for _, k := range []feed.Kind{feed.KindApplication, feed.KindGrant, feed.KindCredential} {
+		i.flush(i.rows[k])
+	}
 	i.head.Records = i.n
 	i.sum.Sum(i.head.Content[:0])
 	i.frame(frameSeal, seal{i.n, i.head.Sign(sign)})
@@ -83,8 +125,11 @@ func (i *ImageWriter) frame(kind byte, v any) {
 	if i.err == nil {
 		i.err = err
 	}
-	i.write(binary.BigEndian.AppendUint32(nil, uint32(len(b))))
-	i.write([]byte{kind})
+	i.put(kind, b)
+}
+
+func (i *ImageWriter) put(kind byte, b []byte) {
+	i.write(append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), kind))
 	i.write(b)
 }
 
@@ -109,6 +154,11 @@ func ReadImage(from io.Reader, environment string, key ed25519.PublicKey, add fu
 	if err != nil {
 		return head, err
 	}
+	e := feed.Entry{Environment: environment, Epoch: head.Position.Epoch}
+	addRow := func(row *feed.Row) error {
+		e.Kind, e.Row = row.Kind, row
+		return add(e)
+	}
 	for {
 		r.sum.Sum(head.Content[:0]) // before the frame: the seal is not part of it
 		kind, b, err := r.next()
@@ -125,6 +175,15 @@ func ReadImage(from io.Reader, environment string, key ed25519.PublicKey, add fu
 			if err := add(entryOf(environment, head.Position.Epoch, e)); err != nil {
 				return head, err
 			}
+		case frameRows:
+			if r.form != Packed {
+				return head, damaged("it has a frame that its form does not have")
+			}
+			n, err := readRows(b, addRow)
+			head.Records += n
+			if err != nil {
+				return head, err
+			}
 		case frameSeal:
 			return head, r.finish(head, b, key)
 		}
@@ -132,14 +191,21 @@ func ReadImage(from io.Reader, environment string, key ed25519.PublicKey, add fu
 }
 
 type imageReader struct {
-	r   *bufio.Reader
-	sum hash.Hash
-	buf []byte
+	r    *bufio.Reader
+	sum  hash.Hash
+	form Form
+	buf  []byte
 }
 
 func (r *imageReader) head(environment string) (head feed.Image, err error) {
-	magic := make([]byte, len(imageMagic))
-	if _, err := io.ReadFull(r.r, magic); err != nil || string(magic) != imageMagic {
+	magic := make([]byte, len(Packed.magic()))
+	_, err = io.ReadFull(r.r, magic)
+	switch string(magic) {
+	case Texts.magic():
+		r.form = Texts
+	case Packed.magic():
+		r.form = Packed
+	default:
 		return head, damaged("it is not an image that this version of Gatehouse reads").Because(err)
 	}
 	r.sum.Write(magic)

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -421,10 +422,13 @@ func (c *Client) taken(body []byte) error {
 	return nil
 }
 
+// imageForm is the newest form of images that feed/disk reads: a control plane of an older release gives an older one.
+const imageForm = 2
+
 // Image opens an image of the environment, which the control plane makes fresh. The caller closes it.
 func (c *Client) Image(ctx context.Context) (io.ReadCloser, error) {
 	t := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: c.keys.tls(), DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.keys.current().Control+"/feed/v1/image", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.keys.current().Control+"/feed/v1/image?form="+strconv.Itoa(imageForm), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"gatehouse/fault"
@@ -41,8 +42,8 @@ type Plane interface {
 	Word(ctx context.Context, k feed.WordKind, g fleet.Gateway) (feed.Signed, error)
 	// Sighted takes what is known of a gateway by its connection.
 	Sighted(s fleet.Sighting)
-	// Image returns the file of a fresh image of the environment.
-	Image(ctx context.Context, environment string) (string, error)
+	// Image returns the file of a fresh image of the environment, in the newest form that is no higher than most.
+	Image(ctx context.Context, environment string, most int) (string, error)
 }
 
 // Times of a connection.
@@ -191,7 +192,11 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 		s.turnAway(w, g, r.RemoteAddr, err)
 		return
 	}
-	file, err := s.Plane.Image(r.Context(), g.Environment)
+	most, err := strconv.Atoi(r.URL.Query().Get("form"))
+	if err != nil {
+		most = 1 // a gateway of the release that had no other does not say
+	}
+	file, err := s.Plane.Image(r.Context(), g.Environment, most)
 	if err != nil {
 		s.turnAway(w, g, r.RemoteAddr, err)
 		return
