@@ -5,7 +5,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build run demo test check fast fuzz bench bench-fleet microbench lossless soak screenshots tools clean docs
+.PHONY: help build run demo test check fast fuzz bench bench-fleet microbench lossless kill-loop soak screenshots tools clean docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,10 @@ screenshots: build ## the portal's pages as pictures, into screenshots/
 
 lossless: ## no request lost over 100 publishes and 10 upgrades under load, on the real binary
 	GATEHOUSE_LOSSLESS=100,10 $(GO) test -count=1 -v -run NothingIsLost -timeout 15m ./cmd/gatehouse
+
+kill-loop: ## KILLS (default 1,000) times kill -9 of control plane, gateway and both under writes; then the trace of a sync before each answer
+	@scripts/tools strace >&2
+	GATEHOUSE_KILLS=$(or $(KILLS),1000) $(GO) test -count=1 -v -run 'KilledFleet|SyncedBefore' -timeout 6h ./cmd/gatehouse
 
 docs: ## what is generated: the manifest reference
 	$(GO) run ./manifest/reference > docs/manifest.md

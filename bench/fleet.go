@@ -65,6 +65,9 @@ func measureFleet(ctx context.Context, o options, out, log io.Writer) (err error
 	if o.short {
 		p.many = fleetFew
 	}
+	if o.many > 0 {
+		p.many = o.many
+	}
 	defer func() {
 		stop()
 		err = errors.Join(err, p.close(), os.RemoveAll(dir))

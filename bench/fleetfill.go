@@ -31,7 +31,7 @@ func (p *plant) fill(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	const batch = 50 // applications in one transaction
+	const batch = 4 // applications in one transaction: SQLite walks the whole of a transaction's own journal at each statement
 	p.keys = make([]issued, 0, p.many)
 	for len(p.keys) < p.many {
 		if err := s.Update(ctx, func(tx store.Tx) error {

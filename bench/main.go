@@ -28,6 +28,7 @@ type options struct {
 	page      string        // where the table is written; "": nowhere
 	soak      bool          // hold idle and slow connections against the gateway instead
 	fleet     bool          // measure a control plane and its gateways instead
+	many      int           // credentials of the fleet; 0: as many as are to be measured
 	hold      bool          // start the targets and wait, for profilers
 }
 
@@ -42,6 +43,7 @@ func main() {
 	flag.StringVar(&o.page, "page", "", "the page whose table is replaced by this run's")
 	flag.BoolVar(&o.soak, "soak", false, "hold 10,000 idle connections and 9,000 slow heads against the gateway, and tell what it came to")
 	flag.BoolVar(&o.fleet, "fleet", false, "measure a fleet: revocations, publishing, cold gateways, writes a second")
+	flag.IntVar(&o.many, "credentials", 0, "with -fleet: another number of credentials; each line says how many")
 	flag.BoolVar(&o.hold, "hold", false, "measure nothing: start the targets, print how each is asked, and wait for an interrupt")
 	flag.Parse()
 	if only != "" {

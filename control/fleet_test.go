@@ -251,8 +251,25 @@ func TestImageIsWhatGatewaysKnow(t *testing.T) {
 	})
 }
 
+// A gateway of the release before gets the form of images that it reads: it does not say which.
+func TestImageIsInAFormThatTheGatewayReads(t *testing.T) {
+	f := newFed(t)
+	i := f.enrol("live", "a")
+	for path, want := range map[string]string{"": "gatehouse image 1\n", "?form=1": "gatehouse image 1\n", "?form=2": "gatehouse image 2\n", "?form=3": "gatehouse image 2\n", "?form=x": "gatehouse image 1\n"} {
+		if got := f.ask(i, http.MethodGet, "/feed/v1/image"+path); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: it begins with %q, want %q", path, got[:min(len(got), 20)], want)
+		}
+	}
+}
+
 // speak opens a stream by hand.
 func (f *fed) speak(i link.Identity, frames ...[]byte) string {
+	f.t.Helper()
+	return f.ask(i, http.MethodPost, "/feed/v1/stream", frames...)
+}
+
+// ask asks the feed's listener by hand, and returns the beginning of what it says.
+func (f *fed) ask(i link.Identity, method, path string, frames ...[]byte) string {
 	f.t.Helper()
 	key := must(x509.ParsePKCS8PrivateKey(i.Key))(f.t)
 	roots := x509.NewCertPool()
@@ -262,7 +279,7 @@ func (f *fed) speak(i link.Identity, frames ...[]byte) string {
 	tr := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{ServerName: link.ServerName, RootCAs: roots, Time: f.clock.Now,
 		Certificates: []tls.Certificate{{Certificate: i.Chain, PrivateKey: key}}}}
 	defer tr.CloseIdleConnections()
-	res := must(tr.RoundTrip(must(http.NewRequest(http.MethodPost, "https://"+f.at+"/feed/v1/stream", bytes.NewReader(bytes.Join(frames, nil))))(f.t)))(f.t)
+	res := must(tr.RoundTrip(must(http.NewRequest(method, "https://"+f.at+path, bytes.NewReader(bytes.Join(frames, nil))))(f.t)))(f.t)
 	defer res.Body.Close()
 	b, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16))
 	return string(b)

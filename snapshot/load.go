@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gatehouse/feed"
+	"gatehouse/id"
 	"gatehouse/policy"
 )
 
@@ -13,6 +14,9 @@ import (
 type loading struct {
 	credentials []credential
 	grants      []loadedGrant
+	owner       id.Bits       // of the row before
+	slot        uint32        // that it has
+	known       bool          // there was one
 	offered     *feed.Offered // of the grant before
 	terms       uint16        // what that became
 	scopes      uint32
@@ -161,13 +165,25 @@ func settled[R any](recs []R, fresh *R, which func(old, fresh *R) int) []R {
 	return append(recs, *fresh)
 }
 
+// slotOf is slot for rows: many with one owner follow each other.
+func (a *Access) slotOf(owner id.Bits) uint32 {
+	l := a.loading
+	if l == nil {
+		return a.slot(owner)
+	}
+	if !l.known || l.owner != owner {
+		l.owner, l.slot, l.known = owner, a.slot(owner), true
+	}
+	return l.slot
+}
+
 // row is Apply for a row of an image.
 func (a *Access) row(r *feed.Row) error {
 	switch r.Kind {
 	case feed.KindApplication:
 		a.putApplicationOf(r.ID, r.Owner, r.State == feed.RowActive)
 	case feed.KindCredential:
-		c := credential{id: r.ID, expires: r.Until, slot: policy.Slot(a.slot(r.Owner) + 1), stands: stands(policy.State(r.State), int(r.Proof), 0)}
+		c := credential{id: r.ID, expires: r.Until, slot: policy.Slot(a.slotOf(r.Owner) + 1), stands: stands(policy.State(r.State), int(r.Proof), 0)}
 		copy(c.hash[:], r.Hash[:])
 		a.index(c)
 	case feed.KindGrant:
@@ -179,7 +195,7 @@ func (a *Access) row(r *feed.Row) error {
 		} else if l != nil {
 			l.offered, l.terms, l.scopes = r.Offered, g.TermsIndex, g.ScopeSet
 		}
-		a.place(a.slot(r.Owner), g)
+		a.place(a.slotOf(r.Owner), g)
 	}
 	return nil
 }
