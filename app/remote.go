@@ -125,6 +125,9 @@ func (o Remote) Run(ctx context.Context) (err error) {
 	}
 	r.start(below, "the feed", r.gateway.Follow)
 	r.start(below, "the clock", r.bond.keepTime)
+	if r.client != nil {
+		r.start(below, "the log on disk", r.keepLogShort)
+	}
 	if r.counted != nil {
 		r.start(below, "the counters", r.counted.Run)
 	}

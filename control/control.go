@@ -160,6 +160,7 @@ func (c *Control) Run(ctx context.Context) error {
 	wg.Go(func() { c.tend(ctx) })
 	wg.Go(func() { c.keepIssuers(ctx) })
 	wg.Go(func() { c.watching(ctx) })
+	wg.Go(func() { c.keepImages(ctx) })
 	err := c.sequence(ctx)
 	cancel()
 	c.sets.close()

@@ -13,14 +13,11 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"gatehouse/fault"
 	"gatehouse/feed"
-	"gatehouse/feed/disk"
 	"gatehouse/feed/link"
 	"gatehouse/fleet"
 	"gatehouse/id"
@@ -43,13 +40,6 @@ type presence struct {
 type authority struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
-}
-
-type imageFile struct {
-	mu      sync.Mutex
-	file    string
-	at      feed.Position
-	records int64
 }
 
 func newPresence() *presence {
@@ -263,106 +253,6 @@ func (c *Control) Known(ctx context.Context, gateway id.ID) (g fleet.Gateway, er
 func (c *Control) Word(_ context.Context, k feed.WordKind, g fleet.Gateway) (feed.Signed, error) {
 	return feed.Say(feed.Word{Kind: k, Environment: g.Environment, Gateway: g.ID, Position: c.source.head(g.Environment), At: c.now(),
 		MaxOffline: c.source.offline, Reason: g.Reason}, c.Keys.SignFeed)
-}
-
-// An image may be so many entries behind to be given away as it is, or so large a share of its records: they come as the tail.
-const (
-	freshImage = 5000
-	freshShare = 50
-)
-
-// GatewayImage makes an image of what the environment's gateways know, or finds a fresh one, and returns its file: what a new
-// gateway can begin from while there is no control plane. It holds no secret: keys are hashed, and the manifest names secrets
-// only. Operator, admin or Host.
-func (c *Control) GatewayImage(ctx context.Context, a identity.Actor, environment string) (string, error) {
-	if err := allow(a, "GatewayImage"); err != nil {
-		return "", err
-	}
-	err := c.view(ctx, a, "GatewayImage", func(r read) error { return r.environment(environment) })
-	if err != nil {
-		return "", err
-	}
-	return c.Image(ctx, environment, int(disk.Texts)) // whoever it is given to reads it
-}
-
-// Image implements link.Plane.
-func (c *Control) Image(ctx context.Context, environment string, most int) (string, error) {
-	form := min(max(disk.Form(most), disk.Texts), disk.Packed)
-	name := environment + ".image"
-	if form != disk.Texts {
-		name += fmt.Sprint("-", form)
-	}
-	if c.Images == "" {
-		return "", fault.New(fault.Unavailable, "no folder for images is configured")
-	}
-	c.fleet.mu.Lock()
-	i := c.fleet.images[name]
-	if i == nil {
-		i = &imageFile{}
-		c.fleet.images[name] = i
-	}
-	c.fleet.mu.Unlock()
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	err := c.Store.View(ctx, func(tx store.Tx) error {
-		head, err := tx.Head(ctx, environment)
-		if err != nil {
-			return err
-		}
-		if _, err := os.Stat(i.file); err == nil && head.Epoch == i.at.Epoch && head.Seq-i.at.Seq <= max(freshImage, i.records/freshShare) {
-			return nil
-		}
-		if err := os.MkdirAll(c.Images, 0o700); err != nil {
-			return err
-		}
-		file := filepath.Join(c.Images, name)
-		n, err := c.writeImage(ctx, tx, file, feed.Image{Environment: environment, Position: head, Made: c.now()}, form)
-		if err != nil {
-			return fmt.Errorf("make an image of %s: %w", environment, err)
-		}
-		i.file, i.at, i.records = file, head, n
-		return nil
-	})
-	return i.file, err
-}
-
-// imagePage is how many entries one look at the store takes for an image.
-const imagePage = 2000
-
-func (c *Control) writeImage(ctx context.Context, tx store.Tx, file string, head feed.Image, form disk.Form) (n int64, err error) {
-	t, err := os.CreateTemp(filepath.Dir(file), ".image-*")
-	if err != nil {
-		return 0, err
-	}
-	defer os.Remove(t.Name())
-	defer t.Close()
-	if head.Position.Seq == 0 {
-		head.Position = feed.Position{}
-	}
-	w := disk.NewImageWriter(t, head, form)
-	for after := int64(0); ; {
-		es, err := tx.Newest(ctx, head.Environment, head.Position.Seq, after, imagePage)
-		if err != nil {
-			return 0, err
-		}
-		for _, e := range es {
-			if e.Kind == feed.KindEpoch {
-				continue
-			}
-			if err := w.Add(e); err != nil {
-				return 0, err
-			}
-			n++
-		}
-		if len(es) < imagePage {
-			break
-		}
-		after = es[len(es)-1].Seq
-	}
-	if err := w.Close(c.Keys.SignFeed); err != nil {
-		return 0, err
-	}
-	return n, os.Rename(t.Name(), file)
 }
 
 // glimpse is a sighting that may not be written yet.

@@ -14,12 +14,13 @@ import (
 	"gatehouse/feed"
 )
 
-// Disk is what one gateway keeps in one folder: image, log and state. Keep and Sync are called from one goroutine; Change from
-// any.
+// Disk is what one gateway keeps in one folder: image, log and state. Load, Keep, Sync and PutImage are called from one goroutine; Change and
+// Shrink from any.
 type Disk struct {
 	dir, environment string
 	key              ed25519.PublicKey
 
+	work  sync.Mutex // guards log and image
 	log   *log
 	image feed.Position
 
@@ -44,6 +45,8 @@ func (d *Disk) path(name string) string { return filepath.Join(d.dir, name) }
 
 // Close closes the files.
 func (d *Disk) Close() error {
+	d.work.Lock()
+	defer d.work.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	err := d.file.f.Close()
@@ -57,6 +60,8 @@ func (d *Disk) Close() error {
 // zero one of an empty folder. What was changed, cut off or put back is fault.Conflict: use nothing of what add got then.
 func (d *Disk) Load(add func(feed.Entry) error) (feed.Position, error) {
 	var none feed.Position
+	d.work.Lock()
+	defer d.work.Unlock()
 	f, err := os.Open(d.path("image"))
 	if err == nil {
 		img, err := ReadImage(f, d.environment, d.key, add)
@@ -110,11 +115,18 @@ func (d *Disk) loadLog(add func(feed.Entry) error) error {
 }
 
 // Keep appends entries that follow to the log. They survive the end of the process at once, that of the machine after Sync.
-func (d *Disk) Keep(es []feed.Entry) error { return d.log.append(es) }
+func (d *Disk) Keep(es []feed.Entry) error {
+	d.work.Lock()
+	defer d.work.Unlock()
+	return d.log.append(es)
+}
 
 // Sync makes durable what was kept, and notes that it was acknowledged through the position.
 func (d *Disk) Sync(p feed.Position) error {
-	if err := d.log.f.Sync(); err != nil {
+	d.work.Lock()
+	err := d.log.f.Sync()
+	d.work.Unlock()
+	if err != nil {
 		return err
 	}
 	return d.Change(false, func(s *State) { s.Position = p })
@@ -136,11 +148,20 @@ func (d *Disk) Change(sync bool, fn func(*State)) error {
 }
 
 // LogSize is how many bytes the log has: a long one is a slow start.
-func (d *Disk) LogSize() int64 { return d.log.size }
+func (d *Disk) LogSize() int64 {
+	d.work.Lock()
+	defer d.work.Unlock()
+	if d.log == nil {
+		return 0
+	}
+	return d.log.size
+}
 
 // PutImage puts an image that the reader gives into the place of the one that is there, once it is proven whole. Load comes
 // next. An image of an older epoch, and one of the same epoch before what was acknowledged, are fault.Conflict.
 func (d *Disk) PutImage(from io.Reader) (feed.Image, error) {
+	d.work.Lock()
+	defer d.work.Unlock()
 	var img feed.Image
 	said := d.State().Position
 	err := replace(d.path("image"), func(w io.Writer) (err error) {
@@ -177,6 +198,8 @@ func (d *Disk) forgetLog() error {
 
 // SetAside moves what cannot be used out of the way, for people to look at, and leaves the state.
 func (d *Disk) SetAside() error {
+	d.work.Lock()
+	defer d.work.Unlock()
 	if d.log != nil {
 		if err := d.log.f.Close(); err != nil {
 			return err

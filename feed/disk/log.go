@@ -27,6 +27,21 @@ type logHead struct {
 	After       feed.Position `json:"after"`
 }
 
+// bytes is what a log begins with.
+func (h logHead) bytes() []byte {
+	b, err := json.Marshal(h)
+	if err != nil {
+		panic(err) // plain fields
+	}
+	var buf bytes.Buffer
+	buf.WriteString(logMagic)
+	block(&buf, b)
+	return buf.Bytes()
+}
+
+// size is how long that is.
+func (h logHead) size() int64 { return int64(len(h.bytes())) }
+
 func entryOf(environment string, epoch int64, r record) feed.Entry {
 	return feed.Entry{Environment: environment, Epoch: epoch, Seq: r.Seq, Kind: r.Kind, Key: r.Key, Version: r.Version,
 		Payload: r.Payload, Committed: time.UnixMicro(r.Committed).UTC()}
@@ -44,14 +59,7 @@ type log struct {
 // createLog makes an empty log in the place of whatever is there.
 func createLog(file string, head logHead) (*log, error) {
 	err := replace(file, func(w io.Writer) error {
-		b, err := json.Marshal(head)
-		if err != nil {
-			return err
-		}
-		var buf bytes.Buffer
-		buf.WriteString(logMagic)
-		block(&buf, b)
-		_, err = w.Write(buf.Bytes())
+		_, err := w.Write(head.bytes())
 		return err
 	})
 	if err != nil {

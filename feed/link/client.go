@@ -45,6 +45,7 @@ type Client struct {
 	changed chan struct{} // closed when there is something in the buffer, or an error
 	began   chan struct{} // closed by the first Tail
 	err     error         // why there is nothing; nil while connected
+	failed  bool          // the last Tail has returned it
 	again   context.CancelFunc
 	up      func(kind byte, v any) error // nil: not connected
 	receipt *signedReceipt               // the newest: sent once there is a connection
@@ -97,8 +98,10 @@ func (c *Client) Tail(_ context.Context, _ string, after feed.Position, limit in
 	}
 	n := min(limit, len(c.buffer))
 	if n == 0 {
+		c.failed = c.err != nil
 		return nil, c.err
 	}
+	c.failed = false
 	es := c.buffer[:n:n]
 	c.buffer, c.next = c.buffer[n:], es[n-1].Position()
 	close(c.room)
@@ -110,7 +113,7 @@ func (c *Client) Tail(_ context.Context, _ string, after feed.Position, limit in
 func (c *Client) Changed(string, int64) <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.buffer) > 0 {
+	if len(c.buffer) > 0 || c.failed && c.err == nil { // connected since Tail said that it is not
 		now := make(chan struct{})
 		close(now)
 		return now

@@ -1,0 +1,189 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/feed"
+	"gatehouse/feed/disk"
+	"gatehouse/fleet"
+	"gatehouse/identity"
+	"gatehouse/store"
+)
+
+// imageFile is an image that lies ready for gateways.
+type imageFile struct {
+	mu      sync.Mutex
+	file    string
+	at      feed.Position
+	records int64
+}
+
+// found takes what an earlier process of ours has left, if it is whole and signed by us.
+func (i *imageFile) found(c *Control, file, environment string) {
+	f, err := os.Open(file)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if img, err := disk.ReadImage(f, environment, c.FeedKey, func(feed.Entry) error { return nil }); err == nil {
+		i.file, i.at, i.records = file, img.Position, img.Records
+	}
+}
+
+// imagesEvery is how often it is looked whether the images that lie ready are fresh.
+const imagesEvery = 30 * time.Second
+
+// keepImages has an image ready for each environment that gateways have dialled in for, so that none waits until it is made.
+func (c *Control) keepImages(ctx context.Context) {
+	if c.Images == "" {
+		return
+	}
+	t := time.NewTicker(imagesEvery)
+	defer t.Stop()
+	for {
+		if err := c.readyImages(ctx); err != nil && ctx.Err() == nil {
+			c.Log.Warn("an image for gateways is not ready", "error", err)
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *Control) readyImages(ctx context.Context) error {
+	var wanted []string
+	err := c.Store.View(ctx, func(tx store.Tx) error {
+		wanted = nil
+		all, err := tx.Environments(ctx)
+		for _, e := range all {
+			if err != nil {
+				return err
+			}
+			var gs []fleet.Gateway
+			if gs, err = tx.Gateways(ctx, e.Name, "", 1); len(gs) > 0 {
+				wanted = append(wanted, e.Name)
+			}
+		}
+		return err
+	})
+	for _, name := range wanted {
+		if err == nil {
+			_, err = c.Image(ctx, name, int(disk.Packed))
+		}
+	}
+	return err
+}
+
+// An image may be so many entries behind to be given away as it is, or so large a share of its records: they come as the tail.
+const (
+	freshImage = 5000
+	freshShare = 50
+)
+
+// GatewayImage makes an image of what the environment's gateways know, or finds a fresh one, and returns its file: what a new
+// gateway can begin from while there is no control plane. It holds no secret: keys are hashed, and the manifest names secrets
+// only. Operator, admin or Host.
+func (c *Control) GatewayImage(ctx context.Context, a identity.Actor, environment string) (string, error) {
+	if err := allow(a, "GatewayImage"); err != nil {
+		return "", err
+	}
+	err := c.view(ctx, a, "GatewayImage", func(r read) error { return r.environment(environment) })
+	if err != nil {
+		return "", err
+	}
+	return c.Image(ctx, environment, int(disk.Texts)) // whoever it is given to reads it
+}
+
+// Image implements link.Plane.
+func (c *Control) Image(ctx context.Context, environment string, most int) (string, error) {
+	form := min(max(disk.Form(most), disk.Texts), disk.Packed)
+	name := environment + ".image"
+	if form != disk.Texts {
+		name += fmt.Sprint("-", form)
+	}
+	if c.Images == "" {
+		return "", fault.New(fault.Unavailable, "no folder for images is configured")
+	}
+	c.fleet.mu.Lock()
+	i := c.fleet.images[name]
+	if i == nil {
+		i = &imageFile{}
+		c.fleet.images[name] = i
+	}
+	c.fleet.mu.Unlock()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	err := c.Store.View(ctx, func(tx store.Tx) error {
+		head, err := tx.Head(ctx, environment)
+		if err != nil {
+			return err
+		}
+		if i.file == "" {
+			i.found(c, filepath.Join(c.Images, name), environment)
+			if e, err := tx.Entry(ctx, environment, i.at.Seq); err != nil || e.Position() != i.at {
+				i.file = "" // of another history, or of none
+			}
+		}
+		if _, err := os.Stat(i.file); err == nil && head.Epoch == i.at.Epoch && head.Seq-i.at.Seq <= max(freshImage, i.records/freshShare) {
+			return nil
+		}
+		if err := os.MkdirAll(c.Images, 0o700); err != nil {
+			return err
+		}
+		file := filepath.Join(c.Images, name)
+		n, err := c.writeImage(ctx, tx, file, feed.Image{Environment: environment, Position: head, Made: c.now()}, form)
+		if err != nil {
+			return fmt.Errorf("make an image of %s: %w", environment, err)
+		}
+		i.file, i.at, i.records = file, head, n
+		return nil
+	})
+	return i.file, err
+}
+
+// imagePage is how many entries one look at the store takes for an image.
+const imagePage = 2000
+
+func (c *Control) writeImage(ctx context.Context, tx store.Tx, file string, head feed.Image, form disk.Form) (n int64, err error) {
+	t, err := os.CreateTemp(filepath.Dir(file), ".image-*")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(t.Name())
+	defer t.Close()
+	if head.Position.Seq == 0 {
+		head.Position = feed.Position{}
+	}
+	w := disk.NewImageWriter(t, head, form)
+	for after := int64(0); ; {
+		es, err := tx.Newest(ctx, head.Environment, head.Position.Seq, after, imagePage)
+		if err != nil {
+			return 0, err
+		}
+		for _, e := range es {
+			if e.Kind == feed.KindEpoch {
+				continue
+			}
+			if err := w.Add(e); err != nil {
+				return 0, err
+			}
+			n++
+		}
+		if len(es) < imagePage {
+			break
+		}
+		after = es[len(es)-1].Seq
+	}
+	if err := w.Close(c.Keys.SignFeed); err != nil {
+		return 0, err
+	}
+	return n, os.Rename(t.Name(), file)
+}
