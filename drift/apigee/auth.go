@@ -1,6 +1,7 @@
 package apigee
 
 import (
+	"strconv"
 	"strings"
 
 	"gatehouse/drift"
@@ -155,6 +156,9 @@ func (r *run) requirement(s step) (drift.Requirement, bool) {
 		r.forward(&q, in, name)
 	case s.kind == "OAuthV2" && s.policy.node.Child("Operation").Str() == "VerifyAccessToken", s.kind == "OAuthV1", s.kind == "VerifyIAM", s.kind == "ValidateSAMLAssertion":
 		q.Kind, q.External = drift.ExtAuthz, own
+		if s.kind == "OAuthV2" { // what it knows of a token is kept for three minutes, if nothing shorter is set
+			own.TTL = value(r, s, "CacheExpiryInSeconds", int64(180), func(v string) (int64, bool) { n, err := strconv.ParseInt(v, 10, 64); return n, err == nil && n > 0 })
+		}
 		r.forward(&q, "header", "authorization")
 	case s.kind == "OAuthV2", s.kind == "VerifyJWT", s.kind == "VerifyJWS":
 		q.Kind, q.JWT = drift.JWTProof, r.jwt(s)

@@ -29,6 +29,8 @@ func further(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
 		in("DR-EXP-09", "  csrf: {shadowEnabled: false}\n", ""),
 		as(drift.NoneWeaker, in("DR-EXP-10", "value: 503", "value: 504")),
 		alone(in("DR-OBS-03", `trace: "%TRACE_ID%"`, `trace: "%REQ(AUTHORIZATION)%"`)),
+		as(drift.NoneWeaker, in("DR-AUT-12", "remoteJWKS: {uri: https://login.example.com/keys}", "localJWKS: {type: Inline, inline: '{}'}")),
+		alone(drifttest.Mutation{Rule: "DR-AUT-22", File: "secret.yaml", Old: "stringData: {", New: "stringData: {client-secret: 9f1d0c77aa, "}),
 		in("DR-OBS-06", "  telemetry:\n", "  telemetry:\n    metrics: {prometheus: {disable: true}}\n"),
 	}
 }
@@ -60,13 +62,11 @@ func TestTable(t *testing.T) {
 	drifttest.Whole(t, "envoygateway", map[string]string{
 		"DR-AUT-04": drifttest.NoEarly,
 		"DR-AUT-06": "what a policy lists is demanded together, and providers of tokens are always alternatives",
-		"DR-AUT-12": "algorithms follow the keys",
 		"DR-AUT-13": drifttest.NoExpiry,
 		"DR-AUT-16": "its authorizers' answers are not kept",
 		"DR-AUT-19": "there are no exemptions: a narrower policy is DR-AUT-02",
 		"DR-AUT-20": "policies have no conditions",
 		"DR-AUT-21": drifttest.NoApproval,
-		"DR-AUT-22": "secrets are in objects of their own",
 		"DR-CRT-05": "client certificates are always checked against authorities",
 		"DR-CRT-10": drifttest.NoVersions,
 		"DR-CRT-13": drifttest.NoHeaderCert,

@@ -41,6 +41,7 @@ func (m *Model) Operations(env *drift.Environment, policy func(*Attachment) *dri
 
 // Describe reads hosts and certificates.
 func (m *Model) Describe(env *drift.Environment) {
+	env.Literals = append(env.Literals, k8s.Literals(m.Objects)...)
 	for _, g := range m.Gateways {
 		for _, l := range g.Listeners {
 			x := drift.Exposure{Host: l.Hostname, Port: int(l.Port), Scheme: strings.ToLower(l.Protocol), Proof: drift.Impossible[bool]("the Gateway API cannot ask for it"), Origin: l.Node.Origin(l.Scope())}
@@ -168,6 +169,13 @@ func (m *Model) filters(p *drift.Policy, a *Attachment) {
 			} else {
 				add(n, "response", "status", "set", "", fmt.Sprint(code))
 			}
+		case "ExternalAuth": // it must refuse while the service is away, and must authenticate
+			n := f.Get("externalAuth")
+			b := n.Get("backendRef")
+			url := drift.Is(or(b.Get("namespace").Str(), a.Route.Namespace)+"/"+b.Get("name").Str(), b.Origin(scope))
+			q := drift.Requirement{Kind: drift.ExtAuthz, Name: "externalAuth", Origin: n.Origin(scope), Forward: drift.ByDefault(true),
+				External: &drift.External{URL: url, FailOpen: drift.ByDefault(false), Timeout: drift.ByDefault(int64(0)), TTL: drift.ByDefault(int64(0)), CacheKey: none}}
+			p.Auth.Ways = drift.Is(drift.Ways{{Needs: []drift.Requirement{q}}}, n.Origin(scope))
 		case "CORS":
 			n := f.Get("cors")
 			p.CORS.Enabled = drift.Is(true, n.Origin(scope))

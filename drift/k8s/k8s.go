@@ -187,6 +187,26 @@ func Certificate(list []*Object, ref string, o drift.Origin) drift.Certificate {
 	return c
 }
 
+// Literals are the secrets whose contents are among the files: certificates and what stands for a value do not count.
+func Literals(list []*Object) []drift.Literal {
+	var out []drift.Literal
+	for _, o := range list {
+		if o.Kind != "Secret" {
+			continue
+		}
+		written := false
+		for _, part := range []string{"stringData", "data"} {
+			o.Node.Get(part).Each(func(key string, v *source.Node) {
+				written = written || len(v.Str()) > 2 && !strings.HasSuffix(key, ".crt") && !strings.HasSuffix(key, ".pub") && !strings.ContainsAny(v.Str()[:2], "$<{")
+			})
+		}
+		if written {
+			out = append(out, drift.Literal{What: "secret " + drift.Mask(o.Namespace+"/"+o.Name), Origin: o.Origin()})
+		}
+	}
+	return out
+}
+
 // Encrypts reports whether a service's port of the name or number is named https.
 func (o *Object) Encrypts(port string) bool {
 	if o == nil {

@@ -25,6 +25,10 @@ func (r *reader) certificates() {
 				r.Doubt(n.Get("cert").Origin(""), "the certificate cannot be read")
 			}
 			c.Ends, c.KeyAlg = unknownEnd(cause, n), drift.Unknown[string](cause, n.Origin(""))
+			if strings.HasPrefix(text, "{vault://") { // its version, where there is one, stands behind a #
+				pinned := strings.Contains(text, "#")
+				c.Pinned, c.Rotates = drift.Is(pinned, n.Get("cert").Origin("")), drift.Is(!pinned, n.Get("cert").Origin(""))
+			}
 		}
 		for _, s := range n.Get("snis").Items() {
 			if name := s.Get("name").Str(); name != "" && c.Hosts == nil {

@@ -111,6 +111,12 @@ func (r *reader) observe(rt *route, on map[string]*plugin, p *drift.Policy) {
 	}
 	p.Lifecycle = drift.Lifecycle{Revision: drift.Impossible[string]("Kong has no revisions"), Version: drift.Impossible[string]("Kong has no versions of APIs"), Deprecated: drift.Impossible[bool]("Kong cannot mark it"),
 		Subscription: drift.Impossible[bool]("Kong has no subscriptions"), Approval: drift.Impossible[bool]("Kong has no approval")}
+	if x := on["application-registration"]; x != nil { // of the developer portal: who calls has registered an application for the service
+		v := view{r, x, rt}
+		p.Lifecycle.Subscription = drift.From(true, x.node.Origin(x.scope))
+		p.Lifecycle.Approval = v.flag(false, "auto_approve")
+		p.Lifecycle.Approval.Value = !p.Lifecycle.Approval.Value
+	}
 }
 
 func (v view) propagation() drift.Leaf[[]string] {

@@ -51,6 +51,15 @@ func behind() (drifttest.Files, []drifttest.Mutation) {
 	}
 }
 
+// registered is a service of the developer portal, whose certificate lies in a vault.
+func registered() (drifttest.Files, []drifttest.Mutation) {
+	f := drifttest.Files{"kong.yaml": "_format_version: '3.0'\nservices:\n- {name: a, url: 'https://a.example.com', routes: [{name: a, paths: [/a], protocols: [https]}]}\nplugins:\n- name: key-auth\n- name: application-registration\n  config: {display_name: A, auto_approve: false}\ncertificates:\n- {id: server, cert: '{vault://aws/api/cert}', key: '{vault://aws/api/key}', snis: [{name: api.example.com}]}\n"}
+	return f, []drifttest.Mutation{
+		deck("DR-AUT-21", "auto_approve: false", "auto_approve: true"),
+		deck("DR-CRT-10", "{vault://aws/api/cert}", "{vault://aws/api/cert#2}"),
+	}
+}
+
 // TestTable seeds every rule that Kong can express, and says of the others why it cannot.
 func TestTable(t *testing.T) {
 	more, list := further(t)
@@ -59,15 +68,15 @@ func TestTable(t *testing.T) {
 	drifttest.Mutate(t, kong.Read, other, short)
 	edged, edge := behind()
 	drifttest.Mutate(t, kong.Read, edged, edge)
+	portal, offered := registered()
+	drifttest.Mutate(t, kong.Read, portal, offered)
 	drifttest.Whole(t, "kong", map[string]string{
 		"DR-AUT-15": "its plugins refuse when what they ask is away",
 		"DR-AUT-19": "there are no exemptions: a narrower plugin is DR-AUT-02",
-		"DR-AUT-21": drifttest.NoApproval,
-		"DR-CRT-10": drifttest.NoVersions,
 		"DR-EXP-05": drifttest.NoDefault,
 		"DR-OBS-04": "its log leaves credentials out by itself, and what custom fields bring back is DR-OBS-03",
 		"DR-OBS-08": drifttest.KeptBySink,
 		"DR-OBS-11": "its errors tell nothing of the inside",
 		"DR-TRF-10": "each plugin changes messages in an order of its own; what is put in front of authentication is DR-AUT-04",
-	}, mutations(), list, short, edge)
+	}, mutations(), list, short, edge, offered)
 }

@@ -1,6 +1,8 @@
 package krakend
 
 import (
+	"maps"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -120,6 +122,9 @@ func (e *endpoint) rates(p *drift.Policy) {
 		}
 		rate := drift.Rate{Count: v.num(count, 0), Window: v.seconds("every", 1), Algorithm: drift.ByDefault("token bucket"), Key: key, Replicas: e.replicas(), FailOpen: drift.ByDefault(false),
 			Exempt: drift.ByDefault([]string(nil)), Status: drift.ByDefault(status), Enforcement: drift.ByDefault("per_replica")}
+		if v.n.Has("connection_name") || v.n.Has("connection_pool") { // counted in Redis, by all replicas together
+			rate.Enforcement, rate.FailOpen = leaf(v, "shared", v.n.Origin(v.scope)), v.flag("on_failure_allow", false)
+		}
 		if f, ok := n.Float(); ok && !rate.Count.Known() && f > 0 && f < 1 && !v.n.Has("every") { // a call every some seconds
 			rate.Count, rate.Window = leaf(v, int64(1), n.Origin(v.scope)), leaf(v, int64(1/f+0.5), n.Origin(v.scope))
 		}
@@ -136,7 +141,8 @@ func (e *endpoint) rates(p *drift.Policy) {
 		}
 		p.Rates = l
 	}
-	for _, v := range []view{e.component("qos/ratelimit/router"), e.reader.component("qos/ratelimit/service"), e.reader.component("qos/ratelimit/router")} {
+	for _, v := range []view{e.component("qos/ratelimit/router"), e.reader.component("qos/ratelimit/service"), e.reader.component("qos/ratelimit/router"),
+		e.component("qos/ratelimit/router/redis"), e.reader.component("qos/ratelimit/service/redis"), e.reader.component("qos/ratelimit/redis")} {
 		add(v, "client_max_rate", "client_capacity", e.limitKey(v), 429)
 		add(v, "max_rate", "capacity", drift.ByDefault("global"), 503)
 	}
@@ -144,16 +150,58 @@ func (e *endpoint) rates(p *drift.Policy) {
 	for _, b := range e.node.Get("backend").Items() {
 		add(e.own(components(b)["qos/ratelimit/proxy"]), "max_rate", "capacity", drift.ByDefault("global"), 503)
 	}
-	for _, v := range []view{e.component("qos/ratelimit/tiered"), e.reader.component("qos/ratelimit/tiered"), e.component("qos/ratelimit/router/redis"), e.component("qos/ratelimit/redis")} {
+	for _, v := range []view{e.component("qos/ratelimit/tiered"), e.reader.component("qos/ratelimit/tiered")} {
 		if v.n != nil {
-			p.Rates = drift.Unknown[[]drift.Rate]("tiered limits and shared limits are not read", v.n.Origin(v.scope))
+			p.Rates = drift.Unknown[[]drift.Rate]("limits by tier are not read", v.n.Origin(v.scope))
 		}
 	}
 	for _, v := range []view{e.component("governance/quota"), e.reader.component("governance/quota")} {
 		if v.n != nil {
-			p.Quotas = drift.Unknown[[]drift.Quota]("quotas by tier are not read", v.n.Origin(v.scope))
+			p.Quotas = e.quotas(v)
 		}
 	}
+}
+
+// periods are the units of quotas, in seconds.
+var periods = map[string]int64{"hour": 3600, "day": 24 * 3600, "week": 7 * 24 * 3600, "month": 30 * 24 * 3600, "year": 365 * 24 * 3600}
+
+// quotas are those of the tier that has most: who calls says by a field which tier it is of.
+func (e *endpoint) quotas(v view) drift.Leaf[[]drift.Quota] {
+	unknown := drift.Unknown[[]drift.Quota]("the quota that is named is not declared in a form that is read", v.n.Origin(v.scope))
+	var of *source.Node
+	for _, q := range e.reader.component("governance/processors").n.Get("quotas").Items() {
+		if name := v.n.Get("quota_name").Str(); name != "" && q.Get("name").Str() == name {
+			of = q
+		}
+	}
+	key := drift.From("header:"+strings.ToLower(v.n.Get("tier_key").Str()), v.at("tier_key"))
+	most := map[int64]drift.Quota{}
+	for _, tier := range v.n.Get("tiers").Items() {
+		for _, rule := range of.Get("rules").Items() {
+			if rule.Get("name").Str() != tier.Get("rule_name").Str() {
+				continue
+			}
+			for _, l := range rule.Get("limits").Items() {
+				amount, ok := l.Get("amount").Int()
+				period := periods[l.Get("unit").Str()]
+				if !ok || period == 0 {
+					return unknown
+				}
+				o := l.Origin(v.scope)
+				if old, seen := most[period]; !seen || old.Count.Value < amount {
+					most[period] = drift.Quota{Count: drift.From(amount, o), Period: drift.From(period, o), Unit: "calls", Key: key}
+				}
+			}
+		}
+	}
+	if len(most) == 0 {
+		return unknown
+	}
+	var out []drift.Quota
+	for _, p := range slices.Sorted(maps.Keys(most)) {
+		out = append(out, most[p])
+	}
+	return leaf(v, out, v.n.Origin(v.scope))
 }
 
 func camel(s string) string {

@@ -21,12 +21,27 @@ func keys() (drifttest.Files, []drifttest.Mutation) {
 	return f, []drifttest.Mutation{weak("DR-AUT-17", `"strategy": "header"`, `"strategy": "query_string"`), weak("DR-AUT-17", `{"roles": ["user"]}`, `{"roles": ["user"], "strategy": "query_string"}`)}
 }
 
+// counted has the limits and quotas of the enterprise edition, which are counted in Redis.
+func counted() (drifttest.Files, []drifttest.Mutation) {
+	f := drifttest.Files{"krakend.json": `{"version": 3, "endpoints": [{"endpoint": "/a", "backend": [{"url_pattern": "/a", "host": ["https://a.example.com"]}], "extra_config": {
+		"qos/ratelimit/router/redis": {"connection_name": "pool", "client_max_rate": 10, "strategy": "ip", "on_failure_allow": false},
+		"governance/quota": {"quota_name": "partners", "tier_key": "X-Tier", "tiers": [{"rule_name": "gold", "tier_value": "gold"}, {"rule_name": "silver", "tier_value": "silver"}]}}}],
+		"extra_config": {"governance/processors": {"quotas": [{"name": "partners", "connection_name": "pool", "hash_keys": true, "rules": [{"name": "gold", "limits": [{"amount": 1000, "unit": "day"}]}, {"name": "silver", "limits": [{"amount": 100, "unit": "day"}]}]}]}}}`}
+	return f, []drifttest.Mutation{
+		weak("DR-TRF-04", `"on_failure_allow": false`, `"on_failure_allow": true`),
+		weak("DR-TRF-06", `"governance/quota"`, `"@off"`),
+		weak("DR-TRF-06", `"amount": 1000`, `"amount": 100000`),
+	}
+}
+
 // TestTable seeds every rule that KrakenD can express, and says of the others why it cannot.
 func TestTable(t *testing.T) {
 	f, list := further()
 	drifttest.Mutate(t, krakend.Read, f, list)
 	keyed, key := keys()
 	drifttest.Mutate(t, krakend.Read, keyed, key)
+	counting, counts := counted()
+	drifttest.Mutate(t, krakend.Read, counting, counts)
 	drifttest.Whole(t, "krakend", map[string]string{
 		"DR-AUT-02": "nothing is inherited: each endpoint states its own",
 		"DR-AUT-04": drifttest.NoEarly,
@@ -47,9 +62,7 @@ func TestTable(t *testing.T) {
 		"DR-OBS-03": "its log holds neither headers nor bodies",
 		"DR-OBS-04": drifttest.NoRedaction,
 		"DR-OBS-08": drifttest.KeptBySink,
-		"DR-TRF-04": "its limits are counted in the gateway itself",
 		"DR-TRF-05": "limits count by address or header",
-		"DR-TRF-06": drifttest.NoQuota,
 		"DR-TRF-10": drifttest.OrderIsFixed,
-	}, mutations(), list, key)
+	}, mutations(), list, key, counts)
 }

@@ -32,7 +32,7 @@ func behind(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
 
 // TestTable seeds every rule that Traefik can express, and says of the others why it cannot.
 func TestTable(t *testing.T) {
-	const asked = "it asks an authorizer or for a password, and knows no tokens"
+	const asked = "it asks an authorizer or for a password, and knows no tokens; what is sold for it beside is a plugin: DR-EXP-10"
 	f, list := further(t)
 	drifttest.Mutate(t, traefik.Read, f, list)
 	edged, edge := behind(t)

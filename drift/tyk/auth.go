@@ -184,13 +184,38 @@ func (e *endpoint) requirement(v view, s scheme) drift.Requirement {
 		q.Kind = drift.ExtAuthz
 		q.External = &drift.External{URL: drift.ByDefault("tyk"), FailOpen: drift.ByDefault(false), Timeout: drift.ByDefault(int64(0)), TTL: drift.ByDefault(int64(0)), CacheKey: none}
 		if s.kind == "external" {
-			q.External.URL = drift.Unknown[string]("external OAuth providers are not read", s.node.Origin(v.scope))
+			e.asked(v, q.External, s)
 		}
 	default:
 		q.Kind = drift.CustomCode
 		q.External = &drift.External{URL: drift.Unknown[string]("custom code", s.node.Origin(v.scope)), FailOpen: drift.ByDefault(false), Timeout: drift.ByDefault(int64(0)), TTL: drift.ByDefault(int64(0)), CacheKey: none}
 	}
 	return q
+}
+
+// asked reads which service is asked about tokens, and for how long its answers are kept.
+func (e *endpoint) asked(v view, x *drift.External, s scheme) {
+	n := s.from
+	if !n.Has("providers") {
+		n = e.root.Get("external_oauth")
+	}
+	x.URL = drift.Unknown[string]("no provider is asked", s.node.Origin(v.scope))
+	for _, p := range n.Get("providers").Items() {
+		i := p.Get("introspection")
+		if on, _ := i.Get("enabled").Bool(); !on {
+			continue
+		}
+		if u := i.Get("url"); u.Str() != "" {
+			x.URL = leaf(v, drift.Mask(u.Str()), u)
+		}
+		if on, _ := i.Get("cache", "enabled").Bool(); on {
+			x.TTL = drift.Unknown[int64]("the time is not a number", i.Get("cache").Origin(v.scope))
+			if t, ok := i.Get("cache", "timeout").Int(); ok {
+				x.TTL = leaf(v, t, i.Get("cache", "timeout"))
+			}
+		}
+		return
+	}
 }
 
 // sources reads where a credential is taken from, which the formats write differently.

@@ -34,6 +34,13 @@ func scoped(t *testing.T) (drifttest.Files, []drifttest.Mutation) {
 	}
 }
 
+// asking is an API whose tokens an external provider is asked about.
+func asking() (drifttest.Files, []drifttest.Mutation) {
+	f := drifttest.Files{"api.json": `{"name": "a", "api_id": "a", "active": true, "use_keyless": false, "external_oauth": {"enabled": true, "providers": [{"introspection": {"enabled": true, "url": "https://login.example.com/i", "cache": {"enabled": true, "timeout": 30}}}]},
+		"proxy": {"listen_path": "/a/", "target_url": "https://a.example.com"}, "version_data": {"not_versioned": true, "versions": {"Default": {"name": "Default"}}}}`}
+	return f, []drifttest.Mutation{weak("DR-AUT-16", `"timeout": 30`, `"timeout": 3000`)}
+}
+
 // TestTable seeds every rule that Tyk's definitions can express, and says of the others why they cannot.
 func TestTable(t *testing.T) {
 	const conf = "it is set in the gateway's own tyk.conf, not in definitions"
@@ -41,12 +48,14 @@ func TestTable(t *testing.T) {
 	drifttest.Mutate(t, tyk.Read, f, list)
 	f, short := scoped(t)
 	drifttest.Mutate(t, tyk.Read, f, short)
+	asked, answers := asking()
+	drifttest.Mutate(t, tyk.Read, asked, answers)
 	drifttest.Whole(t, "tyk", map[string]string{
 		"DR-AUT-02": "an API's authentication holds for all of it; what is taken out is DR-AUT-19",
 		"DR-AUT-04": drifttest.NoEarly,
 		"DR-AUT-14": drifttest.NoFallback,
 		"DR-AUT-15": "without the answer of what it asks the call is refused",
-		"DR-AUT-16": conf,
+
 		"DR-AUT-20": "authentication has no conditions",
 		"DR-AUT-21": "approval of requests for keys is the portal's matter, not in definitions",
 		"DR-CRT-02": conf,
@@ -56,12 +65,12 @@ func TestTable(t *testing.T) {
 		"DR-CRT-13": drifttest.NoHeaderCert,
 		"DR-EXP-05": drifttest.NoDefault,
 		"DR-EXP-06": drifttest.NoProof,
-		"DR-OBS-01": conf, "DR-OBS-02": conf, "DR-OBS-05": conf, "DR-OBS-06": conf, "DR-OBS-07": conf, "DR-OBS-09": conf, "DR-OBS-10": conf, "DR-OBS-11": conf,
+		"DR-OBS-01": "whether any records are kept is set in tyk.conf; that an API or a path is left out is read, and compared with gateways whose log is known", "DR-OBS-02": conf, "DR-OBS-05": conf, "DR-OBS-06": conf, "DR-OBS-07": conf, "DR-OBS-09": conf, "DR-OBS-10": conf, "DR-OBS-11": conf,
 		"DR-OBS-04": drifttest.NoRedaction,
 		"DR-OBS-08": drifttest.KeptBySink,
 		"DR-TRF-03": "what its limits count by is fixed",
 		"DR-TRF-04": conf,
 		"DR-TRF-05": "limits of a key come with the key",
 		"DR-TRF-10": drifttest.OrderIsFixed,
-	}, classicMutations(), documentMutations(), list, short)
+	}, classicMutations(), documentMutations(), list, short, answers)
 }
