@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"time"
@@ -69,7 +70,7 @@ func RowOf(e Entry) (r Row, ok bool) {
 	switch e.Kind {
 	case KindApplication:
 		var a Application
-		if json.Unmarshal(e.Payload, &a) != nil {
+		if exactly(e.Payload, &a) != nil {
 			return r, false
 		}
 		if a.Live {
@@ -78,7 +79,7 @@ func RowOf(e Entry) (r Row, ok bool) {
 		return r, r.ids(id.Application, a.ID, id.Organization, a.Organization)
 	case KindCredential:
 		var c Credential
-		if json.Unmarshal(e.Payload, &c) != nil || len(c.Hash) != len(r.Hash) || len(c.Grants)+len(c.Sources)+len(c.Claims) > 0 {
+		if exactly(e.Payload, &c) != nil || len(c.Hash) != len(r.Hash) || len(c.Grants)+len(c.Sources)+len(c.Claims) > 0 {
 			return r, false
 		}
 		kind := slices.Index(proofs[:], c.Kind)
@@ -97,7 +98,7 @@ func RowOf(e Entry) (r Row, ok bool) {
 		return r, r.ids(id.Credential, c.ID, id.Application, c.Application) && whole(c.Expires)
 	case KindGrant:
 		var g Grant
-		if json.Unmarshal(e.Payload, &g) != nil {
+		if exactly(e.Payload, &g) != nil {
 			return r, false
 		}
 		switch g.State {
@@ -125,4 +126,11 @@ func (r *Row) ids(k id.Kind, own id.ID, ownerKind id.Kind, owner id.ID) bool {
 // whole reports whether a time has a number of microseconds.
 func whole(t time.Time) bool {
 	return time.UnixMicro(t.UnixMicro()).Equal(t.Truncate(time.Microsecond))
+}
+
+// exactly decodes what has no other fields than those: a field that is not known here may narrow what is allowed.
+func exactly(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
 }
