@@ -355,7 +355,7 @@ func (k *killed) settled() {
 // Killed at any moment, control plane, gateway and both: no answered write is lost, no revoked key is accepted after its receipt,
 // without the control plane too, and every start is an ordinary one.
 func TestKilledFleetLosesNothing(t *testing.T) {
-	rounds := 6
+	rounds := 18
 	if n, err := strconv.Atoi(os.Getenv(howMany)); err == nil {
 		rounds = n
 	}

@@ -145,6 +145,29 @@ func pack(kind byte, v any) ([]byte, error) {
 	return append(append(b, kind, how), body...), nil
 }
 
+// packedOnce remembers the newest frame of entries: a hundred gateways that keep up are sent the same one.
+type packedOnce struct {
+	mu          sync.Mutex
+	first, last string // digests
+	frame       []byte
+}
+
+// entries makes a frame of entries, of which there is one at least. Nobody changes it.
+func (p *packedOnce) entries(es []feed.Entry) ([]byte, error) {
+	first, last := es[0].Digest, es[len(es)-1].Digest
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.frame != nil && p.first == first && p.last == last {
+		return p.frame, nil
+	}
+	b, err := pack(frameEntries, es)
+	if err != nil {
+		return nil, err
+	}
+	p.first, p.last, p.frame = first, last, b
+	return b, nil
+}
+
 var packers = sync.Pool{New: func() any { w, _ := flate.NewWriter(nil, flate.BestSpeed); return w }}
 
 func deflate(body []byte) ([]byte, error) {

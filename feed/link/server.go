@@ -66,6 +66,8 @@ type Server struct {
 	Version string
 	Now     func() time.Time
 	Log     *slog.Logger
+
+	packed packedOnce
 }
 
 // Serve serves gateways on the listener, which it closes, until ctx ends.

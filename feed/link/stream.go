@@ -141,7 +141,11 @@ func (c *conn) write(ctx context.Context) error {
 			return err
 		}
 		if len(es) > 0 {
-			if err := c.send(frameEntries, es); err != nil {
+			b, err := c.s.packed.entries(es)
+			if err == nil {
+				err = c.put(b)
+			}
+			if err != nil {
 				return err
 			}
 			c.at = es[len(es)-1].Position()
