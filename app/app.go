@@ -415,7 +415,9 @@ func (s *serving) startIn(wait *sync.WaitGroup, ctx context.Context, what string
 // addGateway opens the gateway of the n-th environment.
 func (s *serving) addGateway(ctx context.Context, n int, environment string) error {
 	if s.Apart {
-		g, err := gateway.New(s.gatewayOptions(environment, "view-"+environment, silent{&s.source}))
+		o := s.gatewayOptions(environment, "view-"+environment, silent{&s.source})
+		s.beginFrom(ctx, &o)
+		g, err := gateway.New(o)
 		s.gateways = append(s.gateways, &served{environment: environment, Gateway: g})
 		return err
 	}
@@ -438,6 +440,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	}
 	o := s.gatewayOptions(environment, "local-"+environment, &s.source)
 	o.Shared = sharing(counters)
+	s.beginFrom(ctx, &o)
 	g, err := gateway.New(o)
 	if err != nil {
 		l.Close()

@@ -14,6 +14,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -259,6 +261,43 @@ func TestImageIsInAFormThatTheGatewayReads(t *testing.T) {
 		if got := f.ask(i, http.MethodGet, "/feed/v1/image"+path); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: it begins with %q, want %q", path, got[:min(len(got), 20)], want)
 		}
+	}
+}
+
+// A control plane that begins takes the image that the one before it has left, unless that is damaged or of another history.
+func TestImageIsKeptAcrossARestart(t *testing.T) {
+	f := newFed(t)
+	if _, err := f.RaiseEpoch(f.ctx, f.host, "live", "something to be told"); err != nil {
+		t.Fatal(err)
+	}
+	f.eventually("it is numbered", func() bool { return must(f.Environments(f.ctx, f.host))(t)[0].Head.Seq > 0 })
+	made := func() time.Time {
+		again := control.New(f.Options)
+		info := must(os.Stat(must(again.Image(f.ctx, "live", 2))(t)))(t)
+		return info.ModTime()
+	}
+	first := made()
+	if again := made(); again != first {
+		t.Error("an image that is fresh was made again")
+	}
+	file := filepath.Join(f.Images, "live.image-2")
+	b := must(os.ReadFile(file))(t)
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	damaged := must(os.Stat(file))(t).ModTime()
+	if made() == damaged {
+		t.Error("an image that was changed is given away")
+	}
+	kept := must(os.ReadFile(file))(t)
+	if _, err := f.RaiseEpoch(f.ctx, f.host, "live", "another history"); err != nil {
+		t.Fatal(err)
+	}
+	f.eventually("it is another epoch", func() bool { return must(f.Environments(f.ctx, f.host))(t)[0].Head.Epoch > 2 })
+	made()
+	if bytes.Equal(kept, must(os.ReadFile(file))(t)) {
+		t.Error("an image of an older epoch is given away")
 	}
 }
 

@@ -39,7 +39,30 @@ func (i *imageFile) found(c *Control, file, environment string) {
 // imagesEvery is how often it is looked whether the images that lie ready are fresh.
 const imagesEvery = 30 * time.Second
 
-// keepImages has an image ready for each environment that gateways have dialled in for, so that none waits until it is made.
+// longFeed is how many entries a feed has from which on those that follow it in this process begin from an image too.
+const longFeed = 20_000
+
+// Beginning returns the file of an image that who follows the environment's feed in this process begins from; "" where the feed is
+// short: to follow it from its first entry is as good.
+func (c *Control) Beginning(ctx context.Context, environment string) (string, error) {
+	long, err := c.long(ctx, environment)
+	if err != nil || !long || c.Images == "" {
+		return "", err
+	}
+	return c.Image(ctx, environment, int(disk.Packed))
+}
+
+func (c *Control) long(ctx context.Context, environment string) (long bool, err error) {
+	err = c.Store.View(ctx, func(tx store.Tx) error {
+		head, err := tx.Head(ctx, environment)
+		long = head.Seq >= longFeed
+		return err
+	})
+	return long, err
+}
+
+// keepImages has an image ready for each environment that gateways have dialled in for or whose feed is long, so that nobody waits
+// until it is made.
 func (c *Control) keepImages(ctx context.Context) {
 	if c.Images == "" {
 		return
@@ -68,7 +91,11 @@ func (c *Control) readyImages(ctx context.Context) error {
 				return err
 			}
 			var gs []fleet.Gateway
-			if gs, err = tx.Gateways(ctx, e.Name, "", 1); len(gs) > 0 {
+			if gs, err = tx.Gateways(ctx, e.Name, "", 1); err != nil {
+				return err
+			}
+			var head feed.Position
+			if head, err = tx.Head(ctx, e.Name); len(gs) > 0 || head.Seq >= longFeed {
 				wanted = append(wanted, e.Name)
 			}
 		}

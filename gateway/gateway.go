@@ -46,6 +46,8 @@ type Options struct {
 	Codec       Codec            // zero: HTTP1
 	// Load hands over what is on disk and returns where the feed goes on; nil: nothing is.
 	Load func(add func(feed.Entry) error) (feed.Position, error)
+	// Behind says that what Load gives is older than what the control plane has: the gateway is not ready before it has caught up.
+	Behind bool
 	// Renew is Load for what the control plane gives anew, when it has begun another history; nil: that is refused.
 	Renew func(ctx context.Context, add func(feed.Entry) error) (feed.Position, error)
 	// Keep and Sync are feed.Options's.
@@ -170,7 +172,7 @@ func (g *Gateway) Ready() error {
 	select {
 	case <-g.caught:
 	default:
-		if g.loaded {
+		if g.loaded && !g.o.Behind {
 			break
 		}
 		f := fault.New(fault.Unavailable, "the gateway has not caught up with its feed yet")

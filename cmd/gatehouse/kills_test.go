@@ -367,7 +367,7 @@ func TestKilledFleetLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var err error
-	if k.feed, err = freeAddress("127.0.0.1:0"); err != nil {
+	if k.feed, err = freeAddress("127.0.3.1:0"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { k.control.kill(); k.gateway.kill() })

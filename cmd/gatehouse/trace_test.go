@@ -37,7 +37,7 @@ func TestAnswersAreSyncedBefore(t *testing.T) {
 	if err := replaceIn(filepath.Join(manifest, "gatehouse.yaml"), "approval: { stages: [{ name: owner, role: approver }] }", "approval: { automatic: true }"); err != nil {
 		t.Fatal(err)
 	}
-	if k.feed, err = freeAddress("127.0.0.1:0"); err != nil {
+	if k.feed, err = freeAddress("127.0.3.2:0"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { k.control.kill() })
