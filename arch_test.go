@@ -81,6 +81,8 @@ var rooms = map[string]room{
 
 	"drift/review": {3, "drift drift/adopt drift/apigee drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/handshake drift/ingressnginx drift/kong drift/krakend drift/plan drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
 
+	"authority": {3, "", "clients' certificates of authorities that are not ours"},
+
 	"token": {3, "", "signs and verifies what proves a caller without a look-up"},
 
 	"store":           {3, "review application audit credential env feed grant id identity mail organization session notice webhook drift/watch usage fleet", "gathers the nouns' stores"},
@@ -91,14 +93,14 @@ var rooms = map[string]room{
 
 	"store/pgtest": {3, "secret", "a PostgreSQL for tests"},
 
-	"policy":             {4, "fault id ratelimit secret token wire", "what a rule may see and do"},
+	"policy":             {4, "authority fault id ratelimit secret token wire", "what a rule may see and do"},
 	"policy/anonymous":   {4, "credential policy wire", "a policy kind; it takes keys out of open requests"},
 	"policy/apikey":      {4, "credential fault policy secret wire", "a policy kind"},
 	"policy/cors":        {4, "fault policy wire", "a policy kind"},
 	"policy/granted":     {4, "fault id policy", "a policy kind"},
 	"policy/headers":     {4, "fault policy wire", "a policy kind"},
 	"policy/limit":       {4, "fault policy ratelimit", "a policy kind"},
-	"policy/clientcert":  {4, "credential fault policy secret", "a policy kind"},
+	"policy/clientcert":  {4, "authority credential fault policy secret", "a policy kind"},
 	"policy/oauth":       {4, "credential fault id policy secret token wire", "a policy kind"},
 	"policy/workload":    {4, "credential fault policy secret token wire", "a policy kind"},
 	"policy/several":     {4, "fault policy", "policy kinds that join others"},
@@ -107,19 +109,19 @@ var rooms = map[string]room{
 	"feed/disk": {3, "fault feed", "a gateway's image, log and state"},
 	"feed/link": {4, "fault feed fleet id", "the feed over HTTP/2 with mutual TLS; above feed, which knows no net/http"},
 
-	"trust":      {5, "fault fetch policy token", "keys of issuers elsewhere, fetched outside of requests"},
+	"trust":      {5, "authority fault fetch policy token", "keys and revocation lists of issuers elsewhere, fetched outside of requests"},
 	"drift/live": {5, "drift drift/source fault secret", "running gateways, only read"},
 
-	"snapshot": {5, "fault feed id manifest policy policy/granted ratelimit secret token wire", "manifest -> routes, feed -> access index"},
+	"snapshot": {5, "authority fault feed id manifest policy policy/granted ratelimit secret token wire", "manifest -> routes, feed -> access index"},
 
-	"control": {6, "review sso application audit credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch usage feed/disk feed/link fleet", "every rule of who may change what"},
-	"gateway": {6, "balance event fault feed fetch id manifest policy problem ratelimit secret snapshot wire h2 http1 token trust", "serves requests from a view"},
+	"control": {6, "review sso application audit authority credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch usage feed/disk feed/link fleet", "every rule of who may change what"},
+	"gateway": {6, "authority balance event fault feed fetch id manifest policy problem ratelimit secret snapshot wire h2 http1 token trust", "serves requests from a view"},
 
 	"authserver": {7, "control credential fault identity secret token", "OAuth"},
 	"adminapi":   {7, "review application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage fleet", "JSON"},
 	"portal":     {7, "review application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage", "pages"},
 
-	"app":           {8, "sso adminapi audit certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/bundle drift/live drift/review usage feed/disk feed/link fleet policy/workload ratelimit/shared", "the only room that knows all"},
+	"app":           {8, "sso adminapi audit authority certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/bundle drift/live drift/review usage feed/disk feed/link fleet policy/workload ratelimit/shared trust", "the only room that knows all"},
 	"cmd/gatehouse": {9, "review drift drift/handshake drift/live drift/review drift/watch app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage fleet", "flags, signals, exit codes"},
 
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},

@@ -14,10 +14,11 @@ import (
 // NewClient is what an OAuth client is made from.
 type NewClient struct {
 	NewKey
-	Method     credential.AuthMethod `json:"method" enum:"client_secret,private_key_jwt,self_signed_tls_client_auth" doc:"How it proves itself at the token endpoint" example:"private_key_jwt"`
+	Method     credential.AuthMethod `json:"method" enum:"client_secret,private_key_jwt,tls_client_auth,self_signed_tls_client_auth" doc:"How it proves itself at the token endpoint" example:"private_key_jwt"`
 	Keys       *KeySet               `json:"jwks,omitempty" doc:"Of private_key_jwt: its public keys, as a JWK Set"`
 	KeysURL    string                `json:"jwks_uri,omitempty" doc:"Or where they are: an https URL, fetched outside of requests and kept" example:"https://partner.example/jwks.json"`
 	Thumbprint string                `json:"thumbprint,omitempty" doc:"Of self_signed_tls_client_auth: the SHA-256 of the certificate's DER, in base64url" example:"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"`
+	Named      *credential.CertName  `json:"named,omitempty" doc:"Of tls_client_auth: the authority, and the name by which the client is known in its certificates"`
 	Constrain  credential.Constraint `json:"constrain,omitempty" enum:"dpop,certificate" doc:"What its tokens are always bound to; what it asks for each time, when left out" example:"dpop"`
 }
 
@@ -37,9 +38,10 @@ type IssuedClient struct {
 // NewCertificate is what a client certificate is made from.
 type NewCertificate struct {
 	NewKey
-	Request     string `json:"csr,omitempty" doc:"A certificate signing request (PKCS #10), in PEM. Nothing but its key is taken from it." example:"-----BEGIN CERTIFICATE REQUEST-----…"`
-	Certificate string `json:"certificate,omitempty" doc:"Or a certificate that you have, in PEM" example:"-----BEGIN CERTIFICATE-----…"`
-	Replaces    id.ID  `json:"replaces,omitempty" doc:"The credential that it renews" example:"crd_01kas0v2m8c4y6n0q3r5t7w9xz"`
+	Request     string               `json:"csr,omitempty" doc:"A certificate signing request (PKCS #10), in PEM. Nothing but its key is taken from it." example:"-----BEGIN CERTIFICATE REQUEST-----…"`
+	Certificate string               `json:"certificate,omitempty" doc:"Or a certificate that you have, in PEM" example:"-----BEGIN CERTIFICATE-----…"`
+	Named       *credential.CertName `json:"named,omitempty" doc:"Or a name: any certificate of a client authority of the operator's counts in which it stands"`
+	Replaces    id.ID                `json:"replaces,omitempty" doc:"The credential that it renews" example:"crd_01kas0v2m8c4y6n0q3r5t7w9xz"`
 }
 
 // EnrolledCertificate is a client certificate that was enrolled.
@@ -94,7 +96,7 @@ and lifetimes are those of an API key. For an owner or developer.`,
 			return nil, err
 		}
 		client := control.NewClient{NewKey: control.NewKey{Application: n.Application, Environment: n.Environment, Name: n.Name, Lifetime: lifetime,
-			Grants: n.Grants, Sources: n.Sources, Pending: n.Pending, Once: in.Key}, Method: n.Method, KeysURL: n.KeysURL, Thumbprint: n.Thumbprint, Constrain: n.Constrain}
+			Grants: n.Grants, Sources: n.Sources, Pending: n.Pending, Once: in.Key}, Method: n.Method, KeysURL: n.KeysURL, Thumbprint: n.Thumbprint, Named: n.Named, Constrain: n.Constrain}
 		if n.Keys != nil {
 			if client.Keys, err = json.Marshal(n.Keys); err != nil {
 				return nil, err
@@ -122,7 +124,7 @@ thumbprint. With replaces it renews another one, which retires a day later. For 
 			return nil, err
 		}
 		v, text, err := c.EnrolCertificate(ctx, in.actor(), control.NewCertificate{NewKey: control.NewKey{Application: n.Application, Environment: n.Environment, Name: n.Name,
-			Lifetime: lifetime, Grants: n.Grants, Sources: n.Sources, Pending: n.Pending, Once: in.Key}, Request: n.Request, Certificate: n.Certificate, Replaces: n.Replaces})
+			Lifetime: lifetime, Grants: n.Grants, Sources: n.Sources, Pending: n.Pending, Once: in.Key}, Request: n.Request, Certificate: n.Certificate, Named: n.Named, Replaces: n.Replaces})
 		return made("/api/credentials", v.ID, EnrolledCertificate{a.credentialOf(v), text}, v.Version, err)
 	})
 	add(a, operation{id: "authority", method: http.MethodGet, path: "/api/environments/{environment}/authority", tag: tagGateways,

@@ -173,13 +173,20 @@ func words() map[string]word {
 		"Workload.audience": {text: "What its tokens must be for", example: "https://api.platform.example"},
 		"Workload.claims":   {text: "What its tokens must say beside"},
 
+		"Credential.cert_name": {text: "Of a client certificate that is known by a name in it"},
+
+		"CertName.authority": {text: "Whose certificates count, by its name in the manifest", example: "partners"},
+		"CertName.kind":      {text: "The kind of the name", example: "uri", enum: one("dns", "uri", "ip", "email", "subject")},
+		"CertName.value":     {text: "The name, whole: a wildcard stands for many and identifies nobody", example: "spiffe://example.org/service"},
+
 		"Claim.name":  {text: "The claim", example: "ref"},
 		"Claim.value": {text: "Its text, or one of its texts", example: "refs/heads/main"},
 
 		"OAuth.constrain":  {text: "What its tokens are always bound to; not there: what it asks for each time", example: "dpop", enum: one("dpop", "certificate")},
 		"OAuth.jwks":       {text: "Its public keys, as a JWK Set"},
 		"OAuth.jwks_uri":   {text: "Where its public keys are"},
-		"OAuth.method":     {text: "The method", example: "private_key_jwt", enum: one("client_secret", "private_key_jwt", "self_signed_tls_client_auth")},
+		"OAuth.method":     {text: "The method", example: "private_key_jwt", enum: one("client_secret", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth")},
+		"OAuth.named":      {text: "Of tls_client_auth: by which name in certificates of which authority it is known"},
 		"OAuth.thumbprint": {text: "The SHA-256 of its certificate's DER, in base64url"},
 
 		"IssuedClient.client_id":     {text: "What it names itself with", example: "crd" + id},

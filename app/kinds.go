@@ -1,6 +1,7 @@
 package app
 
 import (
+	"gatehouse/authority"
 	"gatehouse/manifest"
 	"gatehouse/policy"
 	"gatehouse/policy/anonymous"
@@ -48,6 +49,7 @@ func Check(b manifest.Bundle) []manifest.Diagnostic {
 		Limiter: func(string) *ratelimit.Limiter { return limiter }, Tokens: policy.NewTokens(), Proofs: token.NewProver(),
 		Secret:  func(string) (secret.Value, bool) { return secret.New("there"), true },
 		Trusted: func(*policy.TrustedIssuer) *policy.TrustedKeys { return policy.NewTrustedKeys() },
+		Revoked: func(*authority.Authority) *policy.Revocations { return policy.NewRevocations() },
 	}
 	seen := map[manifest.Diagnostic]bool{}
 	for _, e := range p.Environments {

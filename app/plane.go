@@ -23,6 +23,7 @@ import (
 	"gatehouse/identity"
 	"gatehouse/mail"
 	"gatehouse/store"
+	"gatehouse/trust"
 	"gatehouse/usage"
 )
 
@@ -31,6 +32,7 @@ type plane struct {
 	*control.Control
 	store   store.Store
 	outside *fetch.Client
+	trust   *trust.Keeper // what authorities of clients' certificates have revoked
 	stop    context.CancelFunc
 	wait    sync.WaitGroup
 
@@ -54,13 +56,14 @@ func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string,
 	}
 	p := &plane{store: db, stop: func() {}, stopPages: func() {}}
 	p.outside = newOutside(s.Config)
+	p.trust = trust.New(trust.Options{Fetch: p.outside, Log: s.Log})
 	providers, err := signOns(s.Config.SSO, p.outside)
 	if err != nil {
 		p.outside.Close()
 		return errors.Join(err, db.Close())
 	}
 	p.Control = control.New(control.Options{
-		Fetch:   p.outside,
+		Fetch: p.outside, Revoker: p.trust,
 		FeedKey: s.keys.feed.Public().(ed25519.PublicKey), Images: filepath.Join(s.Config.Data, "images"), Offline: s.Config.Feed.MaxOffline,
 		Store: db, Mail: sender, Kinds: Kinds(), Views: s, Probers: s, Keys: s.keys, Now: time.Now, Log: s.Log,
 		URL: url, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
@@ -83,6 +86,7 @@ func (s *serving) runPlane(ctx context.Context) {
 	p := s.plane.Load()
 	ctx, p.stop = context.WithCancel(ctx)
 	s.startIn(&p.wait, ctx, "the control plane", p.Run)
+	s.startIn(&p.wait, ctx, "what authorities have revoked", func(ctx context.Context) error { p.trust.Run(ctx); return nil })
 }
 
 // openPages serves the portal and the admin API on the listener.

@@ -158,6 +158,7 @@ func proof(r *http.Request, v url.Values) (control.Proof, error) {
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
 		p.Thumbprint = base64.RawURLEncoding.EncodeToString(sum[:])
+		p.Certificate, p.Presented = r.TLS.PeerCertificates[0], r.TLS.PeerCertificates[1:]
 	}
 	if v.Has("client_secret") {
 		p.Secret = secret.New(v.Get("client_secret"))
@@ -309,7 +310,7 @@ func (s *server) metadata(w http.ResponseWriter, r *http.Request) error {
 	answer(w, http.StatusOK, Metadata{
 		Issuer: i.URL, Token: i.URL + "/token", Keys: i.URL + "/jwks", Introspection: i.URL + "/introspect", Revocation: i.URL + "/revoke",
 		Types: []string{"client_credentials"}, Responses: []string{},
-		Methods:    []string{"client_secret_basic", "client_secret_post", string(credential.PrivateKeyJWT), string(credential.SelfSignedTLS)},
+		Methods:    []string{"client_secret_basic", "client_secret_post", string(credential.PrivateKeyJWT), string(credential.TLSAuth), string(credential.SelfSignedTLS)},
 		Algorithms: token.Strong(), DPoP: token.Strong(), Bound: true,
 	})
 	return nil

@@ -16,9 +16,11 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"gatehouse/authority"
 	"gatehouse/credential"
 	"gatehouse/fault"
 	"gatehouse/id"
@@ -36,9 +38,10 @@ const (
 // partner has already.
 type NewCertificate struct {
 	NewKey
-	Request     string // a certificate signing request (PKCS #10), in PEM
-	Certificate string // or a certificate, in PEM: it counts by its thumbprint
-	Replaces    id.ID  // the credential that it renews: that one retires a day later
+	Request     string               // a certificate signing request (PKCS #10), in PEM
+	Certificate string               // or a certificate, in PEM: it counts by its thumbprint
+	Named       *credential.CertName // or a name: any certificate of the authority counts in which it stands
+	Replaces    id.ID                // the credential that it renews: that one retires a day later
 }
 
 // EnrolCertificate binds a client certificate to an application. With a request, the environment's own authority signs it and
@@ -53,6 +56,13 @@ func (c *Control) EnrolCertificate(ctx context.Context, a identity.Actor, n NewC
 		again: "this form has enrolled the certificate %s already",
 		check: func(f *form) { request, given = f.certificate(n, c.now()) },
 		make: func(w *write, fresh *credential.Credential) (err error) {
+			if n.Named != nil {
+				if err := c.named(w, fresh, *n.Named); err != nil || n.Replaces == "" {
+					return err
+				}
+				*fresh, err = w.renews(*fresh, n.Replaces)
+				return err
+			}
 			if text, err = c.certify(w, fresh, n, request, given); err != nil || n.Replaces == "" {
 				return err
 			}
@@ -65,6 +75,41 @@ func (c *Control) EnrolCertificate(ctx context.Context, a identity.Actor, n NewC
 		return cr, "", err
 	}
 	return cr, text, nil
+}
+
+// named binds the credential to a name in certificates of an authority of the operator's. No two that are not over stand for one.
+func (c *Control) named(w *write, fresh *credential.Credential, n credential.CertName) error {
+	if err := c.knownAuthority(w, fresh.Environment, n); err != nil {
+		return err
+	}
+	fresh.CertName = &n
+	fresh.PublicID, fresh.Hash = string(fresh.ID), n.Mark()
+	return w.bind(*fresh)
+}
+
+// knownAuthority checks that the authority signs certificates of clients in the environment, and that the name can identify one.
+func (c *Control) knownAuthority(w *write, environment string, n credential.CertName) error {
+	of, err := c.newest(w.ctx, w.tx, environment)
+	if err != nil {
+		return err
+	}
+	var f form
+	var names []string
+	for _, a := range of.ClientAuthorities {
+		if slices.Contains(a.Environments, of.Name) {
+			names = append(names, a.Name)
+		}
+	}
+	switch {
+	case len(names) == 0:
+		f.bad("/named/authority", "no authority's certificates count in %s: ask the operator to list it (client_authorities)", of.Name)
+	case !slices.Contains(names, n.Authority):
+		f.bad("/named/authority", "%q signs no certificates of clients in %s: those that do: %s", clip(n.Authority), of.Name, strings.Join(names, ", "))
+	}
+	if why := authority.CheckName(authority.Name{Kind: n.Kind, Value: n.Value}); why != "" {
+		f.bad("/named/value", "%s", why)
+	}
+	return f.err()
 }
 
 // certify binds the credential to the certificate that it is given, or to one that is made for the request and returned in PEM.
@@ -113,8 +158,11 @@ func (w *write) renews(fresh credential.Credential, i id.ID) (credential.Credent
 
 // certificate reads what is to be enrolled: exactly one of the two.
 func (f *form) certificate(n NewCertificate, now time.Time) (*x509.CertificateRequest, *x509.Certificate) {
-	if (n.Request == "") == (n.Certificate == "") {
-		f.bad("/csr", "give a certificate signing request, or a certificate, and not both")
+	if n.Named != nil && n.Request == "" && n.Certificate == "" {
+		return nil, nil
+	}
+	if (n.Request == "") == (n.Certificate == "") || n.Named != nil {
+		f.bad("/csr", "give a certificate signing request, a certificate, or a name, and one of them alone")
 		return nil, nil
 	}
 	if n.Request != "" {

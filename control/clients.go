@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,7 @@ type NewClient struct {
 	Keys       json.RawMessage       // of private_key_jwt: a JWK Set of public keys
 	KeysURL    string                // or where it is: an https URL (jwks_uri)
 	Thumbprint string                // of self_signed_tls_client_auth: SHA-256 of the certificate's DER, in base64url
+	Named      *credential.CertName  // of tls_client_auth: the authority, and the name in the certificate
 	Constrain  credential.Constraint // what its tokens are bound to; "": what it asks for, or nothing
 }
 
@@ -38,6 +40,11 @@ func (c *Control) RegisterClient(ctx context.Context, a identity.Actor, n NewCli
 		make: func(w *write, fresh *credential.Credential) error {
 			if _, err := c.issuer(w, fresh.Environment, false, "the first client"); err != nil {
 				return err
+			}
+			if o.Named != nil {
+				if err := c.knownAuthority(w, fresh.Environment, *o.Named); err != nil {
+					return err
+				}
 			}
 			fresh.OAuth = &o
 			value, fresh.PublicID, fresh.Hash = credential.NewSecret(fresh.Environment)
@@ -65,8 +72,18 @@ func (f *form) oauth(n NewClient, reach Fetcher) credential.OAuth {
 			f.bad("/thumbprint", "must be the SHA-256 of the certificate's DER, 32 bytes in base64url")
 		}
 		o.Thumbprint = n.Thumbprint
+	case credential.TLSAuth:
+		if o.Named = n.Named; n.Named == nil {
+			f.bad("/named", "say by which name in certificates of which authority the client is known")
+		}
 	default:
-		f.bad("/method", "must be one of %s, %s, %s", credential.ClientSecret, credential.PrivateKeyJWT, credential.SelfSignedTLS)
+		f.bad("/method", "must be one of %s, %s, %s, %s", credential.ClientSecret, credential.PrivateKeyJWT, credential.TLSAuth, credential.SelfSignedTLS)
+	}
+	if n.Named != nil && n.Method != credential.TLSAuth {
+		f.bad("/named", "is for the method %s", credential.TLSAuth)
+	}
+	if n.Thumbprint != "" && n.Method != credential.SelfSignedTLS {
+		f.bad("/thumbprint", "is for the method %s", credential.SelfSignedTLS)
 	}
 	for pointer, given := range map[string]bool{"/jwks": len(n.Keys) > 0, "/jwks_uri": n.KeysURL != ""} {
 		if given && n.Method != credential.PrivateKeyJWT {
@@ -104,6 +121,9 @@ type Proof struct {
 	Secret     secret.Value // of client_secret_basic or client_secret_post
 	Assertion  string       // of private_key_jwt
 	Thumbprint string       // SHA-256 of the certificate that it connected with, in base64url; "": none
+
+	Certificate *x509.Certificate   // that certificate: the connection has proven that the client holds its key
+	Presented   []*x509.Certificate // what came with it
 }
 
 // invalidClient is the one answer to whoever does not prove a client, whatever was wrong.
@@ -133,7 +153,7 @@ func (c *Control) client(r read, environment string, p Proof) (credential.Creden
 	if err != nil {
 		return none, nil, err
 	}
-	marks, err := c.proves(cr, p, r.now)
+	marks, err := c.proves(r, cr, p)
 	switch {
 	case err != nil:
 		return none, nil, err
@@ -146,7 +166,8 @@ func (c *Control) client(r read, environment string, p Proof) (credential.Creden
 }
 
 // proves checks a client's proof by the one method it is registered with.
-func (c *Control) proves(cr credential.Credential, p Proof, now time.Time) ([]spent, error) {
+func (c *Control) proves(r read, cr credential.Credential, p Proof) ([]spent, error) {
+	now := r.now
 	o := cr.OAuth
 	if sent := p.Secret; !sent.Empty() && (p.Assertion != "" || o.Method != credential.ClientSecret) {
 		return nil, invalidClient("its method is %s alone", o.Method)
@@ -162,6 +183,8 @@ func (c *Control) proves(cr credential.Credential, p Proof, now time.Time) ([]sp
 		if p.Thumbprint == "" || p.Thumbprint != o.Thumbprint {
 			return nil, invalidClient("its certificate is another one")
 		}
+	case credential.TLSAuth:
+		return nil, c.shows(r, cr, p)
 	default:
 		return nil, invalidClient("its method is not known")
 	}

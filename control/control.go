@@ -39,10 +39,12 @@ type Control struct {
 	posted   chan struct{} // a letter may wait in the outbox
 	proofs   *token.Prover // of the token endpoint
 	sets     *keySets      // that clients name by URL
-	issued   *issued       // tokens since the last report
-	told     chan struct{} // an event may wait for a webhook
-	patience time.Duration // how long gateways have to let a canary in
-	even     time.Duration // how long an answer takes that must not tell whether something was written
+
+	authorities authorities   // of clients' certificates at the token endpoint
+	issued      *issued       // tokens since the last report
+	told        chan struct{} // an event may wait for a webhook
+	patience    time.Duration // how long gateways have to let a canary in
+	even        time.Duration // how long an answer takes that must not tell whether something was written
 
 	fleet     *presence
 	source    *source
@@ -58,6 +60,7 @@ type Options struct {
 	Probers  Probers       // the gateways that can be asked; nil: none can
 	Keys     Keys          // what checkpoints and feed entries are signed with
 	Now      func() time.Time
+	Revoker  Revoker // what authorities of clients' certificates have revoked; nil: nobody looks, and those that tell it refuse
 	Fetch    Fetcher // what webhooks are sent by; nil: a client that reaches public addresses only
 	Log      *slog.Logger
 	URL      string            // of the portal, for links in letters: no slash at the end

@@ -29,21 +29,21 @@ import (
 type presence struct {
 	mu      sync.Mutex
 	wake    chan struct{}
-	anchors map[int64]*authority
+	anchors map[int64]*anchor
 	shown   *tls.Certificate
 	by      int64 // the anchor that signed it
 	until   time.Time
 	images  map[string]*imageFile
 }
 
-// authority is an anchor with its key.
-type authority struct {
+// anchor is one with its key.
+type anchor struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
 }
 
 func newPresence() *presence {
-	return &presence{wake: make(chan struct{}), anchors: map[int64]*authority{}, images: map[string]*imageFile{}}
+	return &presence{wake: make(chan struct{}), anchors: map[int64]*anchor{}, images: map[string]*imageFile{}}
 }
 
 func (p *presence) changed() {
@@ -61,7 +61,7 @@ func (c *Control) FleetChanged() <-chan struct{} {
 }
 
 // authorityOf makes the key of an anchor again, and its certificate, once.
-func (c *Control) authorityOf(a fleet.Anchor) (*authority, error) {
+func (c *Control) authorityOf(a fleet.Anchor) (*anchor, error) {
 	c.fleet.mu.Lock()
 	defer c.fleet.mu.Unlock()
 	if made := c.fleet.anchors[a.Number]; made != nil {
@@ -88,14 +88,14 @@ func (c *Control) authorityOf(a fleet.Anchor) (*authority, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.fleet.anchors[a.Number] = &authority{key, cert}
+		c.fleet.anchors[a.Number] = &anchor{key, cert}
 		return c.fleet.anchors[a.Number], nil
 	}
 	return nil, errors.New("no key for an anchor can be made")
 }
 
 // signingAnchor is the one that signs now; the first one is made when there is none.
-func (c *Control) signingAnchor(w *write) (*authority, error) {
+func (c *Control) signingAnchor(w *write) (*anchor, error) {
 	all, err := w.tx.Anchors(w.ctx)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"gatehouse/authority"
 	"gatehouse/env"
 	"gatehouse/fault"
 	"gatehouse/identity"
@@ -44,6 +45,7 @@ func (c *Control) compile(p *manifest.Parsed, environment string) []manifest.Dia
 		Secret:  func(string) (secret.Value, bool) { return secret.New("compiled only"), true },
 		Tokens:  policy.NewTokens(), Proofs: c.proofs,
 		Trusted: func(*policy.TrustedIssuer) *policy.TrustedKeys { return policy.NewTrustedKeys() },
+		Revoked: func(*authority.Authority) *policy.Revocations { return policy.NewRevocations() },
 	})
 	return ds
 }

@@ -112,7 +112,7 @@ func (c *Control) confirmation(cr credential.Credential, q TokenRequest, now tim
 		out.Key = p.Key
 		marks = []spent{{p.Mark(), now.Add(token.NonceLives), oauthError("invalid_dpop_proof", "%v", token.ErrReplay)}}
 	}
-	if cr.OAuth.Constrain == credential.ByCertificate || cr.OAuth.Method == credential.SelfSignedTLS {
+	if cr.OAuth.Constrain == credential.ByCertificate || cr.OAuth.Method.ByCertificate() {
 		out.Certificate = q.Client.Thumbprint
 	}
 	switch {

@@ -48,9 +48,13 @@ func (c *Control) BindWorkload(ctx context.Context, a identity.Actor, n NewWorkl
 	})
 }
 
-// bind lets the workload stand for the credential, unless it stands for one that is not over.
+// bind lets the workload or name stand for the credential, unless it stands for one that is not over.
 func (w *write) bind(fresh credential.Credential) error {
-	taken := fault.Of(fault.Conflict, "workload-taken", "this issuer, audience and subject stand for another credential already: a workload is one application's alone")
+	code, what := "workload-taken", "this issuer, audience and subject"
+	if fresh.Kind == credential.Certificate {
+		code, what = "certificate-taken", "this name of the authority"
+	}
+	taken := fault.Of(fault.Conflict, code, "another credential stands for %s already: one application's alone", what)
 	was, err := w.tx.WorkloadOf(w.ctx, fresh.Mark())
 	switch {
 	case errors.Is(err, fault.NotFound):
@@ -63,7 +67,7 @@ func (w *write) bind(fresh credential.Credential) error {
 		}
 		if s := old.Standing(w.now); s != string(credential.Revoked) && s != credential.Expired {
 			if old.Application == fresh.Application {
-				return fault.Of(fault.Conflict, "workload-taken", "credential %s stands for this issuer, audience and subject already", old.ID)
+				return fault.Of(fault.Conflict, code, "credential %s stands for %s already", old.ID, what)
 			}
 			return taken
 		}

@@ -59,12 +59,13 @@ type Credential struct {
 	Environment  string      `json:"environment"`
 	Kind         Kind        `json:"kind"`
 	Name         string      `json:"name"`
-	PublicID     string      `json:"public_id"`          // the part of a key that may be shown
-	Hash         secret.Hash `json:"-"`                  // SHA-256 of the whole key
-	OAuth        *OAuth      `json:"oauth,omitempty"`    // of a Client: how it proves itself
-	Workload     *Workload   `json:"workload,omitempty"` // of a Federated one: whom it is bound to
-	Grants       []id.ID     `json:"grants,omitempty"`   // bound to these; none: all of the application's in this environment
-	Sources      []string    `json:"sources,omitempty"`  // networks it may be used from, as CleanSources writes them; none: any
+	PublicID     string      `json:"public_id"`           // the part of a key that may be shown
+	Hash         secret.Hash `json:"-"`                   // SHA-256 of the whole key
+	OAuth        *OAuth      `json:"oauth,omitempty"`     // of a Client: how it proves itself
+	Workload     *Workload   `json:"workload,omitempty"`  // of a Federated one: whom it is bound to
+	CertName     *CertName   `json:"cert_name,omitempty"` // of a Certificate that is known by a name in it
+	Grants       []id.ID     `json:"grants,omitempty"`    // bound to these; none: all of the application's in this environment
+	Sources      []string    `json:"sources,omitempty"`   // networks it may be used from, as CleanSources writes them; none: any
 	State        State       `json:"state"`
 	Created      time.Time   `json:"created"`
 	CreatedBy    id.ID       `json:"created_by"`

@@ -118,6 +118,8 @@ func (c Credential) Hint() string {
 		return strings.Join([]string{"ghc", c.Environment, c.PublicID, "…"}, "_")
 	case c.Kind == Client:
 		return string(c.ID)
+	case c.Kind == Certificate && c.CertName != nil:
+		return c.CertName.Kind + ":" + c.CertName.Value + " of " + c.CertName.Authority
 	case c.Kind == Certificate:
 		return "SHA-256 " + c.PublicID
 	case c.Kind == Federated && c.Workload != nil:

@@ -16,6 +16,7 @@ type OAuth struct {
 	Keys       json.RawMessage `json:"jwks,omitempty"`       // of private_key_jwt: its public keys
 	KeysURL    string          `json:"jwks_uri,omitempty"`   // or where they are
 	Thumbprint string          `json:"thumbprint,omitempty"` // of self_signed_tls_client_auth: SHA-256 of the certificate, in base64url
+	Named      *CertName       `json:"named,omitempty"`      // of tls_client_auth: the authority, and the name in the certificate
 	Constrain  Constraint      `json:"constrain,omitempty"`  // what its tokens are bound to; "": what it asks for, or nothing
 }
 
@@ -27,6 +28,7 @@ const (
 	ClientSecret  AuthMethod = "client_secret" // basic or post, as the client likes
 	PrivateKeyJWT AuthMethod = "private_key_jwt"
 	SelfSignedTLS AuthMethod = "self_signed_tls_client_auth"
+	TLSAuth       AuthMethod = "tls_client_auth" // by a certificate of an authority of the operator's (RFC 8705 §2.1)
 )
 
 // Constraint is what a client's access tokens are bound to.
@@ -39,12 +41,15 @@ const (
 )
 
 // Strong reports whether a client proves itself by it without a secret that both sides know.
-func (m AuthMethod) Strong() bool { return m == PrivateKeyJWT || m == SelfSignedTLS }
+func (m AuthMethod) Strong() bool { return m == PrivateKeyJWT || m.ByCertificate() }
+
+// ByCertificate reports whether it is the certificate of the connection that proves the client: all of its tokens are bound to it.
+func (m AuthMethod) ByCertificate() bool { return m == SelfSignedTLS || m == TLSAuth }
 
 // FAPI reports whether the client keeps the client profile of FAPI 2.0 (Security Profile, 5.3.3): it proves itself by a key or
 // certificate of its own, and all of its tokens are bound. Algorithms and clocks are those of the profile for every client.
 func (o OAuth) FAPI() bool {
-	return o.Method.Strong() && (o.Constrain != "" || o.Method == SelfSignedTLS)
+	return o.Method.Strong() && (o.Constrain != "" || o.Method.ByCertificate())
 }
 
 // secretPrefix is what a client's secret begins with; the rest is as in an API key.
@@ -106,6 +111,8 @@ func (c Credential) Mark() secret.Hash {
 		return ClientMark(c.ID)
 	case c.Kind == Federated && c.Workload != nil:
 		return c.Workload.Mark()
+	case c.Kind == Certificate && c.CertName != nil:
+		return c.CertName.Mark()
 	}
 	return c.Hash
 }

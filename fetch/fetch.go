@@ -185,21 +185,26 @@ type Answer struct {
 // Get fetches the URL; accept is the media type that is asked for. Any status but 200 is fault.Unavailable, and so is an
 // answer that is longer than Longest.
 func (c *Client) Get(ctx context.Context, raw, accept string) (Answer, error) {
-	return c.get(ctx, c.http, raw, accept)
+	return c.get(ctx, c.http, raw, accept, Longest)
+}
+
+// UpTo is Get of an answer of at most so many bytes.
+func (c *Client) UpTo(ctx context.Context, raw, accept string, longest int) (Answer, error) {
+	return c.get(ctx, c.http, raw, accept, longest)
 }
 
 // Direct is Get of exactly this URL: a redirect is fault.Unavailable. It is for what proves something because it stands there.
 func (c *Client) Direct(ctx context.Context, raw, accept string) (Answer, error) {
-	return c.get(ctx, c.direct, raw, accept)
+	return c.get(ctx, c.direct, raw, accept, Longest)
 }
 
-func (c *Client) get(ctx context.Context, by *http.Client, raw, accept string) (Answer, error) {
+func (c *Client) get(ctx context.Context, by *http.Client, raw, accept string, longest int) (Answer, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, raw, nil)
 	if err != nil {
 		return Answer{}, fault.New(fault.Invalid, "must be a whole URL, such as https://example.org/path").Because(err)
 	}
 	r.Header.Set("Accept", accept)
-	a, err := c.do(by, r)
+	a, err := c.do(by, r, longest)
 	if err == nil && a.Status != http.StatusOK {
 		return a, fault.New(fault.Unavailable, "%s answered with status %d", r.URL.Host, a.Status)
 	}
@@ -215,10 +220,10 @@ func (c *Client) Post(ctx context.Context, raw string, header http.Header, body 
 	if header != nil {
 		r.Header = header.Clone()
 	}
-	return c.do(c.http, r)
+	return c.do(c.http, r, Longest)
 }
 
-func (c *Client) do(by *http.Client, r *http.Request) (Answer, error) {
+func (c *Client) do(by *http.Client, r *http.Request, longest int) (Answer, error) {
 	if err := c.Check(r.URL.String()); err != nil {
 		return Answer{}, err
 	}
@@ -232,12 +237,12 @@ func (c *Client) do(by *http.Client, r *http.Request) (Answer, error) {
 		return Answer{}, fault.New(fault.Unavailable, "%s could not be reached: %s", r.URL.Host, short(err)).Because(err)
 	}
 	defer w.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(w.Body, Longest+1))
+	body, err := io.ReadAll(io.LimitReader(w.Body, int64(longest)+1))
 	switch {
 	case err != nil:
 		return Answer{}, fault.New(fault.Unavailable, "%s broke off its answer", r.URL.Host).Because(err)
-	case len(body) > Longest:
-		return Answer{}, fault.New(fault.Unavailable, "%s answered with more than %d bytes", r.URL.Host, Longest)
+	case len(body) > longest:
+		return Answer{}, fault.New(fault.Unavailable, "%s answered with more than %d bytes", r.URL.Host, longest)
 	}
 	return Answer{w.StatusCode, w.Header, body}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/authority"
 	"gatehouse/feed"
 	"gatehouse/policy"
 	"gatehouse/ratelimit"
@@ -87,12 +88,17 @@ func (g *Gateway) compile() {
 		Secret:  g.o.Secrets, Shared: g.o.Shared,
 		Tokens: g.tokens, Proofs: g.proofs,
 	}
-	trusted := map[*policy.TrustedKeys]bool{}
+	trusted, revoked := map[*policy.TrustedKeys]bool{}, map[*policy.Revocations]bool{}
 	if g.trust != nil {
 		d.Trusted = func(t *policy.TrustedIssuer) *policy.TrustedKeys {
 			keys := g.trust.Keys(t)
 			trusted[keys] = true
 			return keys
+		}
+		d.Revoked = func(a *authority.Authority) *policy.Revocations {
+			r := g.trust.Revoked(a)
+			revoked[r] = true
+			return r
 		}
 	}
 	routes, ds := snapshot.Open(r, g.o.Environment, g.o.Kinds, d)
@@ -110,7 +116,7 @@ func (g *Gateway) compile() {
 		}
 	}
 	if g.trust != nil {
-		g.trust.Only(trusted)
+		g.trust.Only(trusted, revoked)
 	}
 	g.desired, g.trouble = r.Number, ""
 	g.o.Log.Info("serving", "environment", g.o.Environment, "revision", r.Number, "routes", len(routes.All), "took", time.Since(began))

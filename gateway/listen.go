@@ -150,7 +150,7 @@ func secured(nc net.Conn) *policy.TLS {
 func proven(s tls.ConnectionState) *policy.TLS {
 	p := &policy.TLS{Version: s.Version, Suite: s.CipherSuite, ServerName: s.ServerName}
 	if len(s.PeerCertificates) > 0 {
-		p.Certificate = s.PeerCertificates[0]
+		p.Certificate, p.Presented = s.PeerCertificates[0], s.PeerCertificates[1:]
 		p.Thumbprint = sha256.Sum256(p.Certificate.Raw)
 	}
 	if len(s.VerifiedChains) > 0 {

@@ -78,6 +78,7 @@ func (c *check) none(list, format string, args ...any) {
 func (c *check) all() {
 	c.environments()
 	c.trusted()
+	c.authorities()
 	c.upstreams()
 	c.apis()
 	c.products()

@@ -20,6 +20,8 @@ type Manifest struct {
 	Products     []Product     `json:"products"`     // bundles of operations offered to partners
 
 	TrustedIssuers []TrustedIssuer `json:"trusted_issuers"` // issuers elsewhere, by whose tokens workloads prove themselves
+
+	ClientAuthorities []ClientAuthority `json:"client_authorities"` // authorities that sign certificates of clients
 }
 
 // Environment is a place where the APIs are exposed.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"gatehouse/authority"
 	"gatehouse/ratelimit"
 	"gatehouse/secret"
 	"gatehouse/token"
@@ -70,6 +71,8 @@ type Deps struct {
 	Proofs *token.Prover
 	// Trusted returns the keys of an issuer elsewhere, which somebody fetches. nil: nobody does.
 	Trusted func(*TrustedIssuer) *TrustedKeys
+	// Revoked returns what an authority has revoked, which somebody fetches. nil: nobody does.
+	Revoked func(*authority.Authority) *Revocations
 }
 
 // Site is where in the manifest a policy stands, known while it is built.
@@ -82,6 +85,8 @@ type Site struct {
 	Kinds []string
 	// Trusted are the issuers elsewhere that count in the environment.
 	Trusted []*TrustedIssuer
+	// Authorities are those of the operator's that sign certificates of clients in the environment.
+	Authorities []*authority.Authority
 	// Beside are the names of the methods of authentication that any_of tries, this one among them. Of those that look for a
 	// token in the same field, each leaves to the other what is not its own.
 	Beside []string

@@ -11,6 +11,8 @@ type TLS struct {
 	// Certificate is the client's own, and the client holds its key. Nobody has said yet that it may be trusted: see Verified.
 	// nil: the client showed none, or was not asked.
 	Certificate *x509.Certificate
+	// Presented are the certificates that came with it, in no order that can be relied on. Nothing is known of them.
+	Presented []*x509.Certificate
 	// Chain leads from Certificate to an authority that the listener trusts. nil: it was not verified, because the listener
 	// verifies none.
 	Chain []*x509.Certificate

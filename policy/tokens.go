@@ -31,11 +31,13 @@ const tokenSlots = 1 << 16
 type Tokens struct {
 	slots     []atomic.Pointer[AccessToken]
 	workloads []atomic.Pointer[WorkloadToken]
+
+	certificates []atomic.Pointer[SeenCertificate]
 }
 
 // NewTokens keeps none yet.
 func NewTokens() *Tokens {
-	return &Tokens{make([]atomic.Pointer[AccessToken], tokenSlots), make([]atomic.Pointer[WorkloadToken], workloadSlots)}
+	return &Tokens{make([]atomic.Pointer[AccessToken], tokenSlots), make([]atomic.Pointer[WorkloadToken], workloadSlots), make([]atomic.Pointer[SeenCertificate], seenSlots)}
 }
 
 // Get returns the token of the hash if it is kept and was verified by the issuer.

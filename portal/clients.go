@@ -18,9 +18,12 @@ func (v *visit) clientForm(p *issuePage) *formPage {
 		p.Form.Field("name"), p.Form.Field("environment"),
 		field{Name: "method", Label: "It proves itself by", Kind: radioField, Required: true, Options: []option{
 			{Value: string(credential.PrivateKeyJWT), Label: "A key of its own", Text: "It signs; nothing secret ever leaves it"},
+			{Value: string(credential.TLSAuth), Label: "A certificate of an authority of the platform's", Text: "That of its connection to the token endpoint"},
 			{Value: string(credential.ClientSecret), Label: "A secret", Text: "Shown once, as an API key is"}}},
 		field{Name: "jwks", Label: "Its public keys", Kind: areaField, Max: 20000, Mono: true, Hint: "A JWK Set, for a key of its own"},
 		field{Name: "jwks_uri", Label: "Or where they are", Kind: textField, Max: 500, Hint: "An https address of the JWK Set: you change your keys there, and nothing here"},
+		field{Name: "authority", Label: "The authority", Kind: textField, Max: 63, Mono: true, Hint: "For a certificate: the authority's name, as the platform has told it to you"},
+		field{Name: "named", Label: "The name in its certificate", Kind: textField, Max: 512, Mono: true, Hint: "A host name, a URI such as spiffe://example.org/service, an IP or e-mail address, or the whole subject, such as CN=client,O=Partner,C=EE"},
 		field{Name: "constrain", Label: "Its tokens are bound to", Kind: radioField, Required: true, Options: []option{
 			{Value: "dpop", Label: "A key that it shows with every call (DPoP)", Text: "Who reads a token cannot use it"},
 			{Value: "none", Label: "Nothing, unless it asks for it"}}},
@@ -73,6 +76,9 @@ func registerClient(v *visit) error {
 	n := control.NewClient{NewKey: control.NewKey{Application: from.Application.ID, Environment: p.Form.value("environment"), Name: p.Form.value("name"),
 		Lifetime: durationOf(p.Form.value("lifetime")), Sources: sourcesOf(p.Form.value("sources")), Once: p.Form.Once},
 		Method: credential.AuthMethod(p.Form.value("method")), Keys: []byte(p.Form.value("jwks")), KeysURL: p.Form.value("jwks_uri")}
+	if a, san := p.Form.value("authority"), p.Form.value("named"); a != "" || san != "" {
+		n.Named = &credential.CertName{Authority: a, Kind: credential.NameKind(san), Value: san}
+	}
 	if c := p.Form.value("constrain"); c != "none" {
 		n.Constrain = credential.Constraint(c)
 	}
@@ -110,6 +116,8 @@ func certificateForm(p *issuePage) *formPage {
 		p.Form.Field("name"), p.Form.Field("environment"),
 		field{Name: "csr", Label: "Signing request", Kind: areaField, Max: 12000, Mono: true, Hint: "PKCS #10 in PEM: our authority makes the certificate. Your key stays with you"},
 		field{Name: "certificate", Label: "Or a certificate that you have", Kind: areaField, Max: 12000, Mono: true, Hint: "In PEM: it counts by its thumbprint, until its own end at the latest"},
+		field{Name: "authority", Label: "Or one of an authority of the platform's", Kind: textField, Max: 63, Mono: true, Hint: "The authority's name, as the platform has told it to you: any of its certificates counts in which the name below stands"},
+		field{Name: "named", Label: "The name in them", Kind: textField, Max: 512, Mono: true, Hint: "A host name, a URI such as spiffe://example.org/service, an IP or e-mail address, or the whole subject, such as CN=client,O=Partner,C=EE"},
 		p.Form.Field("grants"), sourcesField(),
 		field{Name: "application", Label: "Application", Kind: selectField, Required: true, Options: []option{{Value: string(p.Application.ID), Label: p.Application.Name}}},
 	)
@@ -145,6 +153,9 @@ func enrolCertificate(v *visit) error {
 	}
 	n := control.NewCertificate{NewKey: control.NewKey{Application: from.Application.ID, Environment: p.Form.value("environment"), Name: p.Form.value("name"),
 		Sources: sourcesOf(p.Form.value("sources")), Once: p.Form.Once}, Request: p.Form.value("csr"), Certificate: p.Form.value("certificate")}
+	if a, san := p.Form.value("authority"), p.Form.value("named"); a != "" || san != "" {
+		n.Named = &credential.CertName{Authority: a, Kind: credential.NameKind(san), Value: san}
+	}
 	for _, g := range p.Form.Field("grants").Values {
 		n.Grants = append(n.Grants, id.ID(g))
 	}

@@ -21,7 +21,7 @@ type placed struct {
 // policies builds the route's policies, puts them into the order of their phases and splits them by side.
 func (c *compiler) policies(r *Route, api int) {
 	list := c.p.Policies(api, r.Operation)
-	site := policy.Site{Route: &r.RouteInfo, Trusted: c.trusted}
+	site := policy.Site{Route: &r.RouteInfo, Trusted: c.trusted, Authorities: c.authorities}
 	for _, l := range list {
 		site.Kinds = append(site.Kinds, l.Kind)
 	}

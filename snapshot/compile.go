@@ -2,11 +2,13 @@ package snapshot
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"gatehouse/authority"
 	"gatehouse/manifest"
 	"gatehouse/policy"
 	"gatehouse/ratelimit"
@@ -32,6 +34,7 @@ func Compile(p *manifest.Parsed, environment string, revision int64, kinds []pol
 		c.report(p.At("/environments", "there is no environment %q", environment))
 	}
 	c.readTrusted()
+	c.readAuthorities()
 	c.readUpstreams()
 	c.readProducts()
 	for i := range p.APIs {
@@ -54,9 +57,11 @@ type compiler struct {
 	upstreams map[string]upstream
 	products  map[operation][]string
 	trusted   []*policy.TrustedIssuer
-	ds        []manifest.Diagnostic
-	seen      map[manifest.Diagnostic]bool // a policy of an API is built for each of its operations
-	shared    []complaint                  // of the API at hand
+
+	authorities []*authority.Authority
+	ds          []manifest.Diagnostic
+	seen        map[manifest.Diagnostic]bool // a policy of an API is built for each of its operations
+	shared      []complaint                  // of the API at hand
 }
 
 // complaint is one thing wrong with several operations of an API.
@@ -100,6 +105,29 @@ func (c *compiler) readTrusted() {
 		i.Tenant, i.Version, _ = manifest.EntraIssuer(t.Issuer)
 		c.trusted = append(c.trusted, i)
 	}
+}
+
+// readAuthorities notes who signs certificates of clients here.
+func (c *compiler) readAuthorities() {
+	for i, a := range c.p.ClientAuthorities {
+		one, err := authority.New(AuthoritySettings(a))
+		if err != nil {
+			at := fmt.Sprintf("/client_authorities/%d", i)
+			if w, ok := errors.AsType[authority.Wrong](err); ok {
+				at += "/" + w.Setting
+			}
+			c.report(c.p.At(at, "%v", err))
+			continue
+		}
+		if slices.Contains(a.Environments, c.out.Environment) {
+			c.authorities = append(c.authorities, one)
+		}
+	}
+}
+
+// AuthoritySettings is what the manifest says of an authority.
+func AuthoritySettings(a manifest.ClientAuthority) authority.Settings {
+	return authority.Settings{Name: a.Name, Certificates: a.Certificates, Intermediates: a.Intermediates, Lists: a.Lists, Responder: a.Responder, Lenient: a.Lenient}
 }
 
 // readProducts notes which products offer an operation here, and the plans on which they do.

@@ -1,5 +1,5 @@
-// Package trust keeps the keys of issuers elsewhere by whose tokens workloads prove themselves. They are fetched here, outside of
-// requests, which only read them.
+// Package trust keeps the keys of issuers elsewhere by whose tokens workloads prove themselves, and what authorities elsewhere
+// have revoked of clients' certificates. All is fetched here, outside of requests, which only read it.
 package trust
 
 import (
@@ -41,6 +41,7 @@ type Keeper struct {
 	running context.Context
 	wait    *sync.WaitGroup
 	sources map[origin]*source
+	lists   map[[sha256.Size]byte]*revocations // by what is said of their authority
 }
 
 // origin is where keys come from. What else a revision says of an issuer changes nothing about them.
@@ -48,11 +49,20 @@ type origin struct{ issuer, keys string }
 
 type source struct {
 	origin
+	watch
 	keys   *policy.TrustedKeys
-	stop   context.CancelFunc // nil: it does not run
 	digest [sha256.Size]byte
 	set    *policy.KeySet
-	said   string // what was last logged about it
+}
+
+// watch is something elsewhere that is looked at now and then.
+type watch struct {
+	what, name string
+	look       func(context.Context) error // nil: there is nothing to look at
+	beside     func(context.Context)       // what else goes on meanwhile; nil: nothing
+	asked      <-chan struct{}
+	stop       context.CancelFunc // nil: it does not run
+	said       string             // what was last logged about it
 }
 
 // New makes a keeper. It fetches nothing before Run.
@@ -66,7 +76,7 @@ func New(o Options) *Keeper {
 	o.Every = or(o.Every, 5*time.Minute)
 	o.Floor = or(o.Floor, 15*time.Second)
 	o.Retry = or(o.Retry, 2*time.Second)
-	return &Keeper{o: o, sources: map[origin]*source{}}
+	return &Keeper{o: o, sources: map[origin]*source{}, lists: map[[sha256.Size]byte]*revocations{}}
 }
 
 func or(d, other time.Duration) time.Duration {
@@ -84,16 +94,25 @@ func (k *Keeper) Keys(t *policy.TrustedIssuer) *policy.TrustedKeys {
 	s := k.sources[o]
 	if s == nil {
 		s = &source{origin: o, keys: policy.NewTrustedKeys()}
+		s.watch = watch{what: "keys of a trusted issuer", name: o.issuer, asked: s.keys.Asked(), look: func(ctx context.Context) error { return k.look(ctx, s) }}
 		k.sources[o] = s
-		k.begin(s)
+		k.begin(&s.watch)
 	}
 	return s.keys
 }
 
-// Only forgets all keys but those.
-func (k *Keeper) Only(named map[*policy.TrustedKeys]bool) {
+// Only forgets all keys and revocations but those.
+func (k *Keeper) Only(named map[*policy.TrustedKeys]bool, revoked map[*policy.Revocations]bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	for at, l := range k.lists {
+		if !revoked[l.told] {
+			delete(k.lists, at)
+			if l.stop != nil {
+				l.stop()
+			}
+		}
+	}
 	for o, s := range k.sources {
 		if !named[s.keys] {
 			delete(k.sources, o)
@@ -110,7 +129,10 @@ func (k *Keeper) Run(ctx context.Context) {
 	k.mu.Lock()
 	k.running, k.wait = ctx, &wait
 	for _, s := range k.sources {
-		k.begin(s)
+		k.begin(&s.watch)
+	}
+	for _, l := range k.lists {
+		k.begin(&l.watch)
 	}
 	k.mu.Unlock()
 	<-ctx.Done()
@@ -120,8 +142,8 @@ func (k *Keeper) Run(ctx context.Context) {
 	wait.Wait()
 }
 
-// begin lets one source run, if the keeper does. k is locked.
-func (k *Keeper) begin(s *source) {
+// begin lets one watch run, if the keeper does. k is locked.
+func (k *Keeper) begin(s *watch) {
 	if k.running == nil || k.running.Err() != nil {
 		return
 	}
@@ -129,12 +151,19 @@ func (k *Keeper) begin(s *source) {
 	s.stop = stop
 	k.wait.Go(func() {
 		defer stop()
-		k.follow(ctx, s)
+		if s.beside != nil {
+			var beside sync.WaitGroup
+			beside.Go(func() { s.beside(ctx) })
+			defer beside.Wait()
+		}
+		if s.look != nil {
+			k.follow(ctx, s)
+		}
 	})
 }
 
-// follow looks at the keys of one issuer now and then, and when it is asked to.
-func (k *Keeper) follow(ctx context.Context, s *source) {
+// follow looks at one thing now and then, and when it is asked to.
+func (k *Keeper) follow(ctx context.Context, s *watch) {
 	var last time.Time // of the last look; by the clock of this process, which nobody sets
 	failed := 0
 	timer := time.NewTimer(0)
@@ -143,7 +172,7 @@ func (k *Keeper) follow(ctx context.Context, s *source) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.keys.Asked():
+		case <-s.asked:
 			if left := k.o.Floor - time.Since(last); left > 0 {
 				timer.Reset(left)
 				continue
@@ -152,7 +181,7 @@ func (k *Keeper) follow(ctx context.Context, s *source) {
 		}
 		last = time.Now()
 		next := k.o.Every
-		if err := k.look(ctx, s); err != nil {
+		if err := s.look(ctx); err != nil {
 			if ctx.Err() != nil {
 				return
 			}
@@ -168,7 +197,7 @@ func (k *Keeper) follow(ctx context.Context, s *source) {
 }
 
 // tell logs what has changed about a source, once.
-func (k *Keeper) tell(s *source, err error) {
+func (k *Keeper) tell(s *watch, err error) {
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -177,9 +206,9 @@ func (k *Keeper) tell(s *source, err error) {
 	case text == s.said:
 		return
 	case err != nil:
-		k.o.Log.Warn("the keys of a trusted issuer cannot be fetched: those that were seen last count for a while", "issuer", s.issuer, "error", err)
+		k.o.Log.Warn("the "+s.what+" cannot be fetched: what was seen last counts for a while", "of", s.name, "error", err)
 	default:
-		k.o.Log.Info("the keys of a trusted issuer can be fetched again", "issuer", s.issuer)
+		k.o.Log.Info("the "+s.what+" can be fetched again", "of", s.name)
 	}
 	s.said = text
 }

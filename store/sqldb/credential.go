@@ -15,16 +15,16 @@ import (
 
 const (
 	credentialColumns = `id, organization, application, environment, kind, name, public_id, hash, grants, state, created, created_by,
-		expires, retire_at, revoked, reason, sources, replaces, held, leaked, oauth, earlier_hash, earlier_until, workload, version`
+		expires, retire_at, revoked, reason, sources, replaces, held, leaked, oauth, earlier_hash, earlier_until, workload, cert_name, version`
 	credentialGet      = `SELECT ` + credentialColumns + ` FROM credentials WHERE id = $1`
 	credentialByPublic = `SELECT ` + credentialColumns + ` FROM credentials WHERE public_id = $1`
 	credentialHas      = `SELECT version FROM credentials WHERE id = $1`
 	credentialInsert   = `INSERT INTO credentials (` + credentialColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25 + 1) RETURNING ` + credentialColumns
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26 + 1) RETURNING ` + credentialColumns
 	credentialUpdate = `UPDATE credentials SET organization = $2, application = $3, environment = $4, kind = $5, name = $6,
 		public_id = $7, hash = $8, grants = $9, state = $10, created = $11, created_by = $12, expires = $13, retire_at = $14,
 		revoked = $15, reason = $16, sources = $17, replaces = $18, held = $19, leaked = $20, oauth = $21,
-		earlier_hash = $22, earlier_until = $23, workload = $24, version = version + 1 WHERE id = $1 AND version = $25 RETURNING ` + credentialColumns
+		earlier_hash = $22, earlier_until = $23, workload = $24, cert_name = $25, version = version + 1 WHERE id = $1 AND version = $26 RETURNING ` + credentialColumns
 	credentialsOf = `SELECT ` + credentialColumns + ` FROM credentials`
 
 	useColumns = `credential, grant_id, api, operation, calls, last, gateway, address`
@@ -46,7 +46,7 @@ func scanCredential(r row) (c credential.Credential, err error) {
 	err = r.Scan(&c.ID, &c.Organization, &c.Application, &c.Environment, &c.Kind, &c.Name, &c.PublicID, hash{&c.Hash},
 		from[[]id.ID]{&c.Grants}, &c.State, when{&c.Created}, &c.CreatedBy, when{&c.Expires}, when{&c.RetireAt}, when{&c.Revoked},
 		&c.Reason, from[[]string]{&c.Sources}, &c.Replaces, &held, when{&c.Leaked}, from[*credential.OAuth]{&c.OAuth},
-		hash{&c.Earlier}, when{&c.EarlierUntil}, from[*credential.Workload]{&c.Workload}, &c.Version)
+		hash{&c.Earlier}, when{&c.EarlierUntil}, from[*credential.Workload]{&c.Workload}, from[*credential.CertName]{&c.CertName}, &c.Version)
 	c.Held = held != 0
 	return c, err
 }
@@ -63,7 +63,7 @@ func (t *tx) PutCredential(ctx context.Context, c credential.Credential) (creden
 	return put(ctx, t, scanCredential, "credential", credentialInsert, credentialUpdate, credentialHas, string(c.ID),
 		string(c.Organization), string(c.Application), c.Environment, string(c.Kind), c.Name, c.PublicID, c.Hash[:], doc(c.Grants),
 		string(c.State), at(c.Created), string(c.CreatedBy), at(c.Expires), at(c.RetireAt), at(c.Revoked), c.Reason, doc(c.Sources), string(c.Replaces), flag(c.Held), at(c.Leaked), doc(c.OAuth),
-		c.Earlier[:], at(c.EarlierUntil), doc(c.Workload), c.Version)
+		c.Earlier[:], at(c.EarlierUntil), doc(c.Workload), doc(c.CertName), c.Version)
 }
 
 func (t *tx) BindWorkload(ctx context.Context, mark secret.Hash, was, next id.ID) error {

@@ -174,6 +174,7 @@ func credentials() []promise {
 					c.State, c.Revoked, c.Reason, c.RetireAt, c.Grants = credential.Revoked, w.now, "leaked", w.now, nil
 					c.Sources, c.Replaces, c.Held, c.Leaked = []string{"203.0.113.0/24"}, "cr_1", true, w.now
 					c.Earlier, c.EarlierUntil = w.hash(), w.now
+					c.CertName = &credential.CertName{Authority: "ca", Kind: "dns", Value: "client.example"}
 					c.Workload = &credential.Workload{Issuer: "https://issuer.example", Subject: "job", Audience: "https://api.example", Claims: []credential.Claim{{Name: "ref", Value: "main"}}}
 					c.OAuth = &credential.OAuth{Method: credential.PrivateKeyJWT, Keys: []byte(`{"keys":[]}`), Constrain: credential.ByDPoP}
 				},
