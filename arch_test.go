@@ -117,7 +117,7 @@ var rooms = map[string]room{
 	"control": {6, "review sso application audit authority credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch usage feed/disk feed/link fleet", "every rule of who may change what"},
 	"gateway": {6, "authority balance event fault feed fetch id manifest policy problem ratelimit secret snapshot wire h2 http1 token trust", "serves requests from a view"},
 
-	"authserver": {7, "control credential fault identity secret token", "OAuth"},
+	"authserver": {7, "control credential fault id identity secret token", "OAuth"},
 	"adminapi":   {7, "review application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage fleet", "JSON"},
 	"portal":     {7, "review application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage", "pages"},
 

@@ -71,6 +71,7 @@ func New(o Options) (http.Handler, error) {
 	a.reviews()
 	a.credentials()
 	a.clients()
+	a.registrations()
 	a.workloads()
 	a.gateways()
 	a.fleet()

@@ -102,6 +102,10 @@ func TestStory(t *testing.T) {
 		{name: "the grant", as: "member", do: "GET /api/grants/${gr}", status: 200, has: []string{`"scopes":["verifications:read"]`, `"standing":"active"`}},
 		{name: "usage of a grant", as: "member", do: "GET /api/grants/${gr}/usage", status: 200, has: []string{`"counts":[]`, `"by":"day"`}},
 
+		{name: "an initial access token", as: "member", do: "POST /api/initial-tokens", body: `{"application":"${app}","environment":"live","name":"pipeline","uses":3,"lifetime":"7d"}`,
+			status: 201, has: []string{`"token":"ghr_`, `"most":3`, "/oauth/live/register"}, keep: "iat=initial_token.id"},
+		{name: "initial access tokens", as: "operator", do: "GET /api/initial-tokens?organization=${memberorg}", status: 200, has: []string{"${iat}", `"standing":"open"`}},
+		{name: "ended", as: "member", do: "POST /api/initial-tokens/${iat}/end", status: 200, has: []string{`"standing":"ended"`}},
 		{name: "a key", as: "member", do: "POST /api/credentials", body: `{"application":"${app}","environment":"live","name":"web","lifetime":"30d","grants":["${gr}"]}`,
 			status: 201, has: []string{`"key":"gh_live_`, `"live":true`}, keep: "crd=credential.id"},
 		{name: "credentials", as: "operator", do: "GET /api/credentials?application=${app}", status: 200, has: []string{"${crd}"}},

@@ -457,6 +457,15 @@ func words() map[string]word {
 		"Limit.per":      {text: "The window", example: "1s"},
 		"Limit.requests": {text: "How many in the long run", example: 10},
 
+		"InitialToken.uses":     {text: "How many clients it has registered", example: 0},
+		"InitialToken.most":     {text: "How many it registers at most", example: 1},
+		"InitialToken.ended":    {text: "When somebody ended it; not there before"},
+		"InitialToken.standing": {text: "How it stands now", example: "open", enum: one("open", "used", "ended", "expired")},
+
+		"FreshInitialToken.token":                 {text: "Register with this: it is shown once", example: "ghr_…"},
+		"FreshInitialToken.initial_token":         {text: "What can be told of it later"},
+		"FreshInitialToken.registration_endpoint": {text: "Where clients are registered", example: "https://portal.example/oauth/live/register"},
+
 		"MachineToken.revoked": {text: "When it was revoked"},
 
 		"Me.class":   {text: "What you are", example: "member", enum: one("member", "staff", "machine", "host")},

@@ -64,6 +64,10 @@ func New(o Options) (http.Handler, error) {
 	s.handle("POST "+Prefix+"{env}/token", s.token)
 	s.handle("POST "+Prefix+"{env}/introspect", s.introspect)
 	s.handle("POST "+Prefix+"{env}/revoke", s.revoke)
+	s.handle("POST "+Prefix+"{env}/register", s.register)
+	s.handle("GET "+Prefix+"{env}/register/{client}", s.showRegistration)
+	s.handle("PUT "+Prefix+"{env}/register/{client}", s.updateRegistration)
+	s.handle("DELETE "+Prefix+"{env}/register/{client}", s.endRegistration)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, fault.Of(fault.NotFound, "not_found", "there is nothing at this address"))
 	})
@@ -85,6 +89,7 @@ func (s *server) handle(pattern string, do func(http.ResponseWriter, *http.Reque
 var codes = map[string]int{
 	"invalid_request": 400, "invalid_client": 401, "invalid_scope": 400, "invalid_target": 400, "unauthorized_client": 400,
 	"unsupported_grant_type": 400, "unsupported_token_type": 400, "use_dpop_nonce": 400, "invalid_dpop_proof": 400, "not_found": 404,
+	"invalid_token": 401, "invalid_client_metadata": 400, "invalid_redirect_uri": 400, "unapproved_software_statement": 400,
 }
 
 // refuse answers in the form of RFC 6749 §5.2.
@@ -107,7 +112,11 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Basic realm="oauth"`)
+		scheme := `Basic realm="oauth"`
+		if code == "invalid_token" {
+			scheme = `Bearer realm="oauth", error="invalid_token"`
+		}
+		w.Header().Set("WWW-Authenticate", scheme)
 		s.Log.Info("a client is refused", "path", r.URL.Path, "address", r.RemoteAddr, "why", f.Err)
 	}
 	if code == "use_dpop_nonce" {
@@ -294,6 +303,7 @@ type Metadata struct {
 	Keys          string   `json:"jwks_uri"`
 	Introspection string   `json:"introspection_endpoint"`
 	Revocation    string   `json:"revocation_endpoint"`
+	Registration  string   `json:"registration_endpoint"`
 	Types         []string `json:"grant_types_supported"`
 	Responses     []string `json:"response_types_supported"`
 	Methods       []string `json:"token_endpoint_auth_methods_supported"`
@@ -308,7 +318,7 @@ func (s *server) metadata(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer(w, http.StatusOK, Metadata{
-		Issuer: i.URL, Token: i.URL + "/token", Keys: i.URL + "/jwks", Introspection: i.URL + "/introspect", Revocation: i.URL + "/revoke",
+		Issuer: i.URL, Token: i.URL + "/token", Keys: i.URL + "/jwks", Introspection: i.URL + "/introspect", Revocation: i.URL + "/revoke", Registration: i.URL + "/register",
 		Types: []string{"client_credentials"}, Responses: []string{},
 		Methods:    []string{"client_secret_basic", "client_secret_post", string(credential.PrivateKeyJWT), string(credential.TLSAuth), string(credential.SelfSignedTLS)},
 		Algorithms: token.Strong(), DPoP: token.Strong(), Bound: true,

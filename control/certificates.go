@@ -79,7 +79,7 @@ func (c *Control) EnrolCertificate(ctx context.Context, a identity.Actor, n NewC
 
 // named binds the credential to a name in certificates of an authority of the operator's. No two that are not over stand for one.
 func (c *Control) named(w *write, fresh *credential.Credential, n credential.CertName) error {
-	if err := c.knownAuthority(w, fresh.Environment, n); err != nil {
+	if err := c.knownAuthority(w, fresh.Environment, &n); err != nil {
 		return err
 	}
 	fresh.CertName = &n
@@ -87,8 +87,9 @@ func (c *Control) named(w *write, fresh *credential.Credential, n credential.Cer
 	return w.bind(*fresh)
 }
 
-// knownAuthority checks that the authority signs certificates of clients in the environment, and that the name can identify one.
-func (c *Control) knownAuthority(w *write, environment string, n credential.CertName) error {
+// knownAuthority checks that the authority signs certificates of clients in the environment, and that the name can identify one. Of
+// one authority alone nobody needs to say the name.
+func (c *Control) knownAuthority(w *write, environment string, n *credential.CertName) error {
 	of, err := c.newest(w.ctx, w.tx, environment)
 	if err != nil {
 		return err
@@ -99,6 +100,9 @@ func (c *Control) knownAuthority(w *write, environment string, n credential.Cert
 		if slices.Contains(a.Environments, of.Name) {
 			names = append(names, a.Name)
 		}
+	}
+	if n.Authority == "" && len(names) == 1 {
+		n.Authority = names[0]
 	}
 	switch {
 	case len(names) == 0:

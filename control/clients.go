@@ -31,6 +31,11 @@ type NewClient struct {
 // RegisterClient makes an OAuth client. A client secret is returned once and never again; other methods have none. The rules
 // of grants and lifetimes are those of IssueKey.
 func (c *Control) RegisterClient(ctx context.Context, a identity.Actor, n NewClient) (credential.Credential, secret.Value, error) {
+	return c.registerClient(ctx, a, n, func(*write, credential.Credential) error { return nil })
+}
+
+// registerClient is RegisterClient; and does what belongs to it, in the same transaction.
+func (c *Control) registerClient(ctx context.Context, a identity.Actor, n NewClient, and func(*write, credential.Credential) error) (credential.Credential, secret.Value, error) {
 	var value secret.Value
 	var o credential.OAuth
 	cr, err := c.issue(ctx, a, n.NewKey, issuing{
@@ -42,16 +47,18 @@ func (c *Control) RegisterClient(ctx context.Context, a identity.Actor, n NewCli
 				return err
 			}
 			if o.Named != nil {
-				if err := c.knownAuthority(w, fresh.Environment, *o.Named); err != nil {
+				named := *o.Named
+				if err := c.knownAuthority(w, fresh.Environment, &named); err != nil {
 					return err
 				}
+				o.Named = &named
 			}
 			fresh.OAuth = &o
 			value, fresh.PublicID, fresh.Hash = credential.NewSecret(fresh.Environment)
 			if o.Method != credential.ClientSecret {
 				value, fresh.Hash = secret.Value{}, secret.Hash{}
 			}
-			return nil
+			return and(w, *fresh)
 		},
 	})
 	if err != nil {
@@ -208,7 +215,7 @@ func (c *Control) asserts(cr credential.Credential, p Proof, now time.Time) ([]s
 // fetched first.
 func (c *Control) keysOf(cr credential.Credential, p Proof, now time.Time) ([]token.Key, error) {
 	if cr.OAuth.KeysURL == "" {
-		keys, err := token.ParseSet(cr.OAuth.Keys)
+		keys, err := c.given.of(cr.OAuth.Keys)
 		if err != nil {
 			return nil, invalidClient("its keys cannot be read: %v", err)
 		}

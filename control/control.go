@@ -39,6 +39,7 @@ type Control struct {
 	posted   chan struct{} // a letter may wait in the outbox
 	proofs   *token.Prover // of the token endpoint
 	sets     *keySets      // that clients name by URL
+	given    givenSets     // that clients were registered with
 
 	authorities authorities   // of clients' certificates at the token endpoint
 	issued      *issued       // tokens since the last report

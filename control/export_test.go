@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/id"
 	"gatehouse/identity"
 	"gatehouse/mail"
 	"gatehouse/secret"
@@ -105,3 +106,6 @@ func Notify(ctx context.Context, c *Control) error {
 
 // ReviewDue reviews when it is time, as it happens by itself.
 func (c *Control) ReviewDue(ctx context.Context) error { return c.reviewDue(ctx) }
+
+// RoomFor counts one mark of a client. It is no method, so that it is nobody's right.
+func RoomFor(c *Control, client id.ID) error { return c.roomFor(client, make([]spent, 1)) }

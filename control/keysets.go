@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"sync"
@@ -197,4 +198,34 @@ func (c *Control) withKeys(ctx context.Context, do func() error) error {
 		return fault.New(fault.Unavailable, "the client's keys are being fetched: try again")
 	}
 	return err
+}
+
+// givenMost is how many sets that clients were registered with are kept read: reading one costs as much as a signature.
+const givenMost = 4096
+
+// givenSets keeps read what clients were registered with, by what it is: another set is another entry.
+type givenSets struct {
+	mu   sync.Mutex
+	read map[[sha256.Size]byte][]token.Key
+}
+
+func (s *givenSets) of(raw []byte) ([]token.Key, error) {
+	sum := sha256.Sum256(raw)
+	s.mu.Lock()
+	keys, ok := s.read[sum]
+	s.mu.Unlock()
+	if ok {
+		return keys, nil
+	}
+	keys, err := token.ParseSet(raw)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.read == nil || len(s.read) >= givenMost {
+		s.read = map[[sha256.Size]byte][]token.Key{}
+	}
+	s.read[sum] = keys
+	return keys, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"gatehouse/fault"
+	"gatehouse/id"
 	"gatehouse/secret"
 	"gatehouse/store"
 )
@@ -37,10 +39,23 @@ func takeMarks(ctx context.Context, tx store.Tx, marks []spent, now time.Time) e
 	return nil
 }
 
+// roomFor counts the marks as the client's: none fills the store for all others.
+func (c *Control) roomFor(client id.ID, marks []spent) error {
+	for range marks {
+		if wait := c.tries.take(marksOfOne, string(client), c.now()); wait > 0 {
+			return &fault.Error{Kind: fault.Limited, Code: "slow_down", Public: "this client has used more assertions and proofs than are remembered of one: wait, and use a token until it ends", RetryAfter: wait}
+		}
+	}
+	return nil
+}
+
 // take is takeMarks in a transaction of its own: it is telemetry, and nothing else waits for it.
-func (c *Control) take(ctx context.Context, marks []spent) error {
+func (c *Control) take(ctx context.Context, client id.ID, marks []spent) error {
 	if len(marks) == 0 {
 		return nil
+	}
+	if err := c.roomFor(client, marks); err != nil {
+		return err
 	}
 	now := c.now()
 	return c.Store.Update(ctx, func(tx store.Tx) error { return takeMarks(ctx, tx, marks, now) })

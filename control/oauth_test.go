@@ -44,7 +44,7 @@ func TestClientSecret(t *testing.T) {
 	x = r.wantCall("nothing", "proof-missing", "live", "GET", checks)
 	found := false
 	for _, f := range x.Response.Fields {
-		found = found || f.Name.EqualFold("WWW-Authenticate") && strings.Contains(f.Value.String(), `resource_metadata="https://portal.test/oauth/live/resources/ident/v1"`)
+		found = found || f.Name.EqualFold("WWW-Authenticate") && strings.Contains(f.Value.String(), `resource_metadata="https://gateway.test/.well-known/oauth-protected-resource/ident/v1"`)
 	}
 	if !found {
 		t.Errorf("the 401 does not name the resource's metadata: %s", x.Response.Fields)

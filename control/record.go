@@ -213,6 +213,22 @@ func (w *write) putMachine(action string, old, m identity.MachineToken) (identit
 	return m, w.audit(change{action: action, object: m.ID, organization: m.Organization}, before(old.Version, old), state(m))
 }
 
+func (w *write) putInitialToken(action string, old, t credential.InitialToken) (credential.InitialToken, error) {
+	t.Version = old.Version
+	t, err := w.tx.PutInitialToken(w.ctx, t)
+	if err != nil {
+		return t, err
+	}
+	w.changes++
+	return t, w.audit(change{action: action, object: t.ID, organization: t.Organization, application: t.Application, environment: t.Environment},
+		before(old.Version, old), state(t))
+}
+
+// putRegistration keeps by which token a client is managed: it belongs to the entry that the client has.
+func (w *write) putRegistration(cr credential.Credential, manage secret.Value) error {
+	return w.tx.PutRegistration(w.ctx, cr.ID, manage.Hash())
+}
+
 // addLink stores a one-time link for the person and returns its token, which is told once. The audit keeps that there is
 // one and what it is for.
 func (w *write) addLink(p identity.Person, purpose identity.LinkPurpose, lives time.Duration) (secret.Value, error) {

@@ -159,6 +159,13 @@ var rights = map[string]who{
 	"IssueKey":           builders, // nobody of the platform ever sees a partner's key
 	"RotateKey":          builders,
 	"RegisterClient":     builders,
+	"MakeInitialToken":   builders | inPerson, // a leaked token makes no others
+	"InitialTokens":      readers,
+	"EndInitialToken":    builders | keepers,
+	"RegisterByToken":    anybody, // who has the token
+	"Registration":       anybody,
+	"UpdateRegistration": anybody,
+	"EndRegistration":    anybody,
 	"EnrolCertificate":   builders,
 	"BindWorkload":       builders,
 	"TrustedIssuers":     readers,

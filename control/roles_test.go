@@ -227,6 +227,28 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			return err
 		},
 		"RevokeCredential": func(a identity.Actor) error { _, err := c.RevokeCredential(ctx, a, o.credential, 0, "r"); return err },
+		"MakeInitialToken": func(a identity.Actor) error {
+			_, _, err := c.MakeInitialToken(ctx, a, control.NewInitialToken{Application: o.app, Environment: "live", Name: "n"})
+			return err
+		},
+		"InitialTokens": func(a identity.Actor) error { _, err := c.InitialTokens(ctx, a, o.org, page); return err },
+		"EndInitialToken": func(a identity.Actor) error {
+			_, err := c.EndInitialToken(ctx, a, "iat_00000000000000000000000000")
+			return err
+		},
+		"RegisterByToken": func(a identity.Actor) error {
+			_, _, _, err := c.RegisterByToken(ctx, a, "live", secret.New("x"), control.NewClient{})
+			return err
+		},
+		"Registration": func(a identity.Actor) error {
+			_, err := c.Registration(ctx, a, "live", "crd_x", secret.New("x"))
+			return err
+		},
+		"UpdateRegistration": func(a identity.Actor) error {
+			_, err := c.UpdateRegistration(ctx, a, "live", "crd_x", secret.New("x"), control.NewClient{NewKey: control.NewKey{Name: "n"}, Method: "client_secret"})
+			return err
+		},
+		"EndRegistration": func(a identity.Actor) error { return c.EndRegistration(ctx, a, "live", "crd_x", secret.New("x")) },
 		"RegisterClient": func(a identity.Actor) error {
 			_, _, err := c.RegisterClient(ctx, a, control.NewClient{NewKey: control.NewKey{Application: o.app, Name: "n"}, Method: "client_secret"})
 			return err

@@ -81,7 +81,7 @@ func (c *Control) IssueToken(ctx context.Context, a identity.Actor, q TokenReque
 		})
 	})
 	if err == nil {
-		err = c.take(ctx, marks) // before anything is signed: it is what makes a proof count once
+		err = c.take(ctx, by, marks) // before anything is signed: it is what makes a proof count once
 	}
 	if err != nil {
 		return out, err
@@ -243,6 +243,9 @@ func (c *Control) RevokeToken(ctx context.Context, a identity.Actor, environment
 			if err != nil {
 				return err
 			}
+			if err := c.roomFor(cr.ID, marks); err != nil {
+				return err
+			}
 			if err := takeMarks(ctx, w.tx, marks, w.now); err != nil {
 				return err
 			}
@@ -264,6 +267,7 @@ func (c *Control) RevokeToken(ctx context.Context, a identity.Actor, environment
 // IntrospectToken tells a client about a token of its own (RFC 7662): ok is false for any other and for one that does not
 // count.
 func (c *Control) IntrospectToken(ctx context.Context, a identity.Actor, environment string, p Proof, raw string) (claims token.Claims, ok bool, err error) {
+	var by id.ID
 	var marks []spent
 	err = c.withKeys(ctx, func() error {
 		return c.view(ctx, a, "IntrospectToken", func(r read) error {
@@ -271,7 +275,7 @@ func (c *Control) IntrospectToken(ctx context.Context, a identity.Actor, environ
 			if err != nil {
 				return err
 			}
-			marks = used
+			by, marks = cr.ID, used
 			claims, ok, err = c.ownToken(r, cr, raw)
 			if err != nil || !ok {
 				return err
@@ -282,7 +286,7 @@ func (c *Control) IntrospectToken(ctx context.Context, a identity.Actor, environ
 		})
 	})
 	if err == nil {
-		err = c.take(ctx, marks)
+		err = c.take(ctx, by, marks)
 	}
 	if err != nil || !ok {
 		return token.Claims{}, false, err

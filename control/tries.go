@@ -24,6 +24,7 @@ var (
 	triesPerPair    = limit{"sign-in/pair", 6, 15 * time.Minute}     // of one person from one address
 	triesPerPerson  = limit{"sign-in/person", 50, time.Hour}         // of one person from anywhere
 	registrations   = limit{"register", 60, time.Hour}               // per address
+	clientsAsked    = limit{"register/client", 300, time.Hour}       // registrations of clients by programs, per address
 	lettersPerEmail = limit{"letter", 6, time.Hour}                  // that anybody can cause, per recipient
 	lettersAsked    = limit{"letters/address", 30, time.Hour}        // per address that asks for them
 	codesPerPair    = limit{"code/pair", 6, 15 * time.Minute}        // wrong second factors of one person, from one address
@@ -32,6 +33,7 @@ var (
 	passkeyStarts   = limit{"passkey", 120, 10 * time.Minute}        // sign-ins by passkey that were begun, per address
 	linkTries       = limit{"link", 60, 10 * time.Minute}            // uses of one-time links, per address
 	passwordChanges = limit{"password", 6, 15 * time.Minute}         // wrong old passwords, per person
+	marksOfOne      = limit{"marks", 30_000, 6 * time.Minute}        // assertions and proofs of one client that are remembered, at its life's pace
 	deviceStarts    = limit{"device", 30, 10 * time.Minute}          // per address
 	deviceCodes     = limit{"device/code", 20, 10 * time.Minute}     // wrong user codes, per person
 	devicePolls     = limit{"device/poll", 1, deviceInterval - 200*time.Millisecond}

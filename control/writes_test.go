@@ -31,6 +31,7 @@ var writers = map[string]string{
 	"PutAbsence": "record.go", "ClaimRequests": "tend.go",
 	"PutAuthenticator": "factors.go", "DropAuthenticator": "factors.go personal.go", "PutRecoveryCodes": "factors.go personal.go", "DropSubjects": "personal.go", "ForgetPerson": "personal.go", "ErasePersonalOf": "personal.go", "UseRecoveryCode": "factors.go",
 	"ConfirmSession": "factors.go passkeys.go", "AddCeremony": "factors.go sso.go passkeys.go", "TakeCeremony": "factors.go sso.go passkeys.go", "PutPasskey": "passkeys.go", "DropPasskey": "passkeys.go", "DropPasskeys": "factors.go personal.go", "PutSubject": "sso.go",
+	"PutInitialToken": "record.go", "PutRegistration": "record.go",
 	"UseLink":     "register.go", // with an entry by whoever uses it: update refuses a change without one
 	"AddDevice":   "device.go",   // nobody has said anything yet
 	"AppendAudit": "write.go", "AppendChange": "write.go sequencer.go", "AddLetter": "write.go", "Once": "write.go",

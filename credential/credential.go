@@ -114,6 +114,19 @@ type Store interface {
 	BindWorkload(ctx context.Context, mark secret.Hash, was, next id.ID) error
 	// WorkloadOf returns the credential that the mark stands for, or fault.NotFound.
 	WorkloadOf(ctx context.Context, mark secret.Hash) (id.ID, error)
+	// PutInitialToken inserts when t.Version is 0, else replaces the row of that version, and returns t with its new version.
+	// Another version is fault.Stale.
+	PutInitialToken(ctx context.Context, t InitialToken) (InitialToken, error)
+	// InitialToken returns one, or fault.NotFound.
+	InitialToken(ctx context.Context, i id.ID) (InitialToken, error)
+	// InitialTokenByHash finds by the hash of the whole token, or returns fault.NotFound.
+	InitialTokenByHash(ctx context.Context, h secret.Hash) (InitialToken, error)
+	// InitialTokens lists by ID, ascending, after the given one, those of an organization; "" lists all there are.
+	InitialTokens(ctx context.Context, organization, after id.ID, limit int) ([]InitialToken, error)
+	// PutRegistration keeps by which token a registered client is managed, in the place of any before.
+	PutRegistration(ctx context.Context, client id.ID, h secret.Hash) error
+	// Registration returns the hash of that token, or fault.NotFound.
+	Registration(ctx context.Context, client id.ID) (secret.Hash, error)
 	// Deny notes that one access token of the environment is refused, until it ends by itself.
 	Deny(ctx context.Context, d Denial) error
 	// Denied reports whether the access token with that mark is refused.

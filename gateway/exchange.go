@@ -235,7 +235,9 @@ func (g *Gateway) run(c *carrier, now *current) error {
 		x.Response.Fields.AddString("Allow", m.Allow)
 		return fault.Of(fault.Unsupported, "method-not-allowed", "this path is called by %s", m.Allow)
 	case m.Route == nil:
-		c.rule = ruleRoute
+		if c.rule = ruleRoute; g.tellsResource(c, now.view) {
+			return nil
+		}
 		return fault.Of(fault.NotFound, "no-route", "nothing is offered at this address")
 	}
 	c.route, x.Route = m.Route, &m.Route.RouteInfo

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 
 func kinds() []policy.Kind {
 	return []policy.Kind{anonymous.Kind(), apikey.Kind(), granted.Kind(), granted.WithoutKind(), limit.Kind(), cors.Kind(),
-		headers.Kind(), requestsize.Kind(), broken(), proof()}
+		headers.Kind(), requestsize.Kind(), broken(), proof(), protected()}
 }
 
 // A clock that tests move.

@@ -38,6 +38,7 @@ const (
 	Offboarding  Kind = "off"
 	Webhook      Kind = "wh"
 	Enrolment    Kind = "enr" // of a gateway
+	InitialToken Kind = "iat" // for the registration of OAuth clients
 )
 
 // alphabet is Crockford's base 32 in lower case: it sorts as its values do and has no i, l, o, u.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"gatehouse/id"
@@ -37,6 +38,19 @@ type Issuer struct {
 	URL      string // the iss of its tokens
 	Audience string // what the aud of a token for an API begins with; the API's path follows
 	Keys     []token.Key
+}
+
+// ResourcePath is where a gateway tells of its APIs as protected resources, each behind it by its path (RFC 9728 §3.1).
+const ResourcePath = "/.well-known/oauth-protected-resource"
+
+// Metadata is where the metadata of an API as a protected resource is: at the gateway, or where the gateway is called by an address
+// with a path, which others may see otherwise, at the issuer.
+func (i *Issuer) Metadata(base string) string {
+	_, rest, _ := strings.Cut(i.Audience, "://")
+	if strings.Contains(rest, "/") {
+		return i.URL + "/resources" + base
+	}
+	return i.Audience + ResourcePath + strings.TrimSuffix(base, "/")
 }
 
 // Slot is where the access index keeps an application. The zero Slot is none.

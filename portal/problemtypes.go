@@ -44,6 +44,7 @@ func mainProblems() []explained {
 		{"dpop-nonce", 401, "The DPoP proof lacks the gateway's nonce, or holds an old one.", "Make the proof again with the nonce of the DPoP-Nonce field of the answer."},
 		{"dpop-replayed", 401, "The DPoP proof was used before.", "Make one for each request."},
 		{"dpop-busy", 503, "The gateway got more DPoP proofs in half a minute than it can remember.", "Try again in a moment."},
+		{"dpop-many", 429, "The client sent more DPoP proofs in half a minute than the gateway remembers of one client.", "Send fewer requests at once, or spread them over clients."},
 		{"certificate-missing", 401, "The connection has no client certificate.", "Connect with the one that your application has enrolled."},
 		{"certificate-unknown", 401, "The client certificate is not known at this gateway.", "Enrol it on the page of your application; each environment knows its own."},
 		{"certificate-dates", 401, "The client certificate is not valid yet, or not any more.", "Renew it before its end."},

@@ -28,11 +28,13 @@ var (
 	ErrNonce  = errors.New("the DPoP proof needs the nonce of this answer")
 	ErrReplay = errors.New("the DPoP proof was used before")
 	ErrFull   = errors.New("too many DPoP proofs at once")
+	ErrMany   = errors.New("too many DPoP proofs of one client at once")
 )
 
 const (
 	nonceSlot  = 15 * time.Second // a nonce is taken in its own slot and the next: at most 30 s
 	proofsMost = 1 << 18          // remembered in each slot; past it no proof is taken
+	proofsOne  = proofsMost / 4   // of one client: so that none fills the memory for all others
 )
 
 // Prover checks DPoP proofs: it gives out nonces that only it could make, and Check takes each proof once. What it remembers is
@@ -43,11 +45,12 @@ type Prover struct {
 	mu   sync.Mutex
 	slot int64
 	seen [2]map[[32]byte]struct{} // of this slot and the one before
+	of   map[[32]byte]int         // how many of this slot each client has shown
 }
 
 // NewProver makes a prover whose nonces nobody else takes.
 func NewProver() *Prover {
-	p := &Prover{seen: [2]map[[32]byte]struct{}{{}, {}}}
+	p := &Prover{seen: [2]map[[32]byte]struct{}{{}, {}}, of: map[[32]byte]int{}}
 	rand.Read(p.key[:])
 	return p
 }
@@ -55,7 +58,7 @@ func NewProver() *Prover {
 // NewProverOf makes a prover that takes the nonces of every other one of the same key, which is random and secret: for
 // processes that stand behind one address. They must remember proofs together: see Read.
 func NewProverOf(key [32]byte) *Prover {
-	return &Prover{key: key, seen: [2]map[[32]byte]struct{}{{}, {}}}
+	return &Prover{key: key, seen: [2]map[[32]byte]struct{}{{}, {}}, of: map[[32]byte]int{}}
 }
 
 func slotOf(now time.Time) int64 { return now.UnixNano() / int64(nonceSlot) }
@@ -76,7 +79,13 @@ func (p *Prover) Check(compact, method, url, access string, now time.Time) (Proo
 	if err != nil {
 		return proof, err
 	}
-	return proof, p.once(proof.Mark(), slotOf(now))
+	return proof, p.Take(proof, [32]byte{}, now)
+}
+
+// Take takes a proof that was read, once. It is counted as one of the client's: more than a quarter of all that can be remembered
+// is ErrMany for it alone.
+func (p *Prover) Take(proof Proof, client [32]byte, now time.Time) error {
+	return p.once(proof.Mark(), client, slotOf(now))
 }
 
 // Mark is what the proof is remembered by.
@@ -122,16 +131,16 @@ func (p *Prover) Read(compact, method, url, access string, now time.Time) (Proof
 }
 
 // once takes each mark once. It is remembered for as long as the nonce of its proof is taken.
-func (p *Prover) once(mark [32]byte, slot int64) error {
+func (p *Prover) once(mark, client [32]byte, slot int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case slot == p.slot+1:
 		p.seen[0], p.seen[1] = map[[32]byte]struct{}{}, p.seen[0]
-		p.slot = slot
+		p.slot, p.of = slot, map[[32]byte]int{}
 	case slot > p.slot+1:
 		p.seen = [2]map[[32]byte]struct{}{{}, {}}
-		p.slot = slot
+		p.slot, p.of = slot, map[[32]byte]int{}
 	}
 	for _, s := range p.seen {
 		if _, again := s[mark]; again {
@@ -140,6 +149,12 @@ func (p *Prover) once(mark [32]byte, slot int64) error {
 	}
 	if len(p.seen[0]) >= proofsMost {
 		return ErrFull
+	}
+	if client != ([32]byte{}) {
+		if p.of[client] >= proofsOne {
+			return ErrMany
+		}
+		p.of[client]++
 	}
 	p.seen[0][mark] = struct{}{}
 	return nil

@@ -70,6 +70,7 @@ var (
 	nonce     = fault.Of(fault.Unauthenticated, "dpop-nonce", "the DPoP proof needs the nonce of this answer")
 	replayed  = fault.Of(fault.Unauthenticated, "dpop-replayed", "this DPoP proof was used before: make one for each request")
 	busy      = fault.Of(fault.Unavailable, "dpop-busy", "too many DPoP proofs at once")
+	many      = fault.Of(fault.Limited, "dpop-many", "this client has sent more DPoP proofs at once than are remembered of one")
 	refusals  = policy.NewRefusals("client", "OAuth client")
 )
 
@@ -203,7 +204,10 @@ func (t *tokens) holder(x *policy.Exchange, by *policy.Issuer, a *policy.AccessT
 		return false, scheme
 	}
 	url := by.Audience + string(x.Request.Path)
-	p, err := t.proofs.Check(string(in.proof), string(x.Request.Method), url, string(in.token), x.Now)
+	p, err := t.proofs.Read(string(in.proof), string(x.Request.Method), url, string(in.token), x.Now)
+	if err == nil && p.Key == a.ByKey { // what somebody else has made is not worth remembering
+		err = t.proofs.Take(p, a.Client, x.Now)
+	}
 	switch {
 	case errors.Is(err, token.ErrNonce):
 		return false, nonce
@@ -211,6 +215,8 @@ func (t *tokens) holder(x *policy.Exchange, by *policy.Issuer, a *policy.AccessT
 		return false, replayed
 	case errors.Is(err, token.ErrFull):
 		return false, busy
+	case errors.Is(err, token.ErrMany):
+		return false, many
 	case err != nil || p.Key != a.ByKey:
 		return false, proof
 	}
@@ -272,7 +278,7 @@ func (t *tokens) response(x *policy.Exchange) {
 	default:
 		why = `, error="invalid_token"`
 	}
-	about := ` realm="` + t.environment + `", resource_metadata="` + by.URL + "/resources" + t.base + `"`
+	about := ` realm="` + t.environment + `", resource_metadata="` + by.Metadata(t.base) + `"`
 	if t.bearer(r.Code) {
 		x.Response.Fields.AddString("WWW-Authenticate", "Bearer"+about+why)
 	}

@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Subjects", subjects()},
 		{"Passkeys", passkeys()},
 		{"Invitations", invitations()},
+		{"Registrations", registrations()},
 		{"Webhooks", webhooks()},
 		{"Notices", notices()},
 		{"Drift", drifts()},
