@@ -146,6 +146,7 @@ func mainProblems() []explained {
 		{"certificate-taken", 409, "The certificate is enrolled already.", "Each certificate is enrolled once, in one environment. Revoke it there, and enrol another."},
 		{"no-address", 409, "It is not known at which address partners call the environment.", "An operator sets the gateway's address."},
 		{"too-many-credentials", 409, "The application has as many live keys as it may.", "Revoke one that is no longer used."},
+		{"token-over", 409, "The initial access token was ended, has no uses left, or its time is over.", "Make another one."},
 		{"too-many-tokens", 409, "There are too many machine tokens already.", "Revoke one that is no longer used."},
 		{"forbidden", 403, "You are known, and not allowed to do this.", "Ask somebody with the right role."},
 		{"cross-site", 403, "A form was sent by a page of another site.", "Open the page here and do it again."},
