@@ -3,8 +3,10 @@ package drift
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"reflect"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Text is text from a configuration that is shown: code, header values, expressions. It is masked when it is made and
@@ -38,6 +40,27 @@ func hideScheme(m string) string {
 		return m[:i] + " " + masked
 	}
 	return m
+}
+
+var schemes = []string{"bearer", "basic", "sharedaccesssignature", "apikey", "token", "digest", "splunk"}
+
+// schemed reports whether a scheme may be named in s, which is told faster than found. Other scripts have letters that fold to ours.
+func schemed(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; c | 0x20 {
+		case 'b', 's', 'a', 't', 'd':
+			for _, w := range schemes {
+				if w[0] == c|0x20 && len(s)-i > len(w) && strings.EqualFold(s[i:i+len(w)], w) {
+					return true
+				}
+			}
+		default:
+			if c >= 0x80 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // pattern finds one shape of secret; the submatch 1 is kept before the mask and 2 after it. Only a text that holds one of the hints is
@@ -74,7 +97,7 @@ func Mask(s string) string {
 	if len(s) < 6 {
 		return s
 	}
-	if strings.ContainsAny(s, " \t\n\r\f") {
+	if strings.ContainsAny(s, " \t\n\r\f") && schemed(s) {
 		s = scheme.ReplaceAllStringFunc(s, hideScheme)
 	}
 	for _, p := range maskPatterns {
@@ -114,4 +137,50 @@ func ValueOf(name, value string) Text {
 func Hash(s string) string {
 	h := sha256.Sum256([]byte(strings.Join(strings.Fields(s), " ")))
 	return hex.EncodeToString(h[:8])
+}
+
+// Hide masks every text of the environment but the names of files and the places within them: whatever a reader took over from a name,
+// a host or a list is shown no more than a value is.
+func Hide(e *Environment) { hide(reflect.ValueOf(e).Elem(), map[*Policy]bool{}) }
+
+func hide(v reflect.Value, seen map[*Policy]bool) {
+	switch v.Kind() {
+	case reflect.String:
+		if s := v.String(); len(s) >= 6 {
+			if m := Mask(s); m != s {
+				v.SetString(m)
+			}
+		}
+	case reflect.Pointer:
+		if v.IsNil() {
+			return
+		}
+		if p, ok := v.Interface().(*Policy); ok {
+			if seen[p] {
+				return
+			}
+			seen[p] = true
+		}
+		hide(v.Elem(), seen)
+	case reflect.Slice:
+		for i := range v.Len() {
+			hide(v.Index(i), seen)
+		}
+	case reflect.Struct:
+		switch v.Type() {
+		case reflect.TypeFor[Source](), reflect.TypeFor[time.Time]():
+			return
+		case reflect.TypeFor[Origin]():
+			hide(v.FieldByName("Scope"), seen)
+			return
+		case reflect.TypeFor[Problem]():
+			hide(v.FieldByName("Text"), seen)
+			return
+		}
+		for i := range v.NumField() {
+			if f := v.Field(i); f.CanSet() {
+				hide(f, seen)
+			}
+		}
+	}
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -216,26 +217,38 @@ func sideText(f *drift.Finding) string {
 // standard has too, and everything that comes along is as it is there.
 func within(f *drift.Finding, all []Effect, brings []string, like *drift.Environment) error {
 	allowed := append(families(f.Field, f.Rule), brings...)
+	there := standing(like)
 	for _, e := range all {
-		if like != nil && e.isIn(like) {
-			continue
-		}
-		if !slices.ContainsFunc(allowed, func(prefix string) bool { return strings.HasPrefix(e.Field, prefix) }) {
+		if !slices.ContainsFunc(allowed, func(prefix string) bool { return strings.HasPrefix(e.Field, prefix) }) && !there(e) {
 			return refuse(fmt.Sprintf("the change would also change %s of %s", e.Field, e.Operation), "")
 		}
-		if len(f.Operations) > 0 && e.key != (drift.Key{}) && !touches(f.Operations, e.key) {
+		if len(f.Operations) > 0 && e.key != (drift.Key{}) && !touches(f.Operations, e.key) && !there(e) {
 			return refuse("the value stands where it serves other operations too, such as "+e.Operation, "")
 		}
 	}
 	return nil
 }
 
-// isIn reports whether what has become of the leaf is what it is in another environment.
-func (e Effect) isIn(like *drift.Environment) bool {
+// standing asks of effects whether what has become of the leaf is what it is in another environment. Without one it never is.
+func standing(like *drift.Environment) func(Effect) bool {
+	var look *drift.Lookup // made once, when something is asked
+	return func(e Effect) bool {
+		if like == nil {
+			return false
+		}
+		if look == nil {
+			l := drift.NewLookup(like)
+			look = &l
+		}
+		return e.isIn(like, *look)
+	}
+}
+
+func (e Effect) isIn(like *drift.Environment, look drift.Lookup) bool {
 	if e.key == (drift.Key{}) {
 		return e.To == addresses(like)
 	}
-	o := drift.NewLookup(like).Serving(e.key)
+	o := look.Serving(e.key)
 	switch {
 	case e.Field == "operation":
 		return (e.To == "absent") == (o == nil || o.Key != e.key)
@@ -288,8 +301,9 @@ func changed(before, after, like *drift.Environment) ([]Effect, error) {
 	for k := range was {
 		effects = append(effects, Effect{Operation: k.String(), Field: "operation", From: "present", To: "absent", key: k})
 	}
+	there := standing(like)
 	for _, e := range effects {
-		if e.Field == "operation" && (like == nil || !e.isIn(like)) {
+		if e.Field == "operation" && !there(e) {
 			return nil, refuse("the change would expose other operations: "+e.Operation+" is "+e.From+" and would be "+e.To, "")
 		}
 	}
@@ -304,7 +318,11 @@ func effectsOn(x, y *drift.Operation) []Effect {
 		effects = append(effects, Effect{Operation: name, Field: "match", From: string(x.Match.Kind), To: string(y.Match.Kind), key: x.Key})
 	}
 	for _, class := range bothClasses(x, y) {
-		for _, e := range differences(policyOf(x, class), policyOf(y, class)) {
+		a, b := policyOf(x, class), policyOf(y, class)
+		if reflect.DeepEqual(a, b) { // as most are: what differs in its lines alone is looked at leaf by leaf
+			continue
+		}
+		for _, e := range differences(a, b) {
 			e.Operation, e.key, e.class = name, x.Key, class
 			if class != "" {
 				e.Operation += " (" + class + ")"

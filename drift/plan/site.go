@@ -206,7 +206,7 @@ func (s *Site) own(list []string) (patch.List, error) {
 		if s.foreign(v) {
 			return nil, refuse("the other side's value belongs to it: "+v, "write this environment's own value there; only its owner knows it")
 		}
-		if drift.Mask(v) != v {
+		if drift.Mask(v) != v || strings.Contains(v, "[secret]") {
 			return nil, refuse("the other side's value holds a secret, which is not carried", "write it by hand, as a reference to a vault")
 		}
 	}

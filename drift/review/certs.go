@@ -56,13 +56,7 @@ func (c Command) Certificates(addresses []string, look Look) (exit int, err erro
 			return 0, err
 		}
 	}
-	inv := inventory{Timeline: []dated{}, Environments: []face{}, Addresses: []handshake.Seen{}, Coverage: drift.CoverAll(envs)}
-	for _, e := range envs {
-		for _, x := range e.Certificates {
-			inv.Timeline = append(inv.Timeline, dated{Environment: e.Name, Certificate: x})
-		}
-		inv.Environments = append(inv.Environments, faceOf(e))
-	}
+	inv := inventoryOf(envs)
 	for i, a := range addresses {
 		env, address, err := handshake.Address(a)
 		if err != nil {
@@ -86,6 +80,27 @@ func (c Command) Certificates(addresses []string, look Look) (exit int, err erro
 			exit = 3
 		}
 	}
+	return c.dated(inv, exit)
+}
+
+// Inventory writes what is known of the certificates of environments that have been read, as Certificates does.
+func (c Command) Inventory(envs []*drift.Environment) (exit int, err error) {
+	return c.dated(inventoryOf(envs), 0)
+}
+
+func inventoryOf(envs []*drift.Environment) inventory {
+	inv := inventory{Timeline: []dated{}, Environments: []face{}, Addresses: []handshake.Seen{}, Coverage: drift.CoverAll(envs)}
+	for _, e := range envs {
+		for _, x := range e.Certificates {
+			inv.Timeline = append(inv.Timeline, dated{Environment: e.Name, Certificate: x})
+		}
+		inv.Environments = append(inv.Environments, faceOf(e))
+	}
+	return inv
+}
+
+// dated puts an inventory into the order of its ends and writes it. exit is what is known before.
+func (c Command) dated(inv inventory, exit int) (int, error) {
 	slices.SortStableFunc(inv.Timeline, func(a, b dated) int {
 		if a.Ends.Known() != b.Ends.Known() {
 			if a.Ends.Known() {

@@ -213,5 +213,6 @@ func (f *Folder) Finish(e *drift.Environment) []drift.Problem {
 		f.Problem(drift.Problem{Text: "holds no file of a " + e.Gateway + " configuration", Partial: true})
 		e.Files, e.Problems = f.files, f.problems
 	}
+	drift.Hide(e)
 	return e.Problems
 }
