@@ -30,6 +30,7 @@ type Plan struct {
 	Title             string        `json:"title"`
 	Description       string        `json:"description,omitempty"`
 	Limits            []Limit       `json:"limits" nullable:"false"`
+	Quotas            []string      `json:"quotas" nullable:"false"`
 	Automatic         bool          `json:"automatic"`
 	Stages            []grant.Stage `json:"stages" nullable:"false"`
 	Longest           string        `json:"longest"`
@@ -68,7 +69,7 @@ type Operation struct {
 }
 
 func planOf(l manifest.Plan) Plan {
-	out := Plan{Name: l.Name, Title: l.Title, Description: l.Description, Limits: []Limit{}, Automatic: l.Approval.Automatic, Stages: []grant.Stage{},
+	out := Plan{Name: l.Name, Title: l.Title, Description: l.Description, Limits: []Limit{}, Quotas: list(l.Quotas), Automatic: l.Approval.Automatic, Stages: []grant.Stage{},
 		Longest: l.Longest.String(), Credentials: list(l.Credentials), CredentialLongest: l.CredentialLongest.String(), Environments: list(l.Environments)}
 	for _, w := range l.Limits {
 		out.Limits = append(out.Limits, Limit{w.Name, w.Requests, w.Per.String(), w.Burst})

@@ -57,6 +57,20 @@ func (a *api) fleet() {
 		e, err := c.EnrolGateway(ctx, in.actor(), in.Body.Environment, in.Body.Name, lifetime)
 		return got(GatewayEnrolment{e.Enrolment, e.Token.Reveal()}, err)
 	})
+	add(a, operation{id: "fleetChanges", method: http.MethodGet, path: "/api/gateway-changes", tag: tagGateways,
+		summary: "List the newest publishes and revocations with where each is in force",
+		doc:     "Of each environment: on how many of its gateways, how long after its commit the last of them said so, and which have not. Any other change: see the one with its number. For staff.",
+	}, func(ctx context.Context, in *Caller) (*Page[control.FleetChange], error) {
+		l, err := c.FleetChanges(ctx, in.actor())
+		return paged(control.List[control.FleetChange]{Items: l}, err, same)
+	})
+	add(a, operation{id: "fleetRefusals", method: http.MethodGet, path: "/api/gateway-refusals", tag: tagGateways,
+		summary: "List what was turned away that called as a gateway or wanted to become one",
+		doc:     "The newest first, with why and how often: a token that was used before or is of another environment, a clock that is wrong, another history of the feed, a release that is too old. For staff.",
+	}, func(ctx context.Context, in *Caller) (*Page[fleet.Refusal], error) {
+		l, err := c.FleetRefusals(ctx, in.actor())
+		return paged(control.List[fleet.Refusal]{Items: l}, err, same)
+	})
 	end := func(id, path, summary, doc string, s fleet.State) {
 		deed(a, operation{id: id, path: "/api/gateways/{id}/" + path, tag: tagGateways, summary: summary, doc: doc}, endGateway(c, s))
 	}

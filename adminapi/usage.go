@@ -56,6 +56,14 @@ counts too. Minutes, hours and days are those of UTC, and are kept for as long a
 		u, err := a.Control.Usage(ctx, in.actor(), in.object(), in.Environment, usage.Unit(in.By), in.From, in.To)
 		return got(usageOf(u), err)
 	}
+	add(a, operation{id: "grantQuotas", method: http.MethodGet, path: "/api/grants/{id}/quotas", tag: tagGrants,
+		summary: "How much of a grant's quotas is used",
+		doc: `In the day or month that runs, in UTC, at all gateways together; they tell what they have let through each second. None for
+a plan without quotas.`,
+	}, func(ctx context.Context, in *Object) (*Page[control.Quota], error) {
+		l, err := a.Control.GrantQuotas(ctx, in.actor(), in.object())
+		return paged(control.List[control.Quota]{Items: l}, err, same)
+	})
 	add(a, operation{id: "usage", method: http.MethodGet, path: "/api/applications/{id}/usage", tag: tagApplications,
 		summary: "How often an application called", doc: doc}, ask)
 	add(a, operation{id: "grantUsage", method: http.MethodGet, path: "/api/grants/{id}/usage", tag: tagGrants,

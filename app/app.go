@@ -439,6 +439,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 		return err
 	}
 	o := s.gatewayOptions(environment, "local-"+environment, &s.source)
+	o.Tally = s.source.Tally
 	o.Shared = sharing(counters)
 	s.beginFrom(ctx, &o)
 	g, err := gateway.New(o)

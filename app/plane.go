@@ -176,6 +176,22 @@ func (s *source) Ship(ctx context.Context, b feed.Batch) error {
 	return s.at.Ship(ctx, b)
 }
 
+// tallies is where gateways tell what quotas have counted.
+type tallies interface {
+	Tally(ctx context.Context, t feed.Tallies) ([]int64, error)
+}
+
+// Tally tells the control plane what a gateway's quotas have counted.
+func (s *source) Tally(ctx context.Context, t feed.Tallies) ([]int64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	keeps, ok := s.at.(tallies)
+	if !ok {
+		return nil, errNoPlane
+	}
+	return keeps.Tally(ctx, t)
+}
+
 // silent is a source to which nothing is said: a view that is kept to be looked at is no gateway.
 type silent struct{ feed.Source }
 

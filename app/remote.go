@@ -157,7 +157,7 @@ func (r *remote) identify(ctx context.Context) error {
 		}
 		return errors.New("this gateway was never enrolled: run 'gatehouse gateways enrol --env ENVIRONMENT' where the control plane is, and start this with the token it prints (--token, GATEHOUSE_FEED_TOKEN) and --control HOST:PORT")
 	}
-	id, err := link.Enrol(ctx, f.Control, f.Token.Reveal(), r.Version, time.Now())
+	id, err := link.EnrolFor(ctx, f.Control, f.Environment, f.Token.Reveal(), r.Version, time.Now())
 	if err != nil {
 		return fmt.Errorf("the gateway cannot be enrolled: %w", err)
 	}
@@ -195,7 +195,7 @@ func (r *remote) open(ctx context.Context, events event.Sink, environment string
 	o.Shared = sharing(r.counted)
 	o.Source, o.Hinted, o.Limits.Retry = feed.Source(alone{}), true, time.Second
 	if r.client != nil {
-		o.Source = r.client
+		o.Source, o.Tally = r.client, r.client.Tally
 	}
 	if o.Name == "" {
 		o.Name = "never-enrolled"

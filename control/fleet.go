@@ -70,23 +70,27 @@ func (c *Control) EnrolGateway(ctx context.Context, a identity.Actor, environmen
 }
 
 // Join implements link.Plane: the token is used up, and the key of the request becomes a gateway's.
-func (c *Control) Join(ctx context.Context, token string, request []byte, address string) (link.Joined, error) {
+func (c *Control) Join(ctx context.Context, j link.Joining) (link.Joined, error) {
 	var out link.Joined
-	value, _, err := link.ParseToken(token)
+	value, _, err := link.ParseToken(j.Token)
 	if err != nil {
 		return out, err
 	}
-	key, err := gatewayKey(request)
+	key, err := gatewayKey(j.Request)
 	if err != nil {
 		return out, err
 	}
-	a := identity.Actor{Class: identity.System, Address: hostOf(address)}
+	a := identity.Actor{Class: identity.System, Address: hostOf(j.Address)}
 	err = c.update(ctx, a, "joinGateway", func(w *write) error {
 		e, err := w.tx.EnrolmentByHash(ctx, secret.New(value).Hash())
 		if errors.Is(err, fault.NotFound) {
 			return fault.Of(fault.Unauthenticated, "enrolment-unknown", "this control plane has made no such enrolment token")
 		}
 		if err != nil {
+			return err
+		}
+		out.Environment, out.Name = e.Environment, e.Name
+		if err := meant(j, e, w.now); err != nil {
 			return err
 		}
 		g := fleet.Gateway{ID: w.fresh(id.Gateway), Environment: e.Environment, Name: e.Name, State: fleet.Active, Key: digestOfKey(key), Created: w.now, CreatedBy: e.CreatedBy}
@@ -114,6 +118,17 @@ func (c *Control) Join(ctx context.Context, token string, request []byte, addres
 		c.fleet.changed()
 	}
 	return out, err
+}
+
+// meant refuses to use a token up for a gateway that would be at the wrong place or time.
+func meant(j link.Joining, e fleet.Enrolment, now time.Time) error {
+	if j.Environment != "" && j.Environment != e.Environment {
+		return fault.Of(fault.Forbidden, "enrolment-elsewhere", "the token is for a gateway of %s, and this one is configured for %s: make a token for that one. This one was not used up", e.Environment, clip(j.Environment))
+	}
+	if off := j.Now.Sub(now); !j.Now.IsZero() && (off > fleet.MostSkew || off < -fleet.MostSkew) {
+		return fault.Of(fault.Forbidden, "clock-wrong", "the gateway's clock differs from the control plane's by %s, and by %s at most it may: set it right, then start it again with the same token", off.Round(time.Second), fleet.MostSkew)
+	}
+	return nil
 }
 
 // supersede revokes the active gateway of the name and environment, if there is one.

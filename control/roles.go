@@ -187,6 +187,7 @@ var rights = map[string]who{
 	"Dormant":            readers,
 	"Uses":               readers,
 	"Usage":              readers,
+	"GrantQuotas":        readers,
 	"LastUses":           readers,
 	"Reach":              readers,
 
@@ -206,15 +207,18 @@ var rights = map[string]who{
 	"GivenUpLetters":     staff | host,
 
 	// The fleet.
-	"EnrolGateway": keepers | host,
-	"joinGateway":  system,
-	"renewGateway": system,
-	"Fleet":        staff | host,
-	"EndGateway":   keepers | host,
-	"RotateAnchor": keepers | host,
-	"RaiseEpoch":   (keepers | inPerson) | host,
-	"InForceAt":    staff | host,
-	"GatewayImage": keepers | host,
+	"EnrolGateway":  keepers | host,
+	"joinGateway":   system,
+	"renewGateway":  system,
+	"Fleet":         staff | host,
+	"FleetGateway":  staff | host,
+	"FleetRefusals": staff | host,
+	"FleetChanges":  staff | host,
+	"EndGateway":    keepers | host,
+	"RotateAnchor":  keepers | host,
+	"RaiseEpoch":    (keepers | inPerson) | host,
+	"InForceAt":     staff | host,
+	"GatewayImage":  keepers | host,
 
 	// Webhooks.
 	"AddWebhook":          builders | keepers | host,

@@ -118,17 +118,23 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			_, err := c.EndGateway(ctx, a, "gw_00000000000000000000000000", fleet.Revoked, "lost", 0)
 			return err
 		},
-		"Fleet":        func(a identity.Actor) error { _, err := c.Fleet(ctx, a); return err },
-		"GatewayImage": func(a identity.Actor) error { _, err := c.GatewayImage(ctx, a, "moon"); return err },
-		"InForceAt":    func(a identity.Actor) error { _, err := c.InForceAt(ctx, a, "live", 1); return err },
-		"RaiseEpoch":   func(a identity.Actor) error { _, err := c.RaiseEpoch(ctx, a, "live", ""); return err },
-		"RotateAnchor": func(a identity.Actor) error { _, err := c.RotateAnchor(ctx, a); return err },
-		"UploadDrift":  func(a identity.Actor) error { _, err := c.UploadDrift(ctx, a, "moon", nil); return err },
-		"Drift":        func(a identity.Actor) error { _, err := c.Drift(ctx, a); return err },
-		"DriftRuns":    func(a identity.Actor) error { _, err := c.DriftRuns(ctx, a); return err },
-		"ReviewDrift":  func(a identity.Actor) error { _, err := c.ReviewDrift(ctx, a); return err },
-		"WaiveDrift":   func(a identity.Actor) error { _, err := c.WaiveDrift(ctx, a, control.NewWaiver{}); return err },
-		"DriftWaivers": func(a identity.Actor) error { _, err := c.DriftWaivers(ctx, a, page); return err },
+		"Fleet": func(a identity.Actor) error { _, err := c.Fleet(ctx, a); return err },
+		"FleetGateway": func(a identity.Actor) error {
+			_, err := c.FleetGateway(ctx, a, "gw_00000000000000000000000000")
+			return err
+		},
+		"FleetRefusals": func(a identity.Actor) error { _, err := c.FleetRefusals(ctx, a); return err },
+		"FleetChanges":  func(a identity.Actor) error { _, err := c.FleetChanges(ctx, a); return err },
+		"GatewayImage":  func(a identity.Actor) error { _, err := c.GatewayImage(ctx, a, "moon"); return err },
+		"InForceAt":     func(a identity.Actor) error { _, err := c.InForceAt(ctx, a, "live", 1); return err },
+		"RaiseEpoch":    func(a identity.Actor) error { _, err := c.RaiseEpoch(ctx, a, "live", ""); return err },
+		"RotateAnchor":  func(a identity.Actor) error { _, err := c.RotateAnchor(ctx, a); return err },
+		"UploadDrift":   func(a identity.Actor) error { _, err := c.UploadDrift(ctx, a, "moon", nil); return err },
+		"Drift":         func(a identity.Actor) error { _, err := c.Drift(ctx, a); return err },
+		"DriftRuns":     func(a identity.Actor) error { _, err := c.DriftRuns(ctx, a); return err },
+		"ReviewDrift":   func(a identity.Actor) error { _, err := c.ReviewDrift(ctx, a); return err },
+		"WaiveDrift":    func(a identity.Actor) error { _, err := c.WaiveDrift(ctx, a, control.NewWaiver{}); return err },
+		"DriftWaivers":  func(a identity.Actor) error { _, err := c.DriftWaivers(ctx, a, page); return err },
 		"EndDriftWaiver": func(a identity.Actor) error {
 			_, err := c.EndDriftWaiver(ctx, a, "dwv_00000000000000000000000000")
 			return err
@@ -287,6 +293,10 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 		"ResumeCredential":   func(a identity.Actor) error { _, err := c.ResumeCredential(ctx, a, o.credential, 0, "r"); return err },
 		"ReportLeak":         func(a identity.Actor) error { return c.ReportLeak(ctx, a, control.Leak{Found: "x"}) },
 		"Uses":               func(a identity.Actor) error { _, err := c.Uses(ctx, a, o.credential); return err },
+		"GrantQuotas": func(a identity.Actor) error {
+			_, err := c.GrantQuotas(ctx, a, "gr_00000000000000000000000000")
+			return err
+		},
 		"Usage": func(a identity.Actor) error {
 			_, err := c.Usage(ctx, a, o.app, "", "", time.Time{}, time.Time{})
 			return err

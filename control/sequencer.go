@@ -64,7 +64,7 @@ func (q *sequencer) run(ctx context.Context) error {
 		}
 		if now := q.now(); now.Sub(flushed) >= receiptsEvery {
 			flushed = now
-			if e := errors.Join(q.source.flush(ctx), q.source.flushSightings(ctx)); e != nil && ctx.Err() == nil {
+			if e := errors.Join(q.source.flush(ctx), q.source.flushSightings(ctx), q.source.flushRefusals(ctx)); e != nil && ctx.Err() == nil {
 				q.log.Warn("receipts were not written", "error", e)
 			}
 			if !q.duty.alone && err == nil {
@@ -93,7 +93,7 @@ func (q *sequencer) run(ctx context.Context) error {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := errors.Join(q.source.flush(last), q.duty.drop(last, q.store)); err != nil {
+	if err := errors.Join(q.source.flush(last), q.source.flushRefusals(last), q.duty.drop(last, q.store)); err != nil {
 		q.log.Warn("receipts were not written, or the duty was not given back", "error", err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"gatehouse/env"
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/fleet"
 	"gatehouse/store"
 )
 
@@ -40,6 +41,7 @@ type source struct {
 	began        bool
 	offline      time.Duration // how long after its last word a gateway may serve
 	sightings    map[string]*glimpse
+	refusals     map[refusalKey]fleet.Refusal // that are not written yet
 	environments map[string]*outlet
 }
 
@@ -66,7 +68,7 @@ type mark struct {
 }
 
 func newSource(st store.Store, now func() time.Time, log *slog.Logger) *source {
-	return &source{store: st, now: now, log: log, takes: takes(now), environments: map[string]*outlet{}, offline: maxOffline, sightings: map[string]*glimpse{}}
+	return &source{store: st, now: now, log: log, takes: takes(now), environments: map[string]*outlet{}, offline: maxOffline, sightings: map[string]*glimpse{}, refusals: map[refusalKey]fleet.Refusal{}}
 }
 
 // outlet is called with the lock held.
@@ -379,4 +381,31 @@ func (s *source) inForce(environment string, seq int64, committed time.Time) InF
 	sort.Strings(f.Waiting)
 	f.LastMS = float64(f.Last) / float64(time.Millisecond)
 	return f
+}
+
+// flushRefusals writes those that are not written yet.
+func (s *source) flushRefusals(ctx context.Context) error {
+	s.mu.Lock()
+	all := s.refusals
+	if len(all) > 0 {
+		s.refusals = map[refusalKey]fleet.Refusal{}
+	}
+	s.mu.Unlock()
+	if len(all) == 0 {
+		return nil
+	}
+	err := s.store.Update(ctx, func(tx store.Tx) error {
+		for _, r := range all {
+			if err := tx.AddRefusal(ctx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		for _, r := range all {
+			s.TurnedAway(r)
+		}
+	}
+	return err
 }

@@ -70,5 +70,5 @@ func (c *Control) forgetUsage(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return c.Store.Update(ctx, func(tx store.Tx) error { return tx.ForgetTallies(ctx, c.now().Add(-usage.TalliesKept)) })
 }

@@ -8,6 +8,26 @@ type Calls struct {
 	Lost   int64   `json:"lost,omitempty"` // that it had no room to count by application, since its last batch
 }
 
+// Tallies is how many calls a gateway let through under grants, each counted from the beginning of a period in the gateway's
+// life: told again it changes nothing.
+type Tallies struct {
+	Environment string  `json:"environment"`
+	Gateway     string  `json:"gateway"`
+	Life        string  `json:"life"` // of the gateway's counts: a process that begins at nothing has another one
+	Tallies     []Tally `json:"tallies"`
+}
+
+// Tally is how many calls were let through under a grant in one period.
+type Tally struct {
+	Grant  id.ID  `json:"grant"`
+	Period string `json:"period"` // day or month
+	From   int64  `json:"from"`   // when it began, in seconds since 1970
+	Calls  int64  `json:"calls"`
+}
+
+// MaxTallies is how many a gateway tells at once: they are one transaction.
+const MaxTallies = 500
+
 // Count is how many calls of an application ended with one status, in one minute.
 type Count struct {
 	Minute      int64  `json:"minute"` // since 1970, UTC

@@ -126,4 +126,10 @@ type Store interface {
 	PutSighting(ctx context.Context, s Sighting) error
 	// Sightings lists those of the environment by name.
 	Sightings(ctx context.Context, environment string) ([]Sighting, error)
+	// AddRefusal counts a refusal: its Times are added to those of the same environment, gateway, address and code, of which
+	// the first time, the newest text and the newest time are kept; beyond KeptRefusals the oldest are forgotten. It is
+	// telemetry.
+	AddRefusal(ctx context.Context, r Refusal) error
+	// Refusals lists them, the newest first.
+	Refusals(ctx context.Context, limit int) ([]Refusal, error)
 }

@@ -38,6 +38,7 @@ func (g *Gateway) Follow(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { g.report(ctx) })
+	wg.Go(func() { g.tally(ctx) })
 	if g.trust != nil {
 		wg.Go(func() { g.trust.Run(ctx) })
 	}
@@ -85,7 +86,7 @@ func (g *Gateway) compile() {
 	named := map[string]bool{}
 	d := policy.Deps{
 		Limiter: func(name string) *ratelimit.Limiter { named[name] = true; return g.limiter(name) },
-		Secret:  g.o.Secrets, Shared: g.o.Shared,
+		Secret:  g.o.Secrets, Shared: g.o.Shared, Quotas: g.quotas,
 		Tokens: g.tokens, Proofs: g.proofs,
 	}
 	trusted, revoked := map[*policy.TrustedKeys]bool{}, map[*policy.Revocations]bool{}

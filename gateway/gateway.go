@@ -42,6 +42,7 @@ type Options struct {
 	Events      event.Sink       // nil: events are not kept
 	Now         func() time.Time // nil: time.Now
 	Log         *slog.Logger     // nil: nothing is logged
+	Tally       Tally            // where quotas are kept; nil: this gateway counts them alone
 	Limits      Limits           // zero fields take the defaults
 	Codec       Codec            // zero: HTTP1
 	// Load hands over what is on disk and returns where the feed goes on; nil: nothing is.
@@ -99,6 +100,7 @@ type Gateway struct {
 	following context.Context
 	watches   *sync.WaitGroup // of following
 	limiters  map[string]*ratelimit.Limiter
+	quotas    *ratelimit.Quotas
 	pools     map[string]*pool
 	desired   int64  // the newest revision that arrived
 	pending   []byte // its payload, while it has not been compiled
@@ -134,7 +136,7 @@ func New(o Options) (*Gateway, error) {
 		o.Events = event.Nowhere{}
 	}
 	o.Limits = o.Limits.withDefaults()
-	g := &Gateway{o: o, clocked: clocked, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, pools: map[string]*pool{},
+	g := &Gateway{o: o, clocked: clocked, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, quotas: ratelimit.NewQuotas(), pools: map[string]*pool{},
 		uses: newUses(), tokens: policy.NewTokens(), proofs: token.NewProver(), names: names{o.DNS}, secure: &tls.Config{MinVersion: tls.VersionTLS12}}
 	if o.Fetch != nil {
 		g.trust = trust.New(trust.Options{Fetch: o.Fetch, Now: o.Now, Log: o.Log})

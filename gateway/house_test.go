@@ -183,6 +183,7 @@ type setup struct {
 	roots    *x509.CertPool // that upstreams are verified by
 	upstream http.Handler
 	limits   gateway.Limits
+	tally    gateway.Tally
 	dns      string // where upstreams' names are looked up
 	secrets  map[string]string
 	bundle   manifest.Bundle // instead of files(…)
@@ -236,7 +237,7 @@ func (h *house) run(s setup) {
 	var mu sync.Mutex
 	codec, h2c := own(s.codec)
 	g, err := gateway.New(gateway.Options{H2C: h2c, Environment: "live", Name: "gw-1", Source: h.line, Key: h.line.key.Public().(ed25519.PublicKey),
-		Kinds: kinds(), Events: h.events, Now: h.clock.now, Limits: s.limits, Codec: codec, DNS: s.dns,
+		Kinds: kinds(), Events: h.events, Now: h.clock.now, Limits: s.limits, Tally: s.tally, Codec: codec, DNS: s.dns,
 		Log: slog.New(slog.NewTextHandler(writer(func(b []byte) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()

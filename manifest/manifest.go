@@ -97,6 +97,7 @@ type Plan struct {
 	Title             string   `json:"title"`              // shown to people; default: the name
 	Description       string   `json:"description"`        // one or two sentences for partners
 	Limits            []Limit  `json:"limits"`             // windows that hold at once for each grant, where a route has the policy rate_limit; default: none
+	Quotas            []string `json:"quotas"`             // requests of a grant in a day or month of UTC, at all gateways together, such as 10000/day and 200000/month, where a route has the policy rate_limit; default: none
 	Approval          Approval `json:"approval"`           // default: one stage, decided by one approver
 	Longest           Duration `json:"longest"`            // the longest a grant may last, such as 365d
 	Credentials       []string `json:"credentials"`        // kinds of credentials that may be used; default: api_key

@@ -170,6 +170,7 @@ next:
 type PlanInfo struct {
 	Product, Plan string
 	Windows       []ratelimit.Window
+	Quotas        []ratelimit.Quota
 	Credentials   []string      // kinds of credentials that may be used
 	Constrained   bool          // only with a proof that nobody can use who reads it
 	FAPI          bool          // only by clients that keep the client profile of FAPI 2.0

@@ -64,6 +64,8 @@ type Deps struct {
 	Limiter func(name string) *ratelimit.Limiter
 	// Shared counts together with other gateways; nil: this gateway has no such counter, which is then away.
 	Shared ratelimit.Shared
+	// Quotas counts against quotas; nil: nothing is counted, as where a manifest is only checked.
+	Quotas *ratelimit.Quotas
 	// Secret returns a secret of this gateway by the name that the manifest uses.
 	Secret func(name string) (secret.Value, bool)
 	// Tokens keeps verified access tokens; Proofs checks what they are bound by. They outlive revisions.

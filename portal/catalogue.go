@@ -46,7 +46,7 @@ type planView struct {
 
 func viewPlan(x manifest.Plan) planView {
 	return planView{
-		Name: x.Name, Title: cmp.Or(x.Title, x.Name), Text: x.Description, Limits: planLimits(x.Limits),
+		Name: x.Name, Title: cmp.Or(x.Title, x.Name), Text: x.Description, Limits: planLimits(x),
 		Approval: approvalRoute(x.Approval), Automatic: x.Approval.Automatic,
 		Longest: time.Duration(x.Longest), KeyLongest: time.Duration(x.CredentialLongest), Environments: x.Environments,
 	}

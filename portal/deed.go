@@ -96,6 +96,8 @@ func (v *visit) deed() (deed, error) {
 		return v.resetDeed("/members/")
 	case "people":
 		return v.resetDeed("/people/")
+	case "gateways":
+		return v.gatewayDeed(verb)
 	case "reviews":
 		return v.reviewDeed()
 	case "invitations":

@@ -37,6 +37,7 @@ type grantPage struct {
 	ApprovedBy []string
 	Keys       []keyRow
 	InForce    []forceView
+	Quotas     []control.Quota
 	CanSuspend bool
 	CanResume  bool
 	CanEnd     bool
@@ -64,6 +65,9 @@ func showGrant(v *visit) error {
 		if c.Environment == g.Environment && c.Live(v.now) && boundTo(c.Grants, g.ID) {
 			p.Keys = append(p.Keys, v.keyRow(c))
 		}
+	}
+	if p.Quotas, err = v.Control.GrantQuotas(v.r.Context(), v.actor, g.ID); err != nil {
+		return err
 	}
 	if p.InForce, err = v.inForce(g.ID); err != nil {
 		return err

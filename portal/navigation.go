@@ -58,6 +58,7 @@ func navigation(f *frame) []navGroup {
 			}},
 			{"Platform", []navItem{
 				{Text: "Environments", Href: "/environments", Icon: "server"},
+				{Text: "Gateways", Href: "/gateways", Icon: "reach"},
 				{Text: "Audit", Href: "/audit", Icon: "log"},
 				{Text: "People", Href: "/people", Icon: "people"},
 				{Text: "Stand-ins", Href: "/absences", Icon: "clock"},

@@ -141,6 +141,12 @@ func routes() []route {
 		{get, "/environments/{env}", staff, showEnvironment},
 		{get, "/environments/{env}/revisions/{number}", staff, showRevision},
 
+		{get, "/gateways", staff, showFleet},
+		{get, "/gateways/enrol", staff, askEnrolment},
+		{post, "/gateways/enrol", staff, enrolGateway},
+		{get, "/gateways/{id}/{deed}", staff, askDeed},
+		{post, "/gateways/{id}/{deed}", staff, doDeed},
+
 		{get, "/drift", staff, showDrift},
 		{post, "/drift/review", staff, reviewDrift},
 		{get, uploads + "{environment}", staff, askDriftBundle},

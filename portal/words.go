@@ -17,11 +17,11 @@ type badge struct{ Text, Tone string }
 // standing colours the word for a state. Colour never says anything that the word does not.
 func standing(word string) badge {
 	switch word {
-	case "active", "verified", "approved", "accepted", "live", "in force", "confirmed", "renewed":
+	case "active", "connected", "published", "verified", "approved", "accepted", "live", "in force", "confirmed", "renewed":
 		return badge{word, "good"}
 	case "open", "registered", "upcoming", "retiring", "pending", "unconfirmed", "waiting":
 		return badge{word, "wait"}
-	case "suspended", "expired", "deprecated", "lapsed", "escalated", "offboarding", "paused", "narrowed", "closing":
+	case "suspended", "expired", "deprecated", "lapsed", "escalated", "offboarding", "paused", "narrowed", "closing", "drained", "away":
 		return badge{word, "warn"}
 	case "refused", "revoked", "offboarded", "disabled", "erased", "denied", "emergency", "silent":
 		return badge{word, "bad"}
@@ -99,6 +99,8 @@ var notices = map[string]string{
 	"staff-added":       "The person is added. A sign-in link is on its way to them.",
 	"staff-saved":       "Roles and state are saved.",
 	"token-revoked":     "The machine token is revoked.",
+	"gateway-revoked":   "The gateway is revoked. It serves nothing from the moment it hears of it.",
+	"gateway-drained":   "The gateway is drained: no change waits for it any more.",
 }
 
 // deeds are the audit's actions in words, as in "Ines Ito …".
@@ -197,10 +199,16 @@ func limitWords(requests int64, per time.Duration, burst int64) string {
 	return s
 }
 
-func planLimits(ls []manifest.Limit) []string {
-	out := make([]string, 0, len(ls))
+func planLimits(p manifest.Plan) []string {
+	ls := p.Limits
+	out := make([]string, 0, len(ls)+len(p.Quotas))
 	for _, l := range ls {
 		out = append(out, limitWords(l.Requests, time.Duration(l.Per), l.Burst))
+	}
+	for _, text := range p.Quotas {
+		if q, err := ratelimit.ParseQuota(text); err == nil {
+			out = append(out, number(q.Window.Requests)+" in a calendar "+string(q.Period))
+		}
 	}
 	return out
 }

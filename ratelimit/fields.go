@@ -11,7 +11,9 @@ func AppendPolicy(dst []byte, results []Result) []byte {
 	for i, r := range results {
 		dst = item(dst, i, r.Window.Name)
 		dst = strconv.AppendInt(append(dst, ";q="...), r.Window.Requests, 10)
-		dst = strconv.AppendInt(append(dst, ";w="...), seconds(r.Window.Per), 10)
+		if r.Window.Per > 0 { // a month has none
+			dst = strconv.AppendInt(append(dst, ";w="...), seconds(r.Window.Per), 10)
+		}
 	}
 	return dst
 }

@@ -167,8 +167,30 @@ func (c *compiler) readProducts() {
 				}
 				plan.Windows = append(plan.Windows, window)
 			}
+			c.quotas(plan, l.Quotas, fmt.Sprintf("/products/%d/plans/%d/quotas", i, j))
 			c.out.plans[policy.Terms{Product: m.Name, Plan: l.Name}] = plan
 		}
+	}
+}
+
+// quotas reads the quotas of a plan, which stand beside its windows.
+func (c *compiler) quotas(plan *policy.PlanInfo, texts []string, at string) {
+	for i, text := range texts {
+		q, err := ratelimit.ParseQuota(text)
+		switch {
+		case err != nil:
+			c.report(c.p.At(fmt.Sprintf("%s/%d", at, i), "%v", err))
+			continue
+		case slices.ContainsFunc(plan.Quotas, func(o ratelimit.Quota) bool { return o.Period == q.Period }):
+			c.report(c.p.At(fmt.Sprintf("%s/%d", at, i), "is the second quota of a %s", q.Period))
+			continue
+		case slices.ContainsFunc(plan.Windows, func(w ratelimit.Window) bool { return w.Name == q.Window.Name }):
+			c.report(c.p.At(fmt.Sprintf("%s/%d", at, i), "would be shown as %q, and a limit of the plan has that name: name the limit otherwise", q.Window.Name))
+		}
+		plan.Quotas = append(plan.Quotas, q)
+	}
+	if len(plan.Windows)+len(plan.Quotas) > ratelimit.MaxWindows {
+		c.report(c.p.At(at, "are more than %d together with the limits", ratelimit.MaxWindows))
 	}
 }
 

@@ -111,6 +111,13 @@ func (q Query) Validate(now time.Time) (Query, error) {
 
 // Store keeps counts. All of it is telemetry.
 type Store interface {
+	// PutTally keeps the count of one life of a gateway, unless a higher one is kept, and returns what all other lives and
+	// gateways have let through under the grant in that period.
+	PutTally(ctx context.Context, t Tally, now time.Time) (others int64, err error)
+	// Tallied is what all gateways of the environment have let through under the grant in the period that began then.
+	Tallied(ctx context.Context, environment string, grant id.ID, period string, from time.Time) (int64, error)
+	// ForgetTallies removes the counts of periods that began before.
+	ForgetTallies(ctx context.Context, before time.Time) error
 	// AddCounts adds calls to the counts of all units; At is any time of the minute.
 	AddCounts(ctx context.Context, counts []Count) error
 	// AddLost adds calls that a gateway could not count by application.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gatehouse/control"
 	"gatehouse/id"
 )
 
@@ -49,6 +51,29 @@ func (u called) print(p *printer) {
 	if u.Lost > 0 {
 		p.line("%d calls of anybody could not be counted in that time", u.Lost)
 	}
+}
+
+// quotas tells how much of a grant's quotas is used.
+func (c *cli) quotas() *cobra.Command {
+	return &cobra.Command{Use: "quotas GRANT", Short: "How much of a grant's quotas is used in the day and month that run", Args: exactly("GRANT"),
+		Long: `Days and months are those of UTC. Gateways tell what they have let through each second; all of them together count.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var l list[control.Quota]
+			if err := c.call(cmd.Context(), http.MethodGet, "/api/grants/"+url.PathEscape(args[0])+"/quotas", nil, &l); err != nil {
+				return err
+			}
+			return c.print(l, func(p *printer) {
+				rows := [][]string{}
+				for _, q := range l.Items {
+					rows = append(rows, []string{string(q.Period), fmt.Sprint(q.Requests), fmt.Sprint(q.Used), fmt.Sprint(q.Remaining), when(q.Resets)})
+				}
+				if len(rows) == 0 {
+					p.line("the plan has no quotas")
+					return
+				}
+				p.table([]string{"PERIOD", "REQUESTS", "USED", "REMAINING", "RESETS"}, rows)
+			})
+		}}
 }
 
 // calls tells how often an application or a grant was used.

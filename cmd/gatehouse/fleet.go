@@ -29,8 +29,49 @@ differs is named with its trouble.`,
 			return c.print(l, func(p *printer) { p.fleet(l.Items, time.Now()) })
 		}}
 	cmd.AddCommand(c.enrolGateway(), c.endGateway("revoke", "Revoke a gateway's identity: it serves nothing from the moment it hears of it", "revocation"),
-		c.endGateway("drain", "Take a gateway out in good order: no change waits for it any more", "drain"), c.gatewayImage(), c.rotateAnchor(), c.raiseEpoch())
+		c.endGateway("drain", "Take a gateway out in good order: no change waits for it any more", "drain"), c.gatewayImage(), c.rotateAnchor(), c.raiseEpoch(), c.gatewayChanges(), c.gatewayRefusals())
 	return cmd
+}
+
+func (c *cli) gatewayChanges() *cobra.Command {
+	return &cobra.Command{Use: "changes", Short: "The newest publishes and revocations, and where each is in force", Args: noArgs,
+		Long: `Lists the newest publishes and revocations of each environment: on how many of its gateways each is in force, and how long after
+its commit the last of those said so. 'gatehouse receipt SEQ' says it of any change.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var l list[control.FleetChange]
+			if err := c.call(cmd.Context(), http.MethodGet, "/api/gateway-changes", nil, &l); err != nil {
+				return err
+			}
+			return c.print(l, func(p *printer) {
+				rows := [][]string{}
+				for _, f := range l.Items {
+					what := f.Kind + " " + string(f.Object)
+					if f.Publish {
+						what = fmt.Sprint("revision ", f.Number)
+					}
+					rows = append(rows, []string{f.Environment, fmt.Sprint(f.Seq), when(f.Committed), strings.TrimSpace(what), f.State,
+						fmt.Sprintf("%d of %d", f.Done, f.Gateways), fmt.Sprintf("%.1f ms", f.LastMS), strings.Join(f.Waiting, ", ")})
+				}
+				p.table([]string{"ENVIRONMENT", "CHANGE", "COMMITTED", "WHAT", "SINCE", "IN FORCE ON", "LAST AFTER", "WAITING FOR"}, rows)
+			})
+		}}
+}
+
+func (c *cli) gatewayRefusals() *cobra.Command {
+	return &cobra.Command{Use: "refused", Short: "What was turned away that called as a gateway or wanted to become one, and why", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var l list[fleet.Refusal]
+			if err := c.call(cmd.Context(), http.MethodGet, "/api/gateway-refusals", nil, &l); err != nil {
+				return err
+			}
+			return c.print(l, func(p *printer) {
+				rows := [][]string{}
+				for _, r := range l.Items {
+					rows = append(rows, []string{when(r.Last), fmt.Sprint(r.Times), r.Environment, r.Gateway, r.Address, r.Code, r.Text})
+				}
+				p.table([]string{"LAST", "TIMES", "ENVIRONMENT", "GATEWAY", "ADDRESS", "CODE", "WHY"}, rows)
+			})
+		}}
 }
 
 func (p *printer) fleet(gs []control.FleetGateway, now time.Time) {

@@ -50,7 +50,7 @@ type Client struct {
 	up      func(kind byte, v any) error // nil: not connected
 	receipt *signedReceipt               // the newest: sent once there is a connection
 	asked   int64
-	asks    map[int64]chan error
+	asks    map[int64]chan answer
 }
 
 const (
@@ -73,7 +73,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{o: o, keys: k, room: make(chan struct{}), changed: make(chan struct{}), began: make(chan struct{}), asks: map[int64]chan error{},
+	return &Client{o: o, keys: k, room: make(chan struct{}), changed: make(chan struct{}), began: make(chan struct{}), asks: map[int64]chan answer{},
 		err: fault.New(fault.Unavailable, "the control plane was not reached yet")}, nil
 }
 
@@ -146,31 +146,50 @@ func (c *Client) Ship(ctx context.Context, b feed.Batch) error {
 	if err := b.Check(); err != nil {
 		return err
 	}
-	answer := make(chan error, 1)
+	_, err := c.ask(ctx, frameBatch, func(ask int64) any { return batch{ask, b} })
+	return err
+}
+
+// Tally tells what was let through in periods, and returns for each how much all other gateways did. A control plane of the
+// release before does not answer.
+func (c *Client) Tally(ctx context.Context, t feed.Tallies) ([]int64, error) {
+	a, err := c.ask(ctx, frameTallies, func(ask int64) any { return tallies{ask, t} })
+	return a.others, err
+}
+
+// answer is what the control plane says to what it was asked.
+type answer struct {
+	others []int64
+	err    error
+}
+
+// ask sends a frame and waits for its answer.
+func (c *Client) ask(ctx context.Context, kind byte, frame func(ask int64) any) (answer, error) {
+	come := make(chan answer, 1)
 	c.mu.Lock()
 	up := c.up
 	if up == nil {
 		err := c.err
 		c.mu.Unlock()
-		return err
+		return answer{}, err
 	}
 	c.asked++
 	ask := c.asked
-	c.asks[ask] = answer
+	c.asks[ask] = come
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
 		delete(c.asks, ask)
 		c.mu.Unlock()
 	}()
-	if err := up(frameBatch, batch{ask, b}); err != nil {
-		return err
+	if err := up(kind, frame(ask)); err != nil {
+		return answer{}, err
 	}
 	select {
-	case err := <-answer:
-		return err
+	case a := <-come:
+		return a, a.err
 	case <-ctx.Done():
-		return fault.New(fault.Unavailable, "the control plane did not answer in time").Because(ctx.Err())
+		return answer{}, fault.New(fault.Unavailable, "the control plane did not answer in time").Because(ctx.Err())
 	}
 }
 
@@ -215,7 +234,7 @@ func (c *Client) lost(err error) {
 	c.up, c.again, c.err = nil, nil, err
 	for _, a := range c.asks {
 		select {
-		case a <- fault.New(fault.Unavailable, "the connection to the control plane has ended").Because(err):
+		case a <- answer{err: fault.New(fault.Unavailable, "the connection to the control plane has ended").Because(err)}:
 		default:
 		}
 	}
@@ -412,15 +431,15 @@ func (c *Client) taken(body []byte) error {
 		return err
 	}
 	c.mu.Lock()
-	answer := c.asks[t.Ask]
+	come := c.asks[t.Ask]
 	delete(c.asks, t.Ask)
 	c.mu.Unlock()
-	if answer != nil {
-		var err error
+	if come != nil {
+		a := answer{others: t.Others}
 		if t.Fault != nil {
-			err = t.Fault.fault()
+			a.err = t.Fault.fault()
 		}
-		answer <- err
+		come <- a
 	}
 	return nil
 }

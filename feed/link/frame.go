@@ -40,6 +40,7 @@ const (
 	frameBatch   = 'b' // batch
 	frameRenew   = 'c' // renew
 	framePing    = 'p' // ping
+	frameTallies = 'q' // tallies
 
 	plain  = 0
 	packed = 1 // RFC 1951
@@ -74,8 +75,14 @@ type batch struct {
 }
 
 type taken struct {
-	Ask   int64    `json:"ask"`
-	Fault *refused `json:"fault,omitempty"`
+	Ask    int64    `json:"ask"`
+	Fault  *refused `json:"fault,omitempty"`
+	Others []int64  `json:"others,omitempty"` // of tallies: what all other gateways let through
+}
+
+type tallies struct {
+	Ask     int64        `json:"ask"`
+	Tallies feed.Tallies `json:"tallies"`
 }
 
 type renew struct {

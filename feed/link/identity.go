@@ -87,6 +87,11 @@ func request(k *ecdsa.PrivateKey) ([]byte, error) {
 // Enrol uses the token up and returns the identity that it gives. The control plane must show the anchor whose pin the token
 // carries: so the secret goes to nobody else.
 func Enrol(ctx context.Context, control, token, version string, now time.Time) (Identity, error) {
+	return EnrolFor(ctx, control, "", token, version, now)
+}
+
+// EnrolFor is Enrol for a gateway that is meant for one environment: a token of another one is refused, and not used up.
+func EnrolFor(ctx context.Context, control, environment, token, version string, now time.Time) (Identity, error) {
 	var i Identity
 	_, pin, err := ParseToken(token)
 	if err != nil {
@@ -107,7 +112,7 @@ func Enrol(ctx context.Context, control, token, version string, now time.Time) (
 		InsecureSkipVerify: true, // VerifyConnection does it: the anchor is known by its pin alone
 		VerifyConnection:   func(c tls.ConnectionState) error { return pinned(c, pin, now) }}}
 	defer t.CloseIdleConnections()
-	body, err := json.Marshal(enrolment{strings.TrimSpace(token), csr, version, now.UTC()})
+	body, err := json.Marshal(Joining{Token: strings.TrimSpace(token), Request: csr, Version: version, Environment: environment, Now: now.UTC()})
 	if err != nil {
 		return i, err
 	}

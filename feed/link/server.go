@@ -26,8 +26,9 @@ import (
 // Plane is the control plane, as the server needs it.
 type Plane interface {
 	feed.Source
-	// Join gives whoever has the token an identity for the key of the request (PKCS #10, DER).
-	Join(ctx context.Context, token string, request []byte, address string) (Joined, error)
+	// Join gives whoever has the token an identity for its key. With an error the answer says for which environment and name
+	// the token is, if that is known.
+	Join(ctx context.Context, j Joining) (Joined, error)
 	// Renew gives a gateway another certificate for the key that it has.
 	Renew(ctx context.Context, gateway id.ID, request []byte) (Certificate, error)
 	// Known returns a gateway as it stands.
@@ -42,6 +43,10 @@ type Plane interface {
 	Word(ctx context.Context, k feed.WordKind, g fleet.Gateway) (feed.Signed, error)
 	// Sighted takes what is known of a gateway by its connection.
 	Sighted(s fleet.Sighting)
+	// Tally keeps what a gateway has let through in periods, durably, and returns for each how much all others have.
+	Tally(ctx context.Context, t feed.Tallies) ([]int64, error)
+	// TurnedAway takes that something was turned away, and why.
+	TurnedAway(r fleet.Refusal)
 	// Image returns the file of a fresh image of the environment, in the newest form that is no higher than most.
 	Image(ctx context.Context, environment string, most int) (string, error)
 }
@@ -158,27 +163,46 @@ func (s *Server) turnAway(w http.ResponseWriter, g fleet.Gateway, address string
 	if g.ID != "" {
 		s.Plane.Sighted(fleet.Sighting{Environment: g.Environment, Gateway: g.Name, ID: g.ID, Address: address, Heard: s.Now().UTC(), Trouble: f.Text})
 	}
+	s.record(g, address, "", f)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(f)
 }
 
-type enrolment struct {
-	Token   string    `json:"token"`
-	Request []byte    `json:"request"`
-	Version string    `json:"version"`
-	Now     time.Time `json:"now"`
+// record keeps why a gateway, or what wanted to be one, was turned away.
+func (s *Server) record(g fleet.Gateway, address, version string, f refused) {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
+	}
+	code := f.Code
+	if code == "" {
+		code = f.Kind
+	}
+	now := s.Now().UTC()
+	s.Plane.TurnedAway(fleet.Refusal{Environment: g.Environment, Gateway: g.Name, ID: g.ID, Address: address, Code: code, Text: f.Text, Version: version,
+		First: now, Last: now, Times: 1})
+}
+
+// Joining is what somebody shows who wants to become a gateway.
+type Joining struct {
+	Token       string    `json:"token"`
+	Request     []byte    `json:"request"` // PKCS #10, DER
+	Version     string    `json:"version"`
+	Environment string    `json:"environment,omitempty"` // the one that it is meant for; "": that of the token
+	Now         time.Time `json:"now"`                   // by its clock
+	Address     string    `json:"-"`
 }
 
 func (s *Server) enrol(w http.ResponseWriter, r *http.Request) {
-	var e enrolment
+	var e Joining
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&e); err != nil {
 		s.turnAway(w, fleet.Gateway{}, r.RemoteAddr, fault.New(fault.Invalid, "the enrolment cannot be read").Because(err))
 		return
 	}
-	j, err := s.Plane.Join(r.Context(), e.Token, e.Request, r.RemoteAddr)
+	e.Address = r.RemoteAddr
+	j, err := s.Plane.Join(r.Context(), e)
 	if err != nil {
-		s.turnAway(w, fleet.Gateway{}, r.RemoteAddr, err)
+		s.turnAway(w, fleet.Gateway{Environment: j.Environment, Name: j.Name}, r.RemoteAddr, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -24,9 +24,11 @@ type conn struct {
 	cert *x509.Certificate
 	at   feed.Position
 
-	w    http.ResponseWriter
-	out  *http.ResponseController
-	down chan []byte // frames that answer something
+	address string
+	version string // of its build
+	w       http.ResponseWriter
+	out     *http.ResponseController
+	down    chan []byte // frames that answer something
 
 	sighting atomic.Pointer[fleet.Sighting]
 }
@@ -37,7 +39,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		s.turnAway(w, g, r.RemoteAddr, err)
 		return
 	}
-	c := &conn{s: s, g: g, cert: cert, w: w, out: http.NewResponseController(w), down: make(chan []byte, 16)}
+	c := &conn{s: s, g: g, cert: cert, address: r.RemoteAddr, w: w, out: http.NewResponseController(w), down: make(chan []byte, 16)}
 	_ = c.out.SetReadDeadline(time.Now().Add(helloTime))
 	if err := c.out.Flush(); err != nil { // the answer begins, so that the gateway goes on
 		return
@@ -86,7 +88,7 @@ func (c *conn) greet(in *bufio.Reader) (hello, error) {
 	if err != nil || kind != frameHello || json.Unmarshal(body, &h) != nil {
 		return h, fault.Of(fault.Invalid, "hello", "the stream begins in a way that this control plane does not know").Because(err)
 	}
-	c.at = h.Position
+	c.at, c.version = h.Position, clip(h.Version)
 	switch {
 	case h.Protocol < Oldest:
 		err = fault.Of(fault.Forbidden, "gateway-old", "the gateway %s (%s) speaks protocol %d, and this control plane (%s) speaks %d to %d: upgrade the gateway, at most one release stands between the two", c.g.Name, h.Version, h.Protocol, c.s.Version, Oldest, Protocol)
@@ -100,6 +102,9 @@ func (c *conn) greet(in *bufio.Reader) (hello, error) {
 	}
 	return h, c.send(frameWelcome, welcome{min(h.Protocol, Protocol), c.s.Version, c.s.Now().UTC()})
 }
+
+// clip bounds what a gateway says of its build.
+func clip(version string) string { return version[:min(len(version), 100)] }
 
 func (c *conn) send(kind byte, v any) error {
 	b, err := pack(kind, v)
@@ -121,6 +126,7 @@ func (c *conn) put(b []byte) error {
 func (c *conn) refuse(err error) {
 	f := tell(err)
 	c.s.Log.Warn("a gateway was turned away", "environment", c.g.Environment, "gateway", c.g.Name, "code", f.Code, "reason", f.Text)
+	c.s.record(c.g, c.address, c.version, f)
 	_ = c.send(frameRefused, f)
 }
 
@@ -234,6 +240,8 @@ func (c *conn) read(ctx context.Context, in *bufio.Reader) error {
 			err = c.receipt(ctx, body)
 		case frameBatch:
 			err = c.batch(ctx, body)
+		case frameTallies:
+			err = c.tally(ctx, body)
 		case frameRenew:
 			err = c.renew(ctx, body)
 		case framePing:
@@ -288,6 +296,23 @@ func (c *conn) batch(ctx context.Context, body []byte) error {
 		answer.Fault = &f
 	}
 	return c.answer(ctx, frameTaken, answer)
+}
+
+// tally takes what was let through in periods. Whose it is, the certificate says.
+func (c *conn) tally(ctx context.Context, body []byte) error {
+	var t tallies
+	if err := json.Unmarshal(body, &t); err != nil {
+		return err
+	}
+	t.Tallies.Environment, t.Tallies.Gateway = c.g.Environment, c.g.Name
+	out := taken{Ask: t.Ask}
+	others, err := c.s.Plane.Tally(ctx, t.Tallies)
+	if err != nil {
+		f := tell(err)
+		out.Fault = &f
+	}
+	out.Others = others
+	return c.answer(ctx, frameTaken, out)
 }
 
 func (c *conn) renew(ctx context.Context, body []byte) error {

@@ -95,17 +95,45 @@ func fromPlan(c Config, s policy.Site, d policy.Deps) (policy.Policy, error) {
 	case !s.Has("grant"):
 		return policy.Policy{}, fault.Bad("", "takes its limits from the plan of the grant, but the route asks for no grant: give it windows")
 	}
-	p := &plan{counter: counter{"grant", d.Limiter("grant"), d.Shared}}
+	p := &plan{counter: counter{"grant", d.Limiter("grant"), d.Shared}, quotas: d.Quotas}
 	return policy.Policy{Request: p.request}, nil
 }
 
-type plan struct{ counter counter }
+type plan struct {
+	counter counter
+	quotas  *ratelimit.Quotas
+}
 
 func (p *plan) request(x *policy.Exchange) error {
 	if x.Grant.None() || x.Grant.Plan == nil { // the compiler asks for a grant policy; this is the second lock
 		return fault.Of(fault.Forbidden, "no-grant", "there is no grant whose limits could hold")
 	}
-	return spend(x, p.counter, x.Grant.ID[:], x.Grant.Plan.Windows)
+	if err := spend(x, p.counter, x.Grant.ID[:], x.Grant.Plan.Windows); err != nil {
+		return err
+	}
+	// Last: what a window refuses uses nothing of a quota up.
+	if quotas := x.Grant.Plan.Quotas; len(quotas) > 0 && p.quotas != nil {
+		return p.take(x, quotas)
+	}
+	return nil
+}
+
+// take counts the request against the plan's quotas.
+func (p *plan) take(x *policy.Exchange, quotas []ratelimit.Quota) error {
+	n := len(x.Limits)
+	var ok bool
+	if x.Limits, ok = p.quotas.Spend(x.Grant.ID, quotas, x.Now, x.Limits); ok {
+		return nil
+	}
+	name := ""
+	for _, r := range x.Limits[n:] {
+		if !r.OK {
+			name = r.Window.Name
+		}
+	}
+	f := fault.Of(fault.Limited, "quota-used-up", "the quota of the %s is used up: it begins anew with the next %s, in UTC", name, name)
+	f.RetryAfter = ratelimit.Retry(x.Limits[n:])
+	return f
 }
 
 type own struct {

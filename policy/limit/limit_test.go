@@ -205,3 +205,60 @@ func TestSharedCounterAway(t *testing.T) {
 		}
 	}
 }
+
+// Quotas of the plan count after its windows: what a window refuses uses nothing of them up. The refusal says until when.
+func TestQuotasOfThePlan(t *testing.T) {
+	quotas := ratelimit.NewQuotas()
+	p, err := limit.Kind().Build(json.RawMessage(`{}`), policy.Site{Kinds: []string{"grant"}, Route: &policy.RouteInfo{}}, policy.Deps{Limiter: deps{}.limiter, Quotas: quotas})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := ratelimit.ParseQuota("3/day")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := exchange()
+	x.Grant.Plan.Quotas = []ratelimit.Quota{q}
+	if n := passes(t, p, x, 5); n != 2 {
+		t.Errorf("%d passed the window of two", n)
+	}
+	x.Now = now.Add(time.Hour) // the window is full again
+	if n := passes(t, p, x, 5); n != 1 {
+		t.Errorf("%d more passed a quota of three", n)
+	}
+	x.Limits = x.Limits[:0]
+	x.Now = now.Add(2 * time.Hour)
+	f := fault.As(p.Request(x))
+	if f.Kind != fault.Limited || f.Code != "quota-used-up" || f.RetryAfter != 10*time.Hour {
+		t.Errorf("refused with %+v", f)
+	}
+	if got := string(ratelimit.AppendLimit(nil, x.Limits)); got != `"w";r=1;t=30, "day";r=0;t=36000` {
+		t.Errorf("RateLimit: %s", got)
+	}
+	x.Now = now.Add(12 * time.Hour)
+	if n := passes(t, p, x, 1); n != 1 {
+		t.Error("the next day does not begin anew")
+	}
+}
+
+func TestQuotaOfThePlanAllocatesNothing(t *testing.T) {
+	p, err := limit.Kind().Build(json.RawMessage(`{}`), policy.Site{Kinds: []string{"grant"}, Route: &policy.RouteInfo{}}, policy.Deps{Limiter: deps{}.limiter, Quotas: ratelimit.NewQuotas()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := exchange()
+	x.Limits = make([]ratelimit.Result, 0, ratelimit.MaxWindows)
+	x.Grant.Plan.Windows[0].Requests = 1e6
+	for _, text := range []string{"1000000/day", "1000000/month"} {
+		q, _ := ratelimit.ParseQuota(text)
+		x.Grant.Plan.Quotas = append(x.Grant.Plan.Quotas, q)
+	}
+	if n := testing.AllocsPerRun(1000, func() {
+		x.Limits = x.Limits[:0]
+		if err := p.Request(x); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("it allocates %v times", n)
+	}
+}

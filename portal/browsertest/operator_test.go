@@ -37,4 +37,9 @@ func TestOperator(t *testing.T) {
 	b.picture("operator-10-account")
 	b.press("Set up an authenticator app")
 	b.picture("operator-11-authenticator")
+	b.visit("/gateways")
+	b.says("local-live", "Publishes and revocations", "Nothing was turned away")
+	b.picture("operator-12-gateways")
+	b.visit("/gateways/enrol")
+	b.picture("operator-13-enrol")
 }

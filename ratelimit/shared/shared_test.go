@@ -65,6 +65,8 @@ func (s *server) start() {
 	port := []string{"--port", strconv.Itoa(s.port)}
 	if len(s.args) > 0 && s.args[0] == "tls" {
 		port = append([]string{"--port", "0", "--tls-port", strconv.Itoa(s.port)}, s.args[1:]...)
+	} else {
+		port = append(port, s.args...)
 	}
 	s.cmd = exec.Command(program, append(port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.t.TempDir())...)
 	if err := s.cmd.Start(); err != nil {

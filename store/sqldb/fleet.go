@@ -36,7 +36,13 @@ const (
 	sightingPut     = `INSERT INTO gateway_sightings (` + sightingColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (environment, gateway) DO UPDATE SET id = excluded.id, version = excluded.version, protocol = excluded.protocol,
 		address = excluded.address, skew = excluded.skew, heard = excluded.heard, connected = excluded.connected, trouble = excluded.trouble`
-	sightingsOf = `SELECT ` + sightingColumns + ` FROM gateway_sightings WHERE environment = $1 ORDER BY gateway`
+	refusalColumns = `environment, gateway, address, code, id, text, version, first, last, times`
+	refusalAdd     = `INSERT INTO gateway_refusals (` + refusalColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT (environment, gateway, address, code) DO UPDATE SET id = excluded.id, text = excluded.text, version = excluded.version,
+		last = excluded.last, times = gateway_refusals.times + excluded.times`
+	refusalsForget = `DELETE FROM gateway_refusals WHERE last < (SELECT MIN(last) FROM (SELECT last FROM gateway_refusals ORDER BY last DESC LIMIT $1) AS kept)`
+	refusalsNewest = `SELECT ` + refusalColumns + ` FROM gateway_refusals ORDER BY last DESC, environment, gateway, address, code LIMIT $1`
+	sightingsOf    = `SELECT ` + sightingColumns + ` FROM gateway_sightings WHERE environment = $1 ORDER BY gateway`
 )
 
 func scanGateway(r row) (g fleet.Gateway, err error) {
@@ -99,4 +105,20 @@ func (t *tx) Sightings(ctx context.Context, environment string) ([]fleet.Sightin
 		s.Skew, s.Connected = time.Duration(skew)*time.Microsecond, connected != 0
 		return s, err
 	}, sightingsOf, environment)
+}
+
+func (t *tx) AddRefusal(ctx context.Context, r fleet.Refusal) error {
+	_, err := t.exec(ctx, refusalAdd, r.Environment, r.Gateway, r.Address, r.Code, string(r.ID), r.Text, r.Version, at(r.First), at(r.Last), r.Times)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, refusalsForget, int64(fleet.KeptRefusals))
+	return err
+}
+
+func (t *tx) Refusals(ctx context.Context, limit int) ([]fleet.Refusal, error) {
+	return all(ctx, t, func(r row) (f fleet.Refusal, err error) {
+		err = r.Scan(&f.Environment, &f.Gateway, &f.Address, &f.Code, &f.ID, &f.Text, &f.Version, when{&f.First}, when{&f.Last}, &f.Times)
+		return f, err
+	}, refusalsNewest, limit)
 }

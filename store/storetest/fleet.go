@@ -101,6 +101,33 @@ func fleets() []promise {
 			w.update(func(tx store.Tx) error { return tx.PutSighting(w.ctx(), s) })
 			same(w, "by name", read(w, func(tx store.Tx) ([]fleet.Sighting, error) { return tx.Sightings(w.ctx(), "live") }), []fleet.Sighting{other, s})
 		}},
+		{"AddRefusalCountsAndForgetsTheOldest", func(w *world) {
+			one := fleet.Refusal{Environment: "live", Gateway: "a", ID: "gw_1", Address: "10.0.0.1", Code: "gateway-old", Text: "too old", Version: "1", First: w.now, Last: w.now, Times: 1}
+			again := one
+			again.Text, again.Version, again.First, again.Last, again.Times = "still too old", "2", w.now.Add(time.Minute), w.now.Add(time.Minute), 3
+			w.update(func(tx store.Tx) error {
+				return errors.Join(tx.AddRefusal(w.ctx(), one), tx.AddRefusal(w.ctx(), again))
+			})
+			want := again
+			want.First, want.Times = w.now, 4
+			list := func(limit int) []fleet.Refusal {
+				return read(w, func(tx store.Tx) ([]fleet.Refusal, error) { return tx.Refusals(w.ctx(), limit) })
+			}
+			same(w, "added up", list(10), []fleet.Refusal{want})
+			w.update(func(tx store.Tx) error {
+				for n := range fleet.KeptRefusals {
+					r := fleet.Refusal{Address: fmt.Sprint("10.0.0.", n), Code: "enrolment-unknown", First: w.now, Last: w.now.Add(time.Hour + time.Duration(n)*time.Second), Times: 1}
+					if err := tx.AddRefusal(w.ctx(), r); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			left := list(2 * fleet.KeptRefusals)
+			same(w, "how many are kept", len(left), fleet.KeptRefusals)
+			same(w, "the newest", left[0].Address, fmt.Sprint("10.0.0.", fleet.KeptRefusals-1))
+			same(w, "the oldest", left[len(left)-1].Address, "10.0.0.0")
+		}},
 		{"NewestIsOneOfEachEntity", func(w *world) {
 			w.environments("live")
 			var at feed.Position

@@ -25,6 +25,37 @@ func usages() []promise {
 		return read(w, func(tx store.Tx) ([]usage.Count, error) { return tx.Counts(w.ctx(), q) })
 	}
 	return []promise{
+		{"PutTallyKeepsTheHighestOfEachLife", func(w *world) {
+			day := w.now.UTC().Truncate(24 * time.Hour)
+			tally := func(gateway, life string, calls int64) usage.Tally {
+				return usage.Tally{Environment: "live", Grant: "gr_1", Period: "day", From: day, Gateway: gateway, Life: life, Calls: calls}
+			}
+			put := func(t usage.Tally) (others int64) {
+				w.update(func(tx store.Tx) (err error) { others, err = tx.PutTally(w.ctx(), t, w.now); return err })
+				return others
+			}
+			used := func(environment, grant, period string, from time.Time) int64 {
+				return read(w, func(tx store.Tx) (int64, error) {
+					return tx.Tallied(w.ctx(), environment, id.ID(grant), period, from)
+				})
+			}
+			same(w, "the first", put(tally("a", "1", 5)), int64(0))
+			same(w, "of another gateway", put(tally("b", "1", 7)), int64(5))
+			same(w, "of another life", put(tally("a", "2", 1)), int64(12))
+			same(w, "told again", put(tally("a", "1", 5)), int64(8))
+			same(w, "an older word", put(tally("a", "1", 3)), int64(8))
+			same(w, "more", put(tally("a", "1", 9)), int64(8))
+			elsewhere, before := tally("a", "1", 100), tally("a", "1", 40)
+			elsewhere.Environment, before.From = "test", day.AddDate(0, 0, -1)
+			put(elsewhere)
+			put(before)
+			same(w, "in all", used("live", "gr_1", "day", day), int64(17))
+			same(w, "of another grant", used("live", "gr_2", "day", day), int64(0))
+			same(w, "in the month", used("live", "gr_1", "month", day), int64(0))
+			w.update(func(tx store.Tx) error { return tx.ForgetTallies(w.ctx(), day) })
+			same(w, "what is too old", used("live", "gr_1", "day", before.From), int64(0))
+			same(w, "what is not", used("live", "gr_1", "day", day), int64(17))
+		}},
 		{"AddCountsToAllUnits", func(w *world) {
 			add(w, count(w, "app_1", "gr_1", "read", 200, 0, 2), count(w, "app_1", "gr_1", "read", 200, 10*time.Second, 3), count(w, "app_2", "gr_2", "read", 200, 0, 7))
 			add(w, count(w, "app_1", "gr_1", "read", 429, 0, 1), count(w, "app_1", "gr_1", "read", 200, 30*time.Minute, 4), count(w, "app_1", "", "open", 200, 2*time.Hour, 1))
