@@ -119,7 +119,7 @@ var rooms = map[string]room{
 
 	"authserver": {7, "control credential fault id identity secret token", "OAuth"},
 	"adminapi":   {7, "review application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage fleet", "JSON"},
-	"portal":     {7, "review application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage", "pages"},
+	"portal":     {7, "review application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage fleet", "pages"},
 
 	"app":           {8, "sso adminapi audit authority certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/bundle drift/live drift/review usage feed/disk feed/link fleet policy/workload ratelimit/shared trust", "the only room that knows all"},
 	"cmd/gatehouse": {9, "review drift drift/handshake drift/live drift/review drift/watch app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage fleet", "flags, signals, exit codes"},
