@@ -34,8 +34,11 @@ type fed struct {
 	at string
 }
 
-func newFed(t *testing.T) *fed {
-	w := newWorld(t)
+func newFed(t *testing.T) *fed { return feeding(newWorld(t)) }
+
+// feeding lets gateways dial the world. What reads letters comes before.
+func feeding(w *world) *fed {
+	t := w.t
 	w.Control.FeedKey = w.Control.Keys.(keys).feed.Public().(ed25519.PublicKey)
 	w.Control.Images = t.TempDir()
 	if err := w.EnsureEnvironments(w.ctx, w.system, []string{"live", "test"}); err != nil {

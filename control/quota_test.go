@@ -15,15 +15,14 @@ import (
 )
 
 // metered is a world with a grant on a plan of a thousand requests a day.
-func metered(t *testing.T) (*fed, identity.Actor, id.ID) {
-	f := newFed(t)
-	f.published()
+func metered(t *testing.T) (f *fed, own, stranger identity.Actor, grant id.ID) {
+	w := newWorld(t).published()
 	b := bundle()
 	b["gatehouse.yaml"] = bytes.Replace(b["gatehouse.yaml"], []byte("name: free"), []byte("name: free, quotas: [1000/day, 20000/month]"), 1)
-	must(f.Publish(f.ctx, f.operator, "live", b, "with quotas"))(t)
-	a := f.verified("First", "first@example.org")
-	g := f.grantOf(must(f.RequestAccess(f.ctx, a, ask(f.application(a, "app"), "live", "reading", "free")))(t))
-	return f, a, g.ID
+	must(w.Publish(w.ctx, w.operator, "live", b, "with quotas"))(t)
+	own, stranger = w.verified("First", "first@example.org"), w.verified("Second", "second@example.org")
+	g := w.grantOf(must(w.RequestAccess(w.ctx, own, ask(w.application(own, "app"), "live", "reading", "free")))(t))
+	return feeding(w), own, stranger, g.ID
 }
 
 // counting is a gateway's counter, which tells through its connection.
@@ -81,7 +80,7 @@ func (g *counting) must() {
 // Three gateways that tell each second let through no more than the quota and what the others did in that second; one that is
 // lost loses what it had not told, one that begins anew knows what was used, and the next day begins at nothing.
 func TestQuotaOfManyGateways(t *testing.T) {
-	f, a, grant := metered(t)
+	f, a, _, grant := metered(t)
 	gs := []*counting{f.counting("a", "1", grant), f.counting("b", "1", grant), f.counting("c", "1", grant)}
 	passed := 0
 	const each = 30 // calls at each gateway in a second
@@ -127,7 +126,7 @@ func TestQuotaOfManyGateways(t *testing.T) {
 // While the control plane is away each gateway goes on with what it knows: all of them together let through at most so many
 // times what was left. What was counted meanwhile is told afterwards.
 func TestQuotaWithoutControl(t *testing.T) {
-	f, a, grant := metered(t)
+	f, a, _, grant := metered(t)
 	g, h := f.counting("a", "1", grant), f.counting("b", "1", grant)
 	passed := g.call(400) + h.call(400)
 	g.must()
@@ -146,7 +145,7 @@ func TestQuotaWithoutControl(t *testing.T) {
 }
 
 func TestTalliesAreChecked(t *testing.T) {
-	f, a, grant := metered(t)
+	f, a, stranger, grant := metered(t)
 	day := f.clock.Now().UTC().Truncate(24 * time.Hour).Unix()
 	good := feed.Tally{Grant: grant, Period: "day", From: day, Calls: 1}
 	c := f.connect(f.enrol("test", "a"), nil)
@@ -179,7 +178,6 @@ func TestTalliesAreChecked(t *testing.T) {
 	if q := must(f.GrantQuotas(f.ctx, a, grant))(t); q[0].Used != 0 {
 		t.Errorf("a gateway of another environment counted in live: %+v", q)
 	}
-	stranger := f.verified("Second", "second@example.org")
 	_, err := f.GrantQuotas(f.ctx, stranger, grant)
 	wants(t, "another organization", err, fault.NotFound, "")
 }
