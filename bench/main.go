@@ -29,6 +29,9 @@ type options struct {
 	soak      bool          // hold idle and slow connections against the gateway instead
 	fleet     bool          // measure a control plane and its gateways instead
 	many      int           // credentials of the fleet; 0: as many as are to be measured
+	records   bool          // measure lists and decisions among many records instead
+	data      string        // where records are kept for the next run; "": nowhere
+	kase      string        // of records: only cases whose names hold this
 	hold      bool          // start the targets and wait, for profilers
 }
 
@@ -44,6 +47,9 @@ func main() {
 	flag.BoolVar(&o.soak, "soak", false, "hold 10,000 idle connections and 9,000 slow heads against the gateway, and tell what it came to")
 	flag.BoolVar(&o.fleet, "fleet", false, "measure a fleet: revocations, publishing, cold gateways, writes a second")
 	flag.IntVar(&o.many, "credentials", 0, "with -fleet: another number of credentials; each line says how many")
+	flag.BoolVar(&o.records, "records", false, "measure lists and decisions among 1,000,000 credentials, on SQLite and PostgreSQL (-only sqlite)")
+	flag.StringVar(&o.data, "data", "", "with -records: a folder in which SQLite's records are kept for the next run")
+	flag.StringVar(&o.kase, "case", "", "with -records: only cases whose names hold this")
 	flag.BoolVar(&o.hold, "hold", false, "measure nothing: start the targets, print how each is asked, and wait for an interrupt")
 	flag.Parse()
 	if only != "" {
@@ -63,6 +69,9 @@ func main() {
 func run(ctx context.Context, o options, out, log io.Writer) (err error) {
 	if o.fleet {
 		return measureFleet(ctx, o, out, log)
+	}
+	if o.records {
+		return measureRecords(ctx, o, out, log)
 	}
 	began := time.Now()
 	dir, err := os.MkdirTemp("", "gatehouse-bench-")

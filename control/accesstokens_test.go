@@ -241,42 +241,62 @@ func TestRevokedTokenAtEveryGateway(t *testing.T) {
 // A token that was verified before costs no memory.
 func TestKeptTokenAllocatesNothing(t *testing.T) {
 	r := newRealm(t)
-	p, x := r.kept()
-	sent := x.Request.Fields[0]
-	if n := testing.AllocsPerRun(100, func() {
-		x.Request.Fields[0] = sent
-		if err := p.Request(x); err != nil {
-			t.Fatal(err)
+	for what, call := range map[string]func() error{"oauth alone": r.kept(true), "beside keys, with the grant": r.kept(false)} {
+		if n := testing.AllocsPerRun(100, func() {
+			if err := call(); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", what, n)
 		}
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
 	}
 }
 
-// kept is the policy and a call with a token.
-func (r *realm) kept() (policy.Policy, *policy.Exchange) {
+// kept is a call with a token: through the policy oauth and the one that asks for a grant, or through any_of in the place of oauth.
+func (r *realm) kept(alone bool) func() error {
 	r.t.Helper()
 	cr, value := r.client(control.NewClient{Method: credential.ClientSecret})
 	got := r.post("live", "token", grantType(), basic(cr, value)...)
-	p, err := oauth.Kind().Build(json.RawMessage("{}"), policy.Site{Route: &policy.RouteInfo{Environment: "live", Base: "/ident/v1", Scopes: []string{"checks:read"}}}, r.deps)
-	if err != nil {
-		r.t.Fatal(err)
-	}
 	x := &policy.Exchange{Now: r.clock.Now(), Access: r.gates["live"]}
+	x.Request.Method, x.Request.Path = []byte("GET"), []byte(checks)
 	x.Request.Fields.AddString("Authorization", "Bearer "+got.Access)
-	return p, x
+	route := r.gates["live"].Match(&x.Request.Head).Route
+	x.Route = &route.RouteInfo
+	authenticate, authorize := route.Request[0], route.Request[1]
+	if alone {
+		p, err := oauth.Kind().Build(json.RawMessage("{}"), policy.Site{Route: x.Route}, r.deps)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		authenticate = p.Request
+	}
+	sent := x.Request.Fields[0]
+	call := func() error {
+		x.Request.Fields[0] = sent
+		if err := authenticate(x); err != nil {
+			return err
+		}
+		return authorize(x)
+	}
+	if err := call(); err != nil || x.Grant.None() {
+		r.t.Fatalf("%v, by the grant %v", err, x.Grant)
+	}
+	return call
 }
 
-// BenchmarkKeptToken takes a call with a token that was verified before through the policy.
+// BenchmarkKeptToken takes a call with a token that was verified before, to the grant that it is served under: each time its
+// fingerprint is made, and denials, credential, application, organization, sources, plan and grant are looked up.
 func BenchmarkKeptToken(b *testing.B) {
 	r := newRealm(b)
-	p, x := r.kept()
-	sent := x.Request.Fields[0]
-	b.ReportAllocs()
-	for b.Loop() {
-		x.Request.Fields[0] = sent
-		if err := p.Request(x); err != nil {
-			b.Fatal(err)
-		}
+	for name, alone := range map[string]bool{"oauth": true, "any_of": false} {
+		call := r.kept(alone)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := call(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -2,7 +2,9 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/id"
@@ -150,6 +152,31 @@ type Terms struct{ Product, Plan string }
 type Scopes struct {
 	Names  []string // sorted
 	Joined string   // with spaces between, as the upstream is told
+
+	last atomic.Pointer[shared] // what Shared found the last time
+}
+
+// shared is what two sets have in common.
+type shared struct{ with, both *Scopes }
+
+// Shared is what a token's scopes have in common with those of a grant: mostly what the token says, but less when it was issued for
+// several grants, or when the grant was narrowed since. Neither set changes, so that the answer is kept for the calls that follow.
+func (s *Scopes) Shared(grant *Scopes) *Scopes {
+	if k := s.last.Load(); k != nil && k.with == grant {
+		return k.both
+	}
+	both := s
+	if !grant.Covers(s.Names) {
+		both = &Scopes{}
+		for _, n := range s.Names {
+			if slices.Contains(grant.Names, n) {
+				both.Names = append(both.Names, n)
+			}
+		}
+		both.Joined = strings.Join(both.Names, " ")
+	}
+	s.last.Store(&shared{grant, both})
+	return both
 }
 
 // Covers reports whether every one of want is in the set.

@@ -58,7 +58,7 @@ func (t *TrustedKeys) Asked() <-chan struct{} { return t.ask }
 
 // WorkloadToken is a token of a trusted issuer that was verified.
 type WorkloadToken struct {
-	Hash      secret.Hash    // of the whole token
+	Print     Print          // of the whole token
 	Issuer    *TrustedIssuer // of the revision by which it was verified: with another one it is verified again
 	Keys      *KeySet        // likewise
 	Met       *Conditions    // those of the credential, whose claims the token has: with others it is verified again
@@ -71,10 +71,10 @@ type WorkloadToken struct {
 // workloadSlots is how many tokens of workloads are kept verified: each lives for an hour or so, and serves many requests.
 const workloadSlots = 1 << 14
 
-// Workload returns the token of the hash if it is kept.
-func (t *Tokens) Workload(h secret.Hash) *WorkloadToken {
-	a := t.workloads[binary.LittleEndian.Uint32(h[:])%workloadSlots].Load()
-	if a == nil || a.Hash != h {
+// Workload returns the token of the fingerprint if it is kept.
+func (t *Tokens) Workload(p Print) *WorkloadToken {
+	a := t.workloads[binary.LittleEndian.Uint32(p[:])%workloadSlots].Load()
+	if a == nil || a.Print != p {
 		return nil
 	}
 	return a
@@ -82,5 +82,5 @@ func (t *Tokens) Workload(h secret.Hash) *WorkloadToken {
 
 // PutWorkload keeps a token.
 func (t *Tokens) PutWorkload(a *WorkloadToken) {
-	t.workloads[binary.LittleEndian.Uint32(a.Hash[:])%workloadSlots].Store(a)
+	t.workloads[binary.LittleEndian.Uint32(a.Print[:])%workloadSlots].Store(a)
 }

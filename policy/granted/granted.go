@@ -109,7 +109,7 @@ func Find(a policy.Access, r *policy.RouteInfo, p *policy.Principal, now time.Ti
 		if !p.Scopes.Covers(r.Scopes) {
 			return policy.Right{}, insufficient(r)
 		}
-		scopes = both(p.Scopes, scopes)
+		scopes = p.Scopes.Shared(scopes)
 	}
 	return policy.Right{ID: found.ID, Terms: terms, Scopes: scopes, Until: time.UnixMicro(found.Until).UTC(), Plan: plan}, nil
 }
@@ -140,21 +140,6 @@ func unplanned(r *policy.RouteInfo, g *policy.Grant, terms *policy.Terms, plan *
 	}
 	return fault.Of(fault.Forbidden, "not-fapi",
 		"plan %s of product %s takes only access tokens whose client keeps the client profile of FAPI 2.0: a key or certificate of its own at the token endpoint", terms.Plan, terms.Product)
-}
-
-// both is what a token and the grant have in common: mostly what the token says, unless the grant was narrowed after it was
-// issued.
-func both(token, grant *policy.Scopes) *policy.Scopes {
-	if grant.Covers(token.Names) {
-		return token
-	}
-	var names []string
-	for _, n := range token.Names {
-		if slices.Contains(grant.Names, n) {
-			names = append(names, n)
-		}
-	}
-	return &policy.Scopes{Names: names, Joined: strings.Join(names, " ")}
 }
 
 // refusal says why the grant that comes nearest does not do.

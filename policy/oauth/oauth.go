@@ -3,7 +3,6 @@
 package oauth
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/policy"
-	"gatehouse/secret"
 	"gatehouse/token"
 	"gatehouse/wire"
 )
@@ -131,8 +129,8 @@ func (t *tokens) foreign(fields wire.Fields, by *policy.Issuer) bool {
 		return false
 	}
 	raw = raw[7:]
-	hash := secret.Hash(sha256.Sum256(raw))
-	return by == nil || t.kept.Workload(hash) != nil || t.kept.Get(hash, by) == nil && token.IssuerOf(string(raw)) != by.URL
+	printed := t.kept.Print(raw)
+	return by == nil || t.kept.Workload(printed) != nil || t.kept.Get(printed, by) == nil && token.IssuerOf(string(raw)) != by.URL
 }
 
 // verified is the token, from what is kept or verified now.
@@ -140,8 +138,8 @@ func (t *tokens) verified(x *policy.Exchange, by *policy.Issuer, raw wire.View) 
 	if len(raw) > token.Longest {
 		return nil, malformed
 	}
-	hash := secret.Hash(sha256.Sum256(raw))
-	if a := t.kept.Get(hash, by); a != nil {
+	printed := t.kept.Print(raw)
+	if a := t.kept.Get(printed, by); a != nil {
 		return a, nil
 	}
 	c, err := token.ReadAccess(string(raw), by.URL, by.Keys, x.Now)
@@ -160,7 +158,7 @@ func (t *tokens) verified(x *policy.Exchange, by *policy.Issuer, raw wire.View) 
 	}
 	names := strings.Fields(c.Scope)
 	slices.Sort(names)
-	a := &policy.AccessToken{Hash: hash, Issuer: by, Expires: c.Expires, Strong: credential.AuthMethod(c.Method).Strong(), Client: credential.ClientMark(id.ID(c.Client)), Mark: credential.TokenMark(c.ID),
+	a := &policy.AccessToken{Print: printed, Issuer: by, Expires: c.Expires, Strong: credential.AuthMethod(c.Method).Strong(), Client: credential.ClientMark(id.ID(c.Client)), Mark: credential.TokenMark(c.ID),
 		Audience: c.Audience, Scopes: &policy.Scopes{Names: names, Joined: strings.Join(names, " ")}}
 	if c.Confirm != nil {
 		a.ByKey = c.Confirm.Key

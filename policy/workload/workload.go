@@ -3,7 +3,6 @@
 package workload
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"gatehouse/credential"
 	"gatehouse/fault"
 	"gatehouse/policy"
-	"gatehouse/secret"
 	"gatehouse/token"
 	"gatehouse/wire"
 )
@@ -124,8 +122,8 @@ func (w *workloads) request(x *policy.Exchange) error {
 		return missing
 	}
 	raw := x.Request.Fields[at].Value[len("Bearer "):]
-	hash := secret.Hash(sha256.Sum256(raw))
-	t := w.known(x, hash)
+	printed := w.kept.Print(raw)
+	t := w.known(x, printed)
 	if t == nil {
 		if w.shared && len(raw) <= token.Longest {
 			if by := x.Access.Issuer(); by != nil && token.IssuerOf(string(raw)) == by.URL {
@@ -133,7 +131,7 @@ func (w *workloads) request(x *policy.Exchange) error {
 			}
 		}
 		x.Request.Fields[at] = wire.Field{}
-		if t, err = w.verified(x, string(raw), hash); err != nil {
+		if t, err = w.verified(x, string(raw), printed); err != nil {
 			return err
 		}
 	} else {
@@ -185,8 +183,8 @@ func strip(fields wire.Fields) {
 }
 
 // known is the token as it was verified before, if nothing that it was verified by has changed.
-func (w *workloads) known(x *policy.Exchange, hash secret.Hash) *policy.WorkloadToken {
-	t := w.kept.Workload(hash)
+func (w *workloads) known(x *policy.Exchange, printed policy.Print) *policy.WorkloadToken {
+	t := w.kept.Workload(printed)
 	if t == nil {
 		return nil
 	}
@@ -207,7 +205,7 @@ func (w *workloads) known(x *policy.Exchange, hash secret.Hash) *policy.Workload
 }
 
 // verified is the token, verified now.
-func (w *workloads) verified(x *policy.Exchange, raw string, hash secret.Hash) (*policy.WorkloadToken, error) {
+func (w *workloads) verified(x *policy.Exchange, raw string, printed policy.Print) (*policy.WorkloadToken, error) {
 	name := token.IssuerOf(raw)
 	i := slices.IndexFunc(w.issuers, func(t trusted) bool { return t.URL == name })
 	if i < 0 || name == "" {
@@ -226,7 +224,7 @@ func (w *workloads) verified(x *policy.Exchange, raw string, hash secret.Hash) (
 		}
 		return nil, told(err)
 	}
-	t := &policy.WorkloadToken{Hash: hash, Issuer: by.TrustedIssuer, Keys: keys, Expires: said.Expires,
+	t := &policy.WorkloadToken{Print: printed, Issuer: by.TrustedIssuer, Keys: keys, Expires: said.Expires,
 		Mark: credential.WorkloadMark(by.URL, said.Audience, said.Subject)}
 	if said.Thumb != "" {
 		b, err := base64.RawURLEncoding.Strict().DecodeString(said.Thumb)

@@ -1,10 +1,12 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -21,6 +23,10 @@ const (
 		before_state, after_state`
 	auditAll      = `SELECT ` + auditColumns + ` FROM audit_entries`
 	auditGet      = auditAll + ` WHERE id = $1`
+	auditOfAction = auditAll + ` WHERE action = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`
+	auditActions  = `WITH RECURSIVE a (action) AS (SELECT MIN(action) FROM audit_entries WHERE action >= $1
+		UNION ALL SELECT (SELECT MIN(e.action) FROM audit_entries e WHERE e.action > a.action) FROM a WHERE substr(a.action, 1, length($1)) = $1)
+		SELECT action FROM a WHERE substr(action, 1, length($1)) = $1`
 	auditUnsealed = auditAll + ` WHERE seq IS NULL ORDER BY number LIMIT $1`
 	auditSealed   = auditAll + ` WHERE seq >= $1 ORDER BY seq LIMIT $2`
 	auditSeal     = `UPDATE audit_entries SET seq = $2 WHERE id = $1 AND seq IS NULL`
@@ -69,10 +75,15 @@ func scanAudit(r row) (e audit.Entry, err error) {
 // audits runs a list of entries and adds to each its personal values.
 func (t *tx) audits(ctx context.Context, q string, args ...any) ([]audit.Entry, error) {
 	es, err := all(ctx, t, scanAudit, q, args...)
+	if err != nil {
+		return nil, err
+	}
+	return es, t.personal(ctx, es)
+}
+
+// personal adds the personal values of entries.
+func (t *tx) personal(ctx context.Context, es []audit.Entry) (err error) {
 	for i := range es {
-		if err != nil {
-			return nil, err
-		}
 		es[i].Personal, err = all(ctx, t, func(r row) (p audit.Personal, err error) {
 			err = r.Scan(&p.Name, &p.Value, &p.Salt, &p.Commitment)
 			if len(p.Salt) == 0 {
@@ -80,8 +91,11 @@ func (t *tx) audits(ctx context.Context, q string, args ...any) ([]audit.Entry, 
 			}
 			return p, err
 		}, personalOf, string(es[i].ID))
+		if err != nil {
+			return err
+		}
 	}
-	return es, err
+	return nil
 }
 
 func (t *tx) AuditEntries(ctx context.Context, f audit.Filter, limit int) ([]audit.Entry, error) {
@@ -90,6 +104,7 @@ func (t *tx) AuditEntries(ctx context.Context, f audit.Filter, limit int) ([]aud
 	w.and(`application = $`, string(f.Application))
 	w.and(`organization = $`, string(f.Organization))
 	w.and(`actor = $`, f.Actor)
+	alone := w.text == "" // nothing else picks: then the actions themselves do
 	w.and(`substr(action, 1, length($)) = $`, f.Action)
 	var es []audit.Entry
 	if f.Before <= 0 {
@@ -105,10 +120,33 @@ func (t *tx) AuditEntries(ctx context.Context, f audit.Filter, limit int) ([]aud
 	if below <= 0 {
 		below = math.MaxInt64
 	}
+	if f.Action != "" && alone {
+		sealed, err := t.ofActions(ctx, f.Action, below, limit-len(es))
+		return append(es, sealed...), err
+	}
 	w.must(`seq < $`, below)
 	q := auditAll + w.text + ` ORDER BY seq DESC LIMIT ` + w.add(first(limit-len(es)))
 	sealed, err := t.audits(ctx, q, w.args...)
 	return append(es, sealed...), err
+}
+
+// ofActions lists sealed entries below a place whose action begins with the text, the newest first. It takes as many of each action
+// as could be wanted: to read the whole log for what is rare, or to sort all that is frequent, would take a second and more.
+func (t *tx) ofActions(ctx context.Context, prefix string, below int64, limit int) (out []audit.Entry, err error) {
+	actions, err := all(ctx, t, scanText, auditActions, prefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range actions {
+		es, err := all(ctx, t, scanAudit, auditOfAction, a, below, first(limit))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, es...)
+	}
+	slices.SortFunc(out, func(a, b audit.Entry) int { return cmp.Compare(b.Seq, a.Seq) })
+	out = out[:min(len(out), limit)]
+	return out, t.personal(ctx, out)
 }
 
 func (t *tx) AuditEntry(ctx context.Context, i id.ID) (audit.Entry, error) {
