@@ -27,6 +27,7 @@ func Settings() map[string]string {
 		tunnel    = "upgraded connections are read of no gateway: what let a caller in counts for as long as one is open"
 		unseen    = "within the gateway: nothing of it can be seen from outside"
 		control   = "of the control plane, not of what gateways enforce"
+		vouching  = "whom an authority vouches for, and what it has revoked, the model does not tell apart yet: that certificates are asked for is read"
 		connected = "how a gateway meets its control plane, not what it enforces"
 	)
 	out := map[string]string{
@@ -61,6 +62,10 @@ func Settings() map[string]string {
 		"trusted_issuers.title": words, "trusted_issuers.stale": "while the issuer cannot be reached",
 		"trusted_issuers.kind":    "how its tokens say which workload calls, not which tokens count",
 		"trusted_issuers.subject": "which claim says which workload calls, not which tokens count",
+
+		"client_authorities.name": words, "client_authorities.title": words, "client_authorities.environments": vouching,
+		"client_authorities.certificates": vouching, "client_authorities.intermediates": vouching,
+		"client_authorities.crls": vouching, "client_authorities.ocsp": vouching, "client_authorities.lenient": vouching,
 
 		"policy.rate_limit.from": "the one word that it takes is what holds without windows", "policy.rate_limit.windows.name": words,
 		"policy.no_grant.reason": words,
