@@ -112,7 +112,7 @@ func (b *builder) method(q manifest.PlacedPolicy, o drift.Origin) (drift.Require
 	case "client_certificate": // one that an application has enrolled, by its thumbprint, of whatever authority
 		return drift.Requirement{Kind: drift.MTLSProof, Name: "client_certificate", Origin: o, Forward: drift.ByDefault(false),
 			MTLS: &drift.MTLS{CAs: setting(&b.start, []string(nil), func(v string) ([]string, bool) { return []string{drift.Mask(v)}, true }, "gateway", "tls", "client-authorities"),
-				Pins: drift.ByDefault([]string{"enrolled certificates"}), Header: drift.ByDefault("")}}, true
+				Pins: b.enrolled(), Header: drift.ByDefault("")}}, true
 	case "oauth": // of the environment's own issuer, for the API alone: nothing of that is a setting
 		s, ok := decode[struct {
 			Constrained bool `json:"constrained"`
@@ -188,4 +188,25 @@ func constrained(w drift.Way) drift.Way {
 		}
 	}
 	return drift.Way{Needs: needs, When: w.When}
+}
+
+// enrolled is which certificates count: those that applications have enrolled, one by one, and names of the authorities that count here,
+// with what is done about revoked ones. What their certificates are is told by their hashes.
+func (b *builder) enrolled() drift.Leaf[[]string] {
+	out := drift.ByDefault([]string{"enrolled certificates"})
+	for i := range b.ClientAuthorities {
+		a := &b.ClientAuthorities[i]
+		if len(a.Environments) > 0 && !slices.Contains(a.Environments, b.at.Name) {
+			continue
+		}
+		how := "revocation is not looked at"
+		if len(a.Lists) > 0 || a.Responder != "" {
+			how = "revoked ones are refused, as lists " + drift.Hash(strings.Join(a.Lists, " ")) + " and responder " + drift.Mask(a.Responder) + " say"
+			if a.Lenient {
+				how += ", and nobody while they are away"
+			}
+		}
+		out = drift.From(append(out.Value, "names of "+a.Name+" "+drift.Hash(a.Certificates+a.Intermediates)+": "+how), b.origin("/client_authorities/"+strconv.Itoa(i), "client authority "+a.Name))
+	}
+	return out
 }

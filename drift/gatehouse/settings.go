@@ -27,7 +27,6 @@ func Settings() map[string]string {
 		tunnel    = "upgraded connections are read of no gateway: what let a caller in counts for as long as one is open"
 		unseen    = "within the gateway: nothing of it can be seen from outside"
 		control   = "of the control plane, not of what gateways enforce"
-		vouching  = "whom an authority vouches for, and what it has revoked, the model does not tell apart yet: that certificates are asked for is read"
 		connected = "how a gateway meets its control plane, not what it enforces"
 	)
 	out := map[string]string{
@@ -59,13 +58,9 @@ func Settings() map[string]string {
 		"products.plans.approval": people, "products.plans.description": words, "products.plans.credential_longest": terms,
 		"products.plans.limits.name": words,
 
-		"trusted_issuers.title": words, "trusted_issuers.stale": "while the issuer cannot be reached",
+		"trusted_issuers.title": words, "client_authorities.title": words, "trusted_issuers.stale": "while the issuer cannot be reached",
 		"trusted_issuers.kind":    "how its tokens say which workload calls, not which tokens count",
 		"trusted_issuers.subject": "which claim says which workload calls, not which tokens count",
-
-		"client_authorities.name": words, "client_authorities.title": words, "client_authorities.environments": vouching,
-		"client_authorities.certificates": vouching, "client_authorities.intermediates": vouching,
-		"client_authorities.crls": vouching, "client_authorities.ocsp": vouching, "client_authorities.lenient": vouching,
 
 		"policy.rate_limit.from": "the one word that it takes is what holds without windows", "policy.rate_limit.windows.name": words,
 		"policy.no_grant.reason": words,
@@ -113,7 +108,8 @@ products.name products.environments products.operations.api products.operations.
 products.plans.limits.requests products.plans.limits.per products.plans.limits.burst products.plans.limits.counter products.plans.limits.away
 products.plans.approval.automatic products.plans.approval.rules.name products.plans.approval.rules.when products.plans.approval.rules.then
 products.plans.credentials products.plans.constrained products.plans.fapi products.plans.environments
-trusted_issuers.name trusted_issuers.issuer trusted_issuers.audiences trusted_issuers.jwks_uri trusted_issuers.algorithms trusted_issuers.longest trusted_issuers.environments
+client_authorities.name client_authorities.certificates client_authorities.intermediates client_authorities.crls client_authorities.ocsp client_authorities.lenient
+client_authorities.environments trusted_issuers.name trusted_issuers.issuer trusted_issuers.audiences trusted_issuers.jwks_uri trusted_issuers.algorithms trusted_issuers.longest trusted_issuers.environments
 policy.api_key.header policy.api_key.bearer policy.oauth.constrained policy.workload_identity.issuers policy.any_of.methods policy.all_of.methods
 policy.rate_limit.by policy.rate_limit.windows.requests policy.rate_limit.windows.per policy.rate_limit.windows.burst policy.rate_limit.windows.counter policy.rate_limit.windows.away
 policy.request_size.max policy.cors.origins policy.cors.methods policy.cors.headers policy.cors.expose policy.cors.credentials policy.cors.max_age

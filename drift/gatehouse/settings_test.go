@@ -231,7 +231,7 @@ func TestWhatIsSaidToBeReadIsRead(t *testing.T) {
 	}
 	before := said(files)
 	for name, why := range gatehouse.Settings() {
-		if why != "" {
+		if why != "" || strings.HasPrefix(name, "client_authorities.") { // an authority needs certificates of its own
 			continue
 		}
 		c, ok := changes[name]
