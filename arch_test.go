@@ -82,6 +82,7 @@ var rooms = map[string]room{
 	"drift/review": {3, "drift drift/adopt drift/apigee drift/aws drift/azureapim drift/baseline drift/envoygateway drift/gatehouse drift/gatewayapi drift/handshake drift/ingressnginx drift/kong drift/krakend drift/plan drift/report drift/source drift/traefik drift/tyk fault", "knows all readers: reads folders, compares them"},
 
 	"authority": {3, "", "clients' certificates of authorities that are not ours"},
+	"inventory": {3, "application credential grant id identity organization", "judges what the nouns say of credentials together; as pure as they are"},
 
 	"token": {3, "", "signs and verifies what proves a caller without a look-up"},
 
@@ -114,15 +115,15 @@ var rooms = map[string]room{
 
 	"snapshot": {5, "authority fault feed id manifest policy policy/granted ratelimit secret token wire", "manifest -> routes, feed -> access index"},
 
-	"control": {6, "review sso application audit authority credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch usage feed/disk feed/link fleet", "every rule of who may change what"},
+	"control": {6, "inventory review sso application audit authority credential env fault feed grant id identity mail manifest organization policy ratelimit rule secret session snapshot store token fetch notice webhook drift drift/watch usage feed/disk feed/link fleet", "every rule of who may change what"},
 	"gateway": {6, "authority balance event fault feed fetch id manifest policy problem ratelimit secret snapshot wire h2 http1 token trust", "serves requests from a view"},
 
 	"authserver": {7, "control credential fault id identity secret token", "OAuth"},
-	"adminapi":   {7, "review application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage fleet", "JSON"},
-	"portal":     {7, "review application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage fleet", "pages"},
+	"adminapi":   {7, "inventory review application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage fleet", "JSON"},
+	"portal":     {7, "inventory review application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage fleet", "pages"},
 
 	"app":           {8, "sso adminapi audit authority certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/bundle drift/live drift/review usage feed/disk feed/link fleet policy/workload ratelimit/shared trust", "the only room that knows all"},
-	"cmd/gatehouse": {9, "review drift drift/handshake drift/live drift/review drift/watch app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage fleet", "flags, signals, exit codes"},
+	"cmd/gatehouse": {9, "inventory review drift drift/handshake drift/live drift/review drift/watch app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage fleet", "flags, signals, exit codes"},
 
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},
@@ -171,10 +172,11 @@ var never = map[string]map[string]string{
 		"gatehouse/store":   "the data plane serves from a view",
 		"gatehouse/control": "the data plane changes nothing",
 	},
-	"snapshot": {"database/sql": "compiling is pure", "os/exec": "compiling is pure", "net/http": "nothing above the codec sees net/http"},
-	"policy":   {"net/http": "nothing above the codec sees net/http"},
-	"portal":   {"database/sql": "pages go through control"},
-	"adminapi": {"database/sql": "so does the admin API"},
+	"inventory": {"net/http": "a judgement does not know who asks", "database/sql": "nor who keeps what is judged"},
+	"snapshot":  {"database/sql": "compiling is pure", "os/exec": "compiling is pure", "net/http": "nothing above the codec sees net/http"},
+	"policy":    {"net/http": "nothing above the codec sees net/http"},
+	"portal":    {"database/sql": "pages go through control"},
+	"adminapi":  {"database/sql": "so does the admin API"},
 }
 
 // bans is never, with what holds for whole floors.

@@ -70,6 +70,7 @@ func New(o Options) (http.Handler, error) {
 	a.grants()
 	a.reviews()
 	a.credentials()
+	a.stock()
 	a.clients()
 	a.registrations()
 	a.workloads()

@@ -11,6 +11,7 @@ import (
 	"gatehouse/audit"
 	"gatehouse/feed"
 	"gatehouse/identity"
+	"gatehouse/inventory"
 	"gatehouse/review"
 )
 
@@ -107,6 +108,10 @@ func schemaName(t reflect.Type, hint string) string {
 		return "ReviewFacts"
 	case reflect.TypeFor[review.Selection]():
 		return "ReviewSelection"
+	case reflect.TypeFor[inventory.Finding]():
+		return "CredentialFinding"
+	case reflect.TypeFor[inventory.Entry]():
+		return "InventoryEntry"
 	case reflect.TypeFor[feed.Position]():
 		return "FeedPosition"
 	case reflect.TypeFor[feed.Receipt]():

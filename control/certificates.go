@@ -25,6 +25,7 @@ import (
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/identity"
+	"gatehouse/token"
 )
 
 const (
@@ -129,8 +130,10 @@ func (c *Control) certify(w *write, fresh *credential.Credential, n NewCertifica
 			return "", err
 		}
 		text = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+		fresh.KeyPrint = token.ThumbprintOf(request.PublicKey)
 	} else {
 		der = given.Raw
+		fresh.KeyPrint = token.ThumbprintOf(given.PublicKey)
 		if given.NotAfter.Before(fresh.Expires) {
 			fresh.Expires = given.NotAfter.UTC()
 		}

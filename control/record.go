@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"gatehouse/application"
@@ -70,6 +71,11 @@ func (w *write) putCredential(action, reason string, old, cr credential.Credenti
 		environment: cr.Environment, reason: reason}, before(old.Version, old), state(cr))
 	if err != nil {
 		return cr, err
+	}
+	if p := proofs(cr); !slices.Equal(p, proofs(old)) {
+		if err := w.tx.PutProofs(w.ctx, cr.ID, p); err != nil {
+			return cr, err
+		}
 	}
 	mark := cr.Mark()
 	f := feed.Credential{ID: cr.ID, Application: cr.Application, Kind: string(cr.Kind), PublicID: cr.PublicID,

@@ -190,6 +190,8 @@ var rights = map[string]who{
 	"GrantQuotas":        readers,
 	"LastUses":           readers,
 	"Reach":              readers,
+	"Inventory":          readers,
+	"InventoryEntry":     readers,
 
 	// The platform.
 	"Check":              staff | host | system,

@@ -309,6 +309,11 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 		"Credential":  func(a identity.Actor) error { _, err := c.Credential(ctx, a, o.credential); return err },
 		"Credentials": func(a identity.Actor) error { _, err := c.Credentials(ctx, a, o.org, o.app, page); return err },
 		"Reach":       func(a identity.Actor) error { _, err := c.Reach(ctx, a, o.app, ""); return err },
+		"Inventory": func(a identity.Actor) error {
+			_, err := c.Inventory(ctx, a, control.InventoryFilter{Organization: o.org, Application: o.app}, page)
+			return err
+		},
+		"InventoryEntry": func(a identity.Actor) error { _, err := c.InventoryEntry(ctx, a, o.credential); return err },
 
 		"Check":              func(a identity.Actor) error { _, err := c.Check(ctx, a, manifest.Bundle{}); return err },
 		"Publish":            func(a identity.Actor) error { _, err := c.Publish(ctx, a, "", manifest.Bundle{}, ""); return err },

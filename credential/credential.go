@@ -73,10 +73,12 @@ type Credential struct {
 	Replaces     id.ID       `json:"replaces,omitempty"` // the credential that retires for it
 	RetireAt     time.Time   `json:"retire_at,omitzero"`
 	Revoked      time.Time   `json:"revoked,omitzero"`
-	Held         bool        `json:"held,omitempty"`         // suspended by the platform: nobody else resumes it
-	Leaked       time.Time   `json:"leaked,omitzero"`        // when somebody last reported to have found it
-	Earlier      secret.Hash `json:"-"`                      // of a client: the secret that Hash has replaced
-	EarlierUntil time.Time   `json:"earlier_until,omitzero"` // and until when it counts too
+	Held         bool        `json:"held,omitempty"`           // suspended by the platform: nobody else resumes it
+	Leaked       time.Time   `json:"leaked,omitzero"`          // when somebody last reported to have found it
+	Earlier      secret.Hash `json:"-"`                        // of a client: the secret that Hash has replaced
+	EarlierUntil time.Time   `json:"earlier_until,omitzero"`   // and until when it counts too
+	SecretSince  time.Time   `json:"secret_since,omitzero"`    // of a client: when its secret was last replaced
+	KeyPrint     string      `json:"key_thumbprint,omitempty"` // of a certificate: the thumbprint of its key (RFC 7638, SHA-256)
 	Reason       string      `json:"reason,omitempty"`
 	Version      int64       `json:"version"`
 }
@@ -95,6 +97,13 @@ type Store interface {
 	Credentials(ctx context.Context, organization, application, after id.ID, limit int) ([]Credential, error)
 	// Dormant lists in the same way those that are active or retiring and were neither made nor used since the time.
 	Dormant(ctx context.Context, organization, application id.ID, since time.Time, after id.ID, limit int) ([]Credential, error)
+	// CredentialsAlive lists in the same way those that are not revoked.
+	CredentialsAlive(ctx context.Context, organization, application, after id.ID, limit int) ([]Credential, error)
+	// PutProofs notes by what else than a secret of ours a credential is proven (see Proofs), in the place of what was noted
+	// before.
+	PutProofs(ctx context.Context, i id.ID, proofs []string) error
+	// SharedProofs lists by ID those other credentials that are not revoked and have a proof in common with the one.
+	SharedProofs(ctx context.Context, i id.ID, limit int) ([]Credential, error)
 	// AddUses adds up how credentials were used: counts grow, and the newest use of each replaces an older one. It is
 	// telemetry.
 	AddUses(ctx context.Context, uses []Use) error

@@ -84,7 +84,7 @@ func (c Credential) RotateSecret(hash secret.Hash, now, until, expires time.Time
 	if !until.After(now) {
 		c.Earlier, c.EarlierUntil = secret.Hash{}, time.Time{}
 	}
-	c.Hash, c.Expires = hash, expires
+	c.Hash, c.Expires, c.SecretSince = hash, expires, now
 	return c, nil
 }
 

@@ -34,6 +34,7 @@ func navigation(f *frame) []navGroup {
 				{Text: "Requests", Href: "/requests", Icon: "inbox"},
 				{Text: "Grants", Href: "/grants", Icon: "grant"},
 				{Text: "Keys", Href: "/credentials", Icon: "key"},
+				{Text: "Inventory", Href: "/inventory", Icon: "search"},
 				{Text: "Reviews", Href: "/reviews", Icon: "check"},
 			}},
 			{"Organization", []navItem{
@@ -54,6 +55,7 @@ func navigation(f *frame) []navGroup {
 				{Text: "Requests", Href: "/requests", Icon: "mail"},
 				{Text: "Grants", Href: "/grants", Icon: "grant"},
 				{Text: "Keys", Href: "/credentials", Icon: "key"},
+				{Text: "Inventory", Href: "/inventory", Icon: "search"},
 				{Text: "Reviews", Href: "/reviews", Icon: "check"},
 			}},
 			{"Platform", []navItem{

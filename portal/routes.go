@@ -107,6 +107,8 @@ func routes() []route {
 		{post, "/credentials/{id}/activate", members, activateKey},
 		{get, "/credentials/{id}/{deed}", signedIn, askDeed},
 		{post, "/credentials/{id}/{deed}", signedIn, doDeed},
+		{get, "/inventory", signedIn, listInventory},
+		{get, "/inventory/{id}", signedIn, showInventoryEntry},
 		{get, "/leaked", anybody, askLeak},
 		{post, "/leaked", anybody, reportLeak},
 

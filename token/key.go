@@ -25,6 +25,16 @@ type Key struct {
 	thumb string // its RFC 7638 thumbprint
 }
 
+// ThumbprintOf is the thumbprint of a public key, "" of one that has none.
+func ThumbprintOf(key crypto.PublicKey) string {
+	j := jose.JSONWebKey{Key: key}
+	t, err := j.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(t)
+}
+
 func (k *Key) takes(alg string) bool { return slices.Contains(k.algs, alg) }
 
 // Thumbprint is the key's SHA-256 thumbprint (RFC 7638), in base64url.

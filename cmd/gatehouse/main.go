@@ -114,7 +114,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 found something (errors in a man
 	add("run", c.serve(), c.control(), c.gateway(), c.backup(), c.restore(), c.export(), c.importer(), c.staff())
 	add("declare", c.check(), c.publish(), c.revisions())
 	add("access", c.organizations(), c.members(), c.invitations(), c.webhooks(), c.applications(), c.requests(), c.absences(), c.grants(), c.reviews(), c.credentials(), c.initialTokens(), c.issuer(), c.trustedIssuers())
-	add("prove", c.reach(), c.calls(), c.quotas(), c.receipt(), c.gateways(), c.audit(), c.drift())
+	add("prove", c.reach(), c.inventory(), c.calls(), c.quotas(), c.receipt(), c.gateways(), c.audit(), c.drift())
 	add("self", c.login(), c.logout(), c.tokens(), c.whoami(), c.versionCommand())
 	return root
 }

@@ -141,13 +141,41 @@ func (c *cli) applications() *cobra.Command {
 	f.StringVar(&n.Purpose, "purpose", "", "what it is for")
 	f.StringVar(&n.Owner, "owner", "", "the member who answers for it; default: you")
 	f.StringVar(&n.Organization, "organization", "", "whose it is, when staff create it")
-	return group("application", "Applications: list, create, close", "", create,
+	return group("application", "Applications: list, create, change, close", "", create, c.changeApplication(path),
 		listing(c, "list", "List applications", "", path, []string{"organization"},
 			[]string{"APPLICATION", "NAME", "STATE", "ORGANIZATION", "CREATED"}, func(a application.Application, _ time.Time) []string {
 				return []string{string(a.ID), a.Name, string(a.State), string(a.Organization), when(a.Created)}
 			}),
 		show(c, "application", path, applicationPairs),
 		deed(c, "close", "End it with its grants and credentials, for good", path, "reason", true, applicationPairs))
+}
+
+// changeApplication changes what an application is called, what it is for and who answers for it.
+func (c *cli) changeApplication(path string) *cobra.Command {
+	var n struct {
+		Name    *string `json:"name,omitempty"`
+		Purpose *string `json:"purpose,omitempty"`
+		Owner   *string `json:"owner,omitempty"`
+	}
+	cmd := &cobra.Command{Use: "change ID", Short: "Change its name, its purpose, or who answers for it", Args: exactly("ID"),
+		Example: "  gatehouse application change app_… --owner per_…"}
+	name, purpose, owner := cmd.Flags().String("name", "", "its name"), cmd.Flags().String("purpose", "", "what it is for"), cmd.Flags().String("owner", "", "the member who answers for it")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, f := range []struct {
+			flag string
+			from *string
+			into **string
+		}{{"name", name, &n.Name}, {"purpose", purpose, &n.Purpose}, {"owner", owner, &n.Owner}} {
+			if cmd.Flags().Changed(f.flag) {
+				*f.into = f.from
+			}
+		}
+		if n.Name == nil && n.Purpose == nil && n.Owner == nil {
+			return usage("say what to change: --name, --purpose or --owner")
+		}
+		return ask(cmd.Context(), c, http.MethodPatch, path+"/"+url.PathEscape(args[0]), n, applicationPairs)
+	}
+	return cmd
 }
 
 func grantPairs(g grant.Grant, now time.Time) []string {

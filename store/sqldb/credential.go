@@ -15,17 +15,24 @@ import (
 
 const (
 	credentialColumns = `id, organization, application, environment, kind, name, public_id, hash, grants, state, created, created_by,
-		expires, retire_at, revoked, reason, sources, replaces, held, leaked, oauth, earlier_hash, earlier_until, workload, cert_name, version`
+		expires, retire_at, revoked, reason, sources, replaces, held, leaked, oauth, earlier_hash, earlier_until, workload, cert_name, secret_since,
+		key_print, version`
 	credentialGet      = `SELECT ` + credentialColumns + ` FROM credentials WHERE id = $1`
 	credentialByPublic = `SELECT ` + credentialColumns + ` FROM credentials WHERE public_id = $1`
 	credentialHas      = `SELECT version FROM credentials WHERE id = $1`
 	credentialInsert   = `INSERT INTO credentials (` + credentialColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26 + 1) RETURNING ` + credentialColumns
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28 + 1) RETURNING ` + credentialColumns
 	credentialUpdate = `UPDATE credentials SET organization = $2, application = $3, environment = $4, kind = $5, name = $6,
 		public_id = $7, hash = $8, grants = $9, state = $10, created = $11, created_by = $12, expires = $13, retire_at = $14,
 		revoked = $15, reason = $16, sources = $17, replaces = $18, held = $19, leaked = $20, oauth = $21,
-		earlier_hash = $22, earlier_until = $23, workload = $24, cert_name = $25, version = version + 1 WHERE id = $1 AND version = $26 RETURNING ` + credentialColumns
+		earlier_hash = $22, earlier_until = $23, workload = $24, cert_name = $25, secret_since = $26, key_print = $27, version = version + 1
+		WHERE id = $1 AND version = $28 RETURNING ` + credentialColumns
 	credentialsOf = `SELECT ` + credentialColumns + ` FROM credentials`
+
+	proofsGone   = `DELETE FROM credential_proofs WHERE credential = $1`
+	proofAdd     = `INSERT INTO credential_proofs (proof, credential) VALUES ($1, $2)`
+	proofsShared = credentialsOf + ` WHERE state <> 'revoked' AND id IN (SELECT o.credential FROM credential_proofs p
+		JOIN credential_proofs o ON o.proof = p.proof WHERE p.credential = $1 AND o.credential <> p.credential) ORDER BY id LIMIT $2`
 
 	useColumns = `credential, grant_id, api, operation, calls, last, gateway, address`
 	useMerge   = `
@@ -46,7 +53,7 @@ func scanCredential(r row) (c credential.Credential, err error) {
 	err = r.Scan(&c.ID, &c.Organization, &c.Application, &c.Environment, &c.Kind, &c.Name, &c.PublicID, hash{&c.Hash},
 		from[[]id.ID]{&c.Grants}, &c.State, when{&c.Created}, &c.CreatedBy, when{&c.Expires}, when{&c.RetireAt}, when{&c.Revoked},
 		&c.Reason, from[[]string]{&c.Sources}, &c.Replaces, &held, when{&c.Leaked}, from[*credential.OAuth]{&c.OAuth},
-		hash{&c.Earlier}, when{&c.EarlierUntil}, from[*credential.Workload]{&c.Workload}, from[*credential.CertName]{&c.CertName}, &c.Version)
+		hash{&c.Earlier}, when{&c.EarlierUntil}, from[*credential.Workload]{&c.Workload}, from[*credential.CertName]{&c.CertName}, when{&c.SecretSince}, &c.KeyPrint, &c.Version)
 	c.Held = held != 0
 	return c, err
 }
@@ -63,7 +70,7 @@ func (t *tx) PutCredential(ctx context.Context, c credential.Credential) (creden
 	return put(ctx, t, scanCredential, "credential", credentialInsert, credentialUpdate, credentialHas, string(c.ID),
 		string(c.Organization), string(c.Application), c.Environment, string(c.Kind), c.Name, c.PublicID, c.Hash[:], doc(c.Grants),
 		string(c.State), at(c.Created), string(c.CreatedBy), at(c.Expires), at(c.RetireAt), at(c.Revoked), c.Reason, doc(c.Sources), string(c.Replaces), flag(c.Held), at(c.Leaked), doc(c.OAuth),
-		c.Earlier[:], at(c.EarlierUntil), doc(c.Workload), doc(c.CertName), c.Version)
+		c.Earlier[:], at(c.EarlierUntil), doc(c.Workload), doc(c.CertName), at(c.SecretSince), c.KeyPrint, c.Version)
 }
 
 func (t *tx) BindWorkload(ctx context.Context, mark secret.Hash, was, next id.ID) error {
@@ -85,6 +92,31 @@ func (t *tx) Credentials(ctx context.Context, organization, application, after i
 	w.and(`organization = $`, string(organization))
 	q := credentialsOf + w.page(string(after), limit)
 	return all(ctx, t, scanCredential, q, w.args...)
+}
+
+func (t *tx) CredentialsAlive(ctx context.Context, organization, application, after id.ID, limit int) ([]credential.Credential, error) {
+	var w where
+	w.and(`application = $`, string(application))
+	w.and(`organization = $`, string(organization))
+	w.has(`state <> 'revoked'`)
+	q := credentialsOf + w.page(string(after), limit)
+	return all(ctx, t, scanCredential, q, w.args...)
+}
+
+func (t *tx) PutProofs(ctx context.Context, i id.ID, proofs []string) error {
+	if _, err := t.exec(ctx, proofsGone, string(i)); err != nil {
+		return err
+	}
+	for _, p := range slices.Compact(slices.Sorted(slices.Values(proofs))) {
+		if _, err := t.exec(ctx, proofAdd, p, string(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) SharedProofs(ctx context.Context, i id.ID, limit int) ([]credential.Credential, error) {
+	return all(ctx, t, scanCredential, proofsShared, string(i), first(limit))
 }
 
 func (t *tx) Dormant(ctx context.Context, organization, application id.ID, since time.Time, after id.ID, limit int) ([]credential.Credential, error) {
