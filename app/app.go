@@ -21,6 +21,7 @@ import (
 	"gatehouse/event"
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/feed/link"
 	"gatehouse/fetch"
 	"gatehouse/gateway"
 	"gatehouse/identity"
@@ -79,9 +80,10 @@ type serving struct {
 	events   *event.Lines
 	sinks    []io.Closer
 
-	feedAt    net.Listener // where gateways dial in; nil: nowhere
-	eventFile string       // where events go, if it is a file
-	handed    bool         // a successor serves now
+	feedAt    net.Listener                // where gateways dial in; nil: nowhere
+	linked    atomic.Pointer[link.Server] // those that have dialled in; nil: none can
+	eventFile string                      // where events go, if it is a file
+	handed    bool                        // a successor serves now
 
 	failed chan error
 	wait   sync.WaitGroup
@@ -106,9 +108,12 @@ func (s *serving) View(environment string) *snapshot.View {
 	return nil
 }
 
-// Probers implements control.Probers: the gateways of this process.
+// Probers implements control.Probers: the gateways of this process, and those that are connected to it.
 func (s *serving) Probers(environment string) map[string]feed.Prober {
 	out := map[string]feed.Prober{}
+	if l := s.linked.Load(); l != nil {
+		out = l.Probers(environment)
+	}
 	for _, g := range s.gateways {
 		if g.environment == environment {
 			out["local-"+environment] = g.Gateway

@@ -99,7 +99,10 @@ func (s *serving) openPages(ctx context.Context, l net.Listener, pages http.Hand
 			if err != nil {
 				return err
 			}
-			return (&link.Server{Plane: p.Plane(), Version: s.Version, Now: time.Now, Log: s.Log}).Serve(ctx, l)
+			server := &link.Server{Plane: p.Plane(), Version: s.Version, Now: time.Now, Log: s.Log}
+			s.linked.Store(server)
+			defer s.linked.Store(nil)
+			return server.Serve(ctx, l)
 		})
 	}
 	s.startIn(&p.pages, ctx, "the portal", func(ctx context.Context) error { return serveHTTP(ctx, l, pages, s.Log) })

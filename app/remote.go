@@ -123,6 +123,9 @@ func (o Remote) Run(ctx context.Context) (err error) {
 	if err := r.open(ctx, events, environment, key); err != nil {
 		return err
 	}
+	if r.client != nil {
+		r.client.Answer(r.gateway)
+	}
 	r.start(below, "the feed", r.gateway.Follow)
 	r.start(below, "the clock", r.bond.keepTime)
 	if r.client != nil {
@@ -195,7 +198,7 @@ func (r *remote) open(ctx context.Context, events event.Sink, environment string
 	o.Shared = sharing(r.counted)
 	o.Source, o.Hinted, o.Limits.Retry = feed.Source(alone{}), true, time.Second
 	if r.client != nil {
-		o.Source, o.Tally = r.client, r.client.Tally
+		o.Source, o.Tally, o.Signer = r.client, r.client.Tally, r.client.Signer()
 	}
 	if o.Name == "" {
 		o.Name = "never-enrolled"

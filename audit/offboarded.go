@@ -24,13 +24,14 @@ type offboarded struct {
 	Unshown  map[string]string `json:"unshown"`
 	Notes    []string          `json:"notes"`
 	Gateways []struct {
-		Environment string         `json:"environment"`
-		Seq         int64          `json:"seq"`
-		Counted     []string       `json:"counted"`
-		Unserved    bool           `json:"unserved"`
-		Receipts    []feed.Receipt `json:"receipts"`
-		Before      []feed.Sworn   `json:"before"`
-		Sworn       []feed.Sworn   `json:"sworn"`
+		Environment string            `json:"environment"`
+		Seq         int64             `json:"seq"`
+		Counted     []string          `json:"counted"`
+		Unserved    bool              `json:"unserved"`
+		Keys        map[string]string `json:"keys"`
+		Receipts    []feed.Receipt    `json:"receipts"`
+		Before      []feed.Sworn      `json:"before"`
+		Sworn       []feed.Sworn      `json:"sworn"`
 	} `json:"gateways"`
 	Complete time.Time `json:"complete"`
 }
@@ -83,10 +84,10 @@ func (l leaf) unproven() (out []string) {
 			}
 		}
 		for _, g := range at.Counted {
-			if len(ask.Credentials) > 0 && !sworn(at.Sworn, g, ask, false) {
+			if len(ask.Credentials) > 0 && !sworn(at.Sworn, g, at.Keys[g], ask, false) {
 				out = append(out, fmt.Sprintf("gateway %s of %s has not sworn that it refuses the %d credentials", g, at.Environment, len(ask.Credentials)))
 			}
-			if _, said := o.Unshown[at.Environment+"/"+g]; !said && len(canaries.Credentials) > 0 && !sworn(at.Before, g, canaries, true) {
+			if _, said := o.Unshown[at.Environment+"/"+g]; !said && len(canaries.Credentials) > 0 && !sworn(at.Before, g, at.Keys[g], canaries, true) {
 				out = append(out, fmt.Sprintf("gateway %s of %s has not sworn that it let the canaries in before the end, and it is not said why", g, at.Environment))
 			}
 		}
@@ -100,8 +101,11 @@ func (l leaf) unproven() (out []string) {
 	return out
 }
 
-func sworn(list []feed.Sworn, gateway string, p feed.Probe, passes bool) bool {
-	return slices.ContainsFunc(list, func(s feed.Sworn) bool { _, err := s.Proves(gateway, p, passes); return err == nil })
+func sworn(list []feed.Sworn, gateway, key string, p feed.Probe, passes bool) bool {
+	return slices.ContainsFunc(list, func(s feed.Sworn) bool {
+		_, err := s.Proves(gateway, p, passes)
+		return err == nil && s.By(key)
+	})
 }
 
 // left tells the evidence of an offboarding that the entry holds.

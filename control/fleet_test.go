@@ -31,7 +31,8 @@ import (
 // fed is a world whose feed gateways can dial.
 type fed struct {
 	*world
-	at string
+	at     string
+	server *link.Server
 }
 
 func newFed(t *testing.T) *fed { return feeding(newWorld(t)) }
@@ -50,10 +51,9 @@ func feeding(w *world) *fed {
 	}
 	ctx, cancel := context.WithCancel(w.ctx)
 	done := make(chan error, 2)
+	server := &link.Server{Plane: w.Plane(), Version: "test", Now: w.clock.Now, Log: slog.New(slog.DiscardHandler)}
 	go func() { done <- w.Control.Run(ctx) }()
-	go func() {
-		done <- (&link.Server{Plane: w.Plane(), Version: "test", Now: w.clock.Now, Log: slog.New(slog.DiscardHandler)}).Serve(ctx, l)
-	}()
+	go func() { done <- server.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
 		for range 2 {
@@ -62,7 +62,7 @@ func feeding(w *world) *fed {
 			}
 		}
 	})
-	return &fed{w, l.Addr().String()}
+	return &fed{w, l.Addr().String(), server}
 }
 
 func (f *fed) token(environment, name string) string {

@@ -131,15 +131,16 @@ type EndedObject struct {
 
 // OffboardedAt is what the gateways of one environment have said.
 type OffboardedAt struct {
-	Environment string         `json:"environment"`
-	Seq         int64          `json:"seq"`                // everything about the organization is at or before this change
-	Counted     []string       `json:"counted"`            // the gateways that must have it in force
-	Unserved    bool           `json:"unserved,omitempty"` // there are none: nobody there can say or swear anything
-	Receipts    []feed.Receipt `json:"receipts"`
-	Before      []feed.Sworn   `json:"before,omitempty"` // gateways let the canaries in, before the end
-	Sworn       []feed.Sworn   `json:"sworn,omitempty"`  // gateways refuse each credential that ended, and the canaries
-	Waiting     []string       `json:"waiting,omitempty"`
-	Reach       int            `json:"reach"` // operations that its applications can still call, by the view that is enforced
+	Environment string            `json:"environment"`
+	Seq         int64             `json:"seq"`                // everything about the organization is at or before this change
+	Counted     []string          `json:"counted"`            // the gateways that must have it in force
+	Unserved    bool              `json:"unserved,omitempty"` // there are none: nobody there can say or swear anything
+	Keys        map[string]string `json:"keys,omitempty"`     // of those that enrolled: the SHA-256 of the key that each signs with
+	Receipts    []feed.Receipt    `json:"receipts"`
+	Before      []feed.Sworn      `json:"before,omitempty"` // gateways let the canaries in, before the end
+	Sworn       []feed.Sworn      `json:"sworn,omitempty"`  // gateways refuse each credential that ended, and the canaries
+	Waiting     []string          `json:"waiting,omitempty"`
+	Reach       int               `json:"reach"` // operations that its applications can still call, by the view that is enforced
 }
 
 // Offboarding tells how far the end of an organization has come, and what it waits for. Members see their own.
@@ -149,7 +150,7 @@ func (c *Control) Offboarding(ctx context.Context, a identity.Actor, i id.ID) (O
 		if out, err = c.offboarding(r, i); err == nil && ofPartner(a) {
 			for n := range out.Gateways {
 				g := &out.Gateways[n] // the platform's own
-				g.Receipts, g.Before, g.Sworn, g.Counted = nil, nil, nil, nil
+				g.Receipts, g.Before, g.Sworn, g.Counted, g.Keys = nil, nil, nil, nil, nil
 			}
 		}
 		return err
@@ -273,6 +274,18 @@ func (c *Control) offboardedAt(r read, e env.Environment, apps []application.App
 	}
 	at.Receipts = c.source.receipts(e.Name)
 	at.Counted = c.source.counted(e.Name, committed)
+	enrolled, err := r.fleetOf(e.Name)
+	if err != nil {
+		return at, err
+	}
+	for _, g := range enrolled {
+		if slices.Contains(at.Counted, g.Name) {
+			if at.Keys == nil {
+				at.Keys = map[string]string{}
+			}
+			at.Keys[g.Name] = g.Key
+		}
+	}
 	at.swear(out)
 	if v := c.Views.View(e.Name); v != nil && v.Routes != nil && v.Access != nil {
 		for _, a := range apps {

@@ -63,8 +63,6 @@ func (c *Control) plantCanaries(ctx context.Context, a identity.Actor, i id.ID, 
 				k := feed.Canary{Probed: feed.Probed{Kind: at[1]}, Environment: at[0], Why: "nothing of the organization passed any more: it was " + string(o.State)}
 				switch {
 				case !o.Live():
-				case like.Kind != credential.APIKey && like.Kind != credential.Client && like.Kind != credential.Certificate:
-					k.Why = "no canary of this kind can be issued"
 				default:
 					n, err := w.putCredential("credential.issue-canary", "", credential.Credential{}, w.canary(like))
 					if err != nil {
@@ -90,6 +88,13 @@ func (w *write) canary(like credential.Credential) credential.Credential {
 		_, n.PublicID, n.Hash = credential.NewSecret(like.Environment)
 	case credential.APIKey:
 		_, n.PublicID, n.Hash = credential.NewKey(like.Environment)
+	case credential.Federated: // a subject of the same issuer that nobody is: its tokens, if there were any, would find this
+		of := credential.Workload{}
+		if like.Workload != nil {
+			of = *like.Workload
+		}
+		n.Workload = &credential.Workload{Issuer: of.Issuer, Audience: of.Audience, Subject: secret.Random("canary_").Reveal()}
+		n.PublicID, n.Hash = string(n.ID), n.Workload.Mark()
 	default: // a certificate that nobody was given: it is known by the hash of all of it
 		n.Hash = secret.Random("canary_").Hash()
 		n.PublicID = fmt.Sprintf("%x", n.Hash[:])
@@ -177,7 +182,7 @@ func (c *Control) probe(ctx context.Context, gateway string, p feed.Probe, passe
 		to = c.Probers.Probers(p.Environment)[gateway]
 	}
 	if to == nil {
-		return feed.Sworn{}, fault.New(fault.Unavailable, "it cannot be asked from here")
+		return feed.Sworn{}, fault.Of(fault.Unavailable, "gateway-not-here", "it is not connected here: bring it back, or take it out with 'gatehouse gateways revoke'")
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
@@ -221,7 +226,7 @@ func (at *OffboardedAt) swear(out *Offboarding) {
 	for _, g := range at.Counted {
 		i := slices.IndexFunc(out.probing.After, func(s feed.Sworn) bool {
 			_, err := s.Proves(g, ask, false)
-			return err == nil
+			return err == nil && s.By(at.Keys[g])
 		})
 		if i >= 0 {
 			at.Sworn = append(at.Sworn, out.probing.After[i])

@@ -106,7 +106,7 @@ func TestOffboardingIsProven(t *testing.T) {
 	app := w.application(a, "app")
 	w.grantOf(must(w.RequestAccess(w.ctx, a, ask(app, "live", "reading", "free")))(t))
 	key := w.key(a, app, "live")
-	w.plant(a, app.ID, credential.Client, credential.Certificate)
+	w.plant(a, app.ID, credential.Client, credential.Certificate, credential.Federated)
 	w.acknowledged()
 	w.Control.Probers = liveProbers{w}
 	w.following()
@@ -132,7 +132,7 @@ func TestOffboardingIsProven(t *testing.T) {
 			t.Errorf("canary %+v", k)
 		}
 	}
-	if len(kinds) != 3 {
+	if len(kinds) != 4 {
 		t.Errorf("canaries of the kinds %v", kinds)
 	}
 	at := o.Gateways[0]
@@ -140,8 +140,8 @@ func TestOffboardingIsProven(t *testing.T) {
 		t.Fatalf("%s has sworn %d before and %d after", at.Environment, len(at.Before), len(at.Sworn))
 	}
 	sworn := must(at.Sworn[0].Open())(t)
-	if len(sworn.Seen) != 6 {
-		t.Errorf("sworn about %d credentials, want 3 real ones and 3 canaries", len(sworn.Seen))
+	if len(sworn.Seen) != 8 {
+		t.Errorf("sworn about %d credentials, want 4 real ones and 4 canaries", len(sworn.Seen))
 	}
 	real := false
 	for _, s := range sworn.Seen {
@@ -191,6 +191,9 @@ func (w *world) plant(a identity.Actor, app id.ID, kinds ...credential.Kind) {
 			if k == credential.Client {
 				c.OAuth = &credential.OAuth{Method: credential.ClientSecret}
 			}
+			if k == credential.Federated {
+				c.Workload = &credential.Workload{Issuer: "https://issuer.example", Audience: "https://gateway.test", Subject: "job"}
+			}
 			c, err := tx.PutCredential(w.ctx, c)
 			if err != nil {
 				return err
@@ -237,7 +240,7 @@ func TestOffboardingWaitsForAnOath(t *testing.T) {
 		"in the other's name":  {func() { g.lie = func(a *feed.Answer) { a.Gateway = "gw-test" } }, "is of the gateway gw-test"},
 		"an answer of before":  {func() { g.lie = func(a *feed.Answer) { a.Position.Seq = 1 } }, "with change 1 in force"},
 		"to another probe":     {func() { g.lie = func(a *feed.Answer) { a.Probe = "off_00000000000000000000000000" } }, "answers another probe"},
-		"it cannot be reached": {func() { delete(w.probers, "live") }, "cannot be asked from here"},
+		"it cannot be reached": {func() { delete(w.probers, "live") }, "is not connected here"},
 	} {
 		g.silent, g.lie = false, nil
 		w.probers["live"] = g

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"time"
 
@@ -118,6 +119,13 @@ func (s Sworn) Open() (Answer, error) {
 		return bad("an answer cannot be read")
 	}
 	return a, nil
+}
+
+// By reports whether the answer was signed by the key with that SHA-256 in hexadecimal digits, which a gateway enrolled with; "" is
+// any: a gateway of the control plane's own process does not enrol.
+func (s Sworn) By(digest string) bool {
+	sum := sha256.Sum256(s.Key)
+	return digest == "" || hex.EncodeToString(sum[:]) == digest
 }
 
 // Proves reads an answer of the named gateway to the probe and checks that it is whole: signed, to this probe, with everything in

@@ -145,17 +145,27 @@ func postgres(ts *testscript.TestScript, neg bool, args []string) {
 
 // exits CODE COMMAND… runs a command that must end with that code.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
+	soon := len(args) > 0 && args[0] == "soon"
+	if soon {
+		args = args[1:]
+	}
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE COMMAND…")
+		ts.Fatalf("usage: exits [soon] CODE COMMAND…")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	got := 0
-	err = ts.Exec(args[1], args[2:]...)
-	if e, ok := errors.AsType[*exec.ExitError](err); ok {
-		got = e.ExitCode()
-	} else {
-		ts.Check(err)
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) { // the condition is the exit code
+		got = 0
+		err = ts.Exec(args[1], args[2:]...)
+		if e, ok := errors.AsType[*exec.ExitError](err); ok {
+			got = e.ExitCode()
+		} else {
+			ts.Check(err)
+		}
+		if !soon || got == want || time.Now().After(deadline) {
+			break
+		}
 	}
 	if got != want {
 		ts.Fatalf("the exit code is %d, want %d", got, want)

@@ -51,6 +51,7 @@ type Client struct {
 	receipt *signedReceipt               // the newest: sent once there is a connection
 	asked   int64
 	asks    map[int64]chan answer
+	prober  feed.Prober // nil: nobody can be asked yet
 }
 
 const (
@@ -263,7 +264,7 @@ func (c *Client) connect(ctx context.Context) error {
 	}
 	c.again = cancel
 	c.mu.Unlock()
-	go func() { _ = up.send(frameHello, hello{Protocol, Oldest, c.o.Version, at, c.o.Now().UTC()}) }()
+	go func() { _ = up.send(frameHello, hello{Protocol, Oldest, c.o.Version, at, c.o.Now().UTC(), true}) }()
 	res, err := answered(t.RoundTrip(req))
 	if err != nil {
 		return err
@@ -331,6 +332,8 @@ func (c *Client) listen(ctx context.Context, up *sender, in *bufio.Reader) error
 			err = c.renewed(body)
 		case frameTaken:
 			err = c.taken(body)
+		case frameProbe:
+			err = c.probed(ctx, up, body)
 		case frameRefused:
 			var f refused
 			if err = json.Unmarshal(body, &f); err == nil {

@@ -33,6 +33,7 @@ const (
 	frameCertificate = 'C' // Certificate
 	frameAnchors     = 'A' // Anchors
 	frameTaken       = 'T' // taken
+	frameProbe       = 'P' // probing: only to a gateway that says it swears
 	frameRefused     = 'R' // refused; nothing follows
 	// Up.
 	frameHello   = 'h' // hello, the first one
@@ -41,6 +42,7 @@ const (
 	frameRenew   = 'c' // renew
 	framePing    = 'p' // ping
 	frameTallies = 'q' // tallies
+	frameSworn   = 's' // sworn
 
 	plain  = 0
 	packed = 1 // RFC 1951
@@ -56,6 +58,7 @@ type hello struct {
 	Version  string        `json:"version"`
 	Position feed.Position `json:"position"`
 	Now      time.Time     `json:"now"`
+	Swears   bool          `json:"swears,omitempty"` // it answers probes
 }
 
 type welcome struct {
@@ -83,6 +86,17 @@ type taken struct {
 type tallies struct {
 	Ask     int64        `json:"ask"`
 	Tallies feed.Tallies `json:"tallies"`
+}
+
+type probing struct {
+	Ask   int64      `json:"ask"` // which answer belongs to it
+	Probe feed.Probe `json:"probe"`
+}
+
+type sworn struct {
+	Ask   int64       `json:"ask"`
+	Sworn *feed.Sworn `json:"sworn,omitempty"`
+	Fault *refused    `json:"fault,omitempty"`
 }
 
 type renew struct {

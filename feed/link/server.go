@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"gatehouse/fault"
@@ -73,6 +74,9 @@ type Server struct {
 	Log     *slog.Logger
 
 	packed packedOnce
+
+	mu    sync.Mutex
+	conns map[[2]string]*conn // by environment and name: the newest stream of each gateway
 }
 
 // Serve serves gateways on the listener, which it closes, until ctx ends.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,7 +29,12 @@ type conn struct {
 	version string // of its build
 	w       http.ResponseWriter
 	out     *http.ResponseController
-	down    chan []byte // frames that answer something
+	down    chan []byte   // frames that answer something
+	gone    chan struct{} // closed when the stream has ended
+
+	swears bool
+	asked  atomic.Int64
+	asks   sync.Map // of the number to the chan sworn that waits for the answer
 
 	sighting atomic.Pointer[fleet.Sighting]
 }
@@ -39,7 +45,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		s.turnAway(w, g, r.RemoteAddr, err)
 		return
 	}
-	c := &conn{s: s, g: g, cert: cert, address: r.RemoteAddr, w: w, out: http.NewResponseController(w), down: make(chan []byte, 16)}
+	c := &conn{s: s, g: g, cert: cert, address: r.RemoteAddr, w: w, out: http.NewResponseController(w), down: make(chan []byte, 16), gone: make(chan struct{})}
+	defer close(c.gone)
 	_ = c.out.SetReadDeadline(time.Now().Add(helloTime))
 	if err := c.out.Flush(); err != nil { // the answer begins, so that the gateway goes on
 		return
@@ -56,6 +63,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		Address: r.RemoteAddr, Skew: h.Now.Sub(s.Now()), Heard: s.Now().UTC(), Connected: true}
 	c.sighting.Store(&seen)
 	c.s.Plane.Sighted(seen)
+	c.version, c.swears = h.Version, h.Swears
+	s.here(c)
+	defer s.away(c)
 	s.Log.Info("a gateway is connected", "environment", g.Environment, "gateway", g.Name, "seq", h.Position.Seq, "version", h.Version)
 	reading := make(chan struct{})
 	defer func() { // what the reader uses is gone once this returns
@@ -244,6 +254,8 @@ func (c *conn) read(ctx context.Context, in *bufio.Reader) error {
 			err = c.tally(ctx, body)
 		case frameRenew:
 			err = c.renew(ctx, body)
+		case frameSworn:
+			err = c.sworn(body)
 		case framePing:
 			var p ping
 			if err = json.Unmarshal(body, &p); err == nil {
