@@ -7,6 +7,7 @@ import (
 	"gatehouse/control"
 	"gatehouse/credential"
 	"gatehouse/id"
+	"gatehouse/identity"
 	"gatehouse/inventory"
 )
 
@@ -78,8 +79,15 @@ func listInventory(v *visit) error {
 // inventoryEntryPage is one credential with its findings and what ends each.
 type inventoryEntryPage struct {
 	frame
-	Entry inventory.Entry
-	Kind  string
+	Entry    inventory.Entry
+	Kind     string
+	Findings []findingView
+}
+
+// findingView is a finding. Linked: the viewer gets to the page of its mend.
+type findingView struct {
+	inventory.Finding
+	Linked bool
 }
 
 func (*inventoryEntryPage) template() string { return "inventoryentry" }
@@ -94,6 +102,10 @@ func showInventoryEntry(v *visit) error {
 		return err
 	}
 	p := &inventoryEntryPage{Entry: e, Kind: e.Kind.Title()}
+	mends := v.actor.Class == identity.Member && v.actor.Has(identity.Owner, identity.Developer)
+	for _, f := range e.Findings {
+		p.Findings = append(p.Findings, findingView{f, mends})
+	}
 	p.Title = cmp.Or(e.Name, string(e.Credential))
 	p.Trail = []crumb{{"Inventory", "/inventory"}}
 	return v.ok(p)

@@ -31,6 +31,8 @@ func fleetProblems() []explained {
 		{"log-cut", 409, "The end of the gateway's log of changes is missing.", "Let the gateway take everything anew from its control plane."},
 		{"anchor-waits", 409, "A new anchor has been made and does not sign yet.", "Rotate again once it does; the answer says when."},
 		{"probe-unsigned", 409, "A gateway's answer about credentials is not signed by it.", "It is asked again by itself. If it goes on, enrol the gateway anew."},
+		{"gateway-not-here", 503, "The gateway is not connected to this control plane.", "Bring it back, or take it out with gatehouse gateways revoke."},
+		{"gateway-cannot-swear", 503, "The gateway is of a release that cannot say what becomes of credentials.", "Upgrade the gateway: it is asked again by itself."},
 		{"probe-incomplete", 409, "A gateway's answer about credentials leaves some out.", "It is asked again by itself."},
 		{"workload-missing", 401, "No token of a workload was sent.", "Send one that a trusted issuer has made, as Authorization: Bearer."},
 		{"workload-repeated", 401, "More than one token was sent.", "Send exactly one Authorization field."},

@@ -24,7 +24,7 @@ func everyPage() []page {
 		&dashboardPage{}, &driftBundlePage{}, &driftFindingPage{}, &driftPage{}, &driftWaiversPage{}, &decisionPage{}, &deedPage{}, &devicePage{}, &entryPage{}, &environmentPage{}, &environmentsPage{}, &errorPage{},
 		&formPage{}, &grantPage{}, &grantsPage{}, &homePage{}, &issuePage{}, &keyPage{}, &clientPage{}, &keysPage{}, &lettersPage{}, &linkPage{},
 		&enrolmentDonePage{}, &fleetPage{}, &messagePage{}, &newPasswordPage{}, &newTokenPage{}, &organizationPage{}, &organizationsPage{}, &peoplePage{}, &problemPage{},
-		&problemsPage{}, &productPage{}, &queuePage{}, &reachPage{}, &referencePage{}, &registerPage{}, &requestPage{}, &requestsPage{}, &usagePage{},
+		&problemsPage{}, &productPage{}, &queuePage{}, &reachPage{}, &referencePage{}, &registerPage{}, &requestPage{}, &requestsPage{}, &usagePage{}, &inventoryPage{}, &inventoryEntryPage{},
 		&revisionPage{}, &sentPage{}, &signInPage{}, &tokensPage{}, &undeliveredPage{}, &verificationPage{},
 	}
 }
