@@ -603,6 +603,7 @@ func words() map[string]word {
 		"Request.questions":         {text: "Questions of approvers, with their answers"},
 		"Request.rule":              {text: "What the plan's rules said"},
 		"Credential.key_thumbprint": {text: "Of a certificate: the thumbprint of its key (RFC 7638)"},
+		"OffboardedAt.keys":         {text: "Of gateways that enrolled: the SHA-256 of the key that each signs with"},
 		"Credential.secret_since":   {text: "When a client's secret was last replaced; not there before"},
 
 		"Inventory.at":                 {text: "As of when"},
