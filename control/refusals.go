@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 
 	"gatehouse/credential"
 	"gatehouse/env"
-	"gatehouse/fault"
 	"gatehouse/feed"
 	"gatehouse/fleet"
 	"gatehouse/grant"
@@ -135,17 +133,4 @@ func told(e feed.Entry) (f FleetChange, ok bool) {
 		ok, f.State, f.Object = true, "denied", ""
 	}
 	return f, ok
-}
-
-// FleetGateway returns one gateway as it is recorded. Staff or Host.
-func (c *Control) FleetGateway(ctx context.Context, a identity.Actor, i id.ID) (fleet.Gateway, error) {
-	var out fleet.Gateway
-	err := c.view(ctx, a, "FleetGateway", func(r read) (err error) {
-		out, err = look(r, "gateway", id.Gateway, i, func(fleet.Gateway) id.ID { return "" }, r.tx.Gateway)
-		if errors.Is(err, fault.NotFound) {
-			return missing("gateway")
-		}
-		return err
-	})
-	return out, err
 }

@@ -213,7 +213,6 @@ var rights = map[string]who{
 	"joinGateway":   system,
 	"renewGateway":  system,
 	"Fleet":         staff | host,
-	"FleetGateway":  staff | host,
 	"FleetRefusals": staff | host,
 	"FleetChanges":  staff | host,
 	"EndGateway":    keepers | host,

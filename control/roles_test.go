@@ -118,11 +118,7 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			_, err := c.EndGateway(ctx, a, "gw_00000000000000000000000000", fleet.Revoked, "lost", 0)
 			return err
 		},
-		"Fleet": func(a identity.Actor) error { _, err := c.Fleet(ctx, a); return err },
-		"FleetGateway": func(a identity.Actor) error {
-			_, err := c.FleetGateway(ctx, a, "gw_00000000000000000000000000")
-			return err
-		},
+		"Fleet":         func(a identity.Actor) error { _, err := c.Fleet(ctx, a); return err },
 		"FleetRefusals": func(a identity.Actor) error { _, err := c.FleetRefusals(ctx, a); return err },
 		"FleetChanges":  func(a identity.Actor) error { _, err := c.FleetChanges(ctx, a); return err },
 		"GatewayImage":  func(a identity.Actor) error { _, err := c.GatewayImage(ctx, a, "moon"); return err },

@@ -3,6 +3,7 @@ package portal
 import (
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"gatehouse/control"
@@ -189,10 +190,15 @@ func (v *visit) gatewayDeed(verb string) (deed, error) {
 	if err != nil {
 		return deed{}, err
 	}
-	g, err := v.Control.FleetGateway(v.r.Context(), v.actor, i)
+	all, err := v.Control.Fleet(v.r.Context(), v.actor)
 	if err != nil {
 		return deed{}, err
 	}
+	at := slices.IndexFunc(all, func(g control.FleetGateway) bool { return g.ID == i })
+	if at < 0 {
+		return deed{}, fault.New(fault.NotFound, "there is no such gateway")
+	}
+	g := all[at].Gateway
 	d := deed{version: g.Version, back: "/gateways", trail: []crumb{{"Gateways", "/gateways"}},
 		facts: []fact{{"Gateway", g.Name}, {"Environment", g.Environment}, {"State", string(g.State)}, {"Enrolled", g.Created.UTC().Format("2 January 2006, 15:04 UTC")}}}
 	end := fleet.Drained
