@@ -206,6 +206,9 @@ func (b *builder) limits(p *drift.Policy, at *place) {
 	if planned {
 		b.windows(p, at.plan.Limits, "consumer", func(i int) drift.Origin { return b.origin(base+"/limits/"+strconv.Itoa(i), scope) })
 	}
+	if len(at.plan.Quotas) > 0 {
+		p.Quotas = drift.Unknown[[]drift.Quota]("quotas of plans are not read yet", b.origin(base+"/quotas", scope))
+	}
 	p.Lifecycle.Approval = approvalOf(at.plan, b.origin(base+"/approval", scope))
 }
 

@@ -56,7 +56,7 @@ func Settings() map[string]string {
 		"products.plans.title":    words,
 		"products.plans.longest":  terms,
 		"products.plans.approval": people, "products.plans.description": words, "products.plans.credential_longest": terms,
-		"products.plans.limits.name": words,
+		"products.plans.limits.name": words, "products.plans.quotas": "not read yet: where a plan has one, the quota is told as not known",
 
 		"trusted_issuers.title": words, "client_authorities.title": words, "trusted_issuers.stale": "while the issuer cannot be reached",
 		"trusted_issuers.kind":    "how its tokens say which workload calls, not which tokens count",
