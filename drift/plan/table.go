@@ -30,7 +30,7 @@ func rowsOf(gateway, field string) []row {
 	case "krakend":
 		all = krakendRows()
 	case "tyk":
-		all = tykRows()
+		all = append(tykRows(), tykDocumentRows()...)
 	case "ingressnginx":
 		all = ingressRows()
 	case "envoygateway":

@@ -154,15 +154,7 @@ func tykRows() []row {
 		{"auth.ways", "doc/use_mutual_tls_auth", is(true)},
 		{"tls.client_auth", "doc/use_mutual_tls_auth", is(true)},
 		{"auth.exempt auth.ways", "doc/version_data/versions/Default/extended_paths/ignored", is(gone{})},
-		{"auth.jwt.algs", "doc/jwt_signing_method", tokenWords(algorithms, func(a []string) any {
-			switch a[0][:min(2, len(a[0]))] {
-			case "RS", "PS":
-				return "rsa"
-			case "ES":
-				return "ecdsa"
-			}
-			return nil
-		})},
+		{"auth.jwt.algs", "doc/jwt_signing_method", tokenWords(algorithms, tykAlgorithm)},
 		{"auth.jwt.clock_skew_s", "doc/jwt_expires_at_validation_skew", tokenAmount(skew, 60, whole)},
 		{"auth.in_query", "doc/auth_configs/jwt/use_param", is(false)},
 		{"auth.in_query", "doc/auth_configs/authToken/use_param", is(false)},
@@ -187,6 +179,47 @@ func tykRows() []row {
 		{"logging.body_bytes logging.headers_logged", "doc/enable_detailed_recording", is(false)},
 		{"lifecycle.subscription_required", "doc/use_keyless", is(false)},
 	}
+}
+
+// tykDocumentRows are those of Tyk's OpenAPI documents. They write nothing into a classic definition, nor those of tykRows into a
+// document: what has no effect is taken back.
+func tykDocumentRows() []row {
+	const x, global = "doc/x-tyk-api-gateway/", "doc/x-tyk-api-gateway/middleware/global/"
+	return []row{
+		{"auth.ways lifecycle.subscription_required", x + "server/authentication/enabled", is(true)},
+		{"auth.ways tls.client_auth", x + "server/clientCertificates/enabled", is(true)},
+		{"auth.exempt auth.ways", "auth.exempt:up/ignoreAuthentication", is(gone{})},
+		{"auth.jwt.algs", "finding:up/signingMethod", tokenWords(algorithms, tykAlgorithm)},
+		{"auth.jwt.clock_skew_s", "finding:up/expiresAtValidationSkew", tokenAmount(skew, 60, whole)},
+		{"auth.in_query", "finding:op/query/enabled", is(false)},
+		{"auth.forward", x + "server/authentication/stripAuthorizationData", is(true)},
+		{"tls.upstream.min", x + "upstream/tlsTransport/minVersion", version(innerMin, func(v string) any { return v })},
+		{"tls.upstream.verify", x + "upstream/tlsTransport/insecureSkipVerify", is(false)},
+		{"ip.allow", x + "server/ipAccessControl/enabled", is(true)},
+		{"ip.allow", x + "server/ipAccessControl/allow", words(allowed, asList)},
+		{"ip.deny", x + "server/ipAccessControl/block", words(denied, asList)},
+		{"cors.origins", global + "cors/allowedOrigins", words(origins, asList)},
+		{"cors.credentials", global + "cors/allowCredentials", is(false)},
+		{"rate", global + "skipRateLimit", is(false)},
+		{"quota", global + "skipQuota", is(false)},
+		{"rate rate.window_s rate.count", x + "upstream/rateLimit", firstRate(func(r drift.Rate) any {
+			return patch.Map{{Key: "enabled", Value: true}, {Key: "rate", Value: r.Count.Value}, {Key: "per", Value: fmt.Sprintf("%ds", r.Window.Value)}}
+		})},
+		{"limits.body_bytes", global + "requestSizeLimit/value", amount(bodyBytes, 0, whole)},
+		{"transforms", global + "transformRequestHeaders/remove", removals},
+		{"logging.body_bytes logging.headers_logged", x + "server/detailedActivityLogs/enabled", is(false)},
+	}
+}
+
+// tykAlgorithm is the family of an algorithm, as Tyk names it.
+func tykAlgorithm(a []string) any {
+	switch a[0][:min(2, len(a[0]))] {
+	case "RS", "PS":
+		return "rsa"
+	case "ES":
+		return "ecdsa"
+	}
+	return nil
 }
 
 // removals are the headers that the other side takes away from requests.

@@ -11,3 +11,8 @@ import (
 func TestPlan(t *testing.T) {
 	drifttest.Heal(t, tyk.Read, good(), classicMutations(), drifttest.Healed{Carried: 38, Native: 29})
 }
+
+// TestPlanOAS: the same of APIs that are described in OpenAPI.
+func TestPlanOAS(t *testing.T) {
+	drifttest.Heal(t, tyk.Read, goodNew(), documentMutations(), drifttest.Healed{Carried: 21, Native: 19})
+}
