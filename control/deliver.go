@@ -93,7 +93,7 @@ func (c *Control) deliverOne(ctx context.Context, e webhook.Endpoint, d webhook.
 			return w.tx.DeliveryDone(ctx, d.ID)
 		}
 		again, more := webhook.Again(d.Tries, w.now)
-		if more && !gone && e.State == webhook.Active {
+		if more && !gone && e.Takes() {
 			return w.tx.DeliveryFailed(ctx, d.ID, problem, again)
 		}
 		if err := w.tx.DeliveryFailed(ctx, d.ID, problem, time.Time{}); err != nil {
@@ -116,7 +116,7 @@ func (c *Control) deliverOne(ctx context.Context, e webhook.Endpoint, d webhook.
 
 // post sends one delivery and says what went wrong; "" is nothing. gone: the receiver wants no more.
 func (c *Control) post(ctx context.Context, e webhook.Endpoint, d webhook.Delivery) (problem string, gone bool) {
-	if e.State != webhook.Active {
+	if !e.Takes() {
 		return "the webhook is " + string(e.State), false
 	}
 	now := c.now()

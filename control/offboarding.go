@@ -354,6 +354,9 @@ func (c *Control) completeOffboarding(ctx context.Context, i id.ID) error {
 		if err != nil {
 			return err
 		}
+		if err := w.endEndpoints(i); err != nil {
+			return err
+		}
 		return w.eachMember(i, func(p identity.Person) error {
 			if p.State != identity.Active || !slices.Contains(p.Roles, identity.Owner) {
 				return nil

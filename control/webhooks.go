@@ -217,6 +217,25 @@ func (w *write) putEndpoint(action, reason string, old, e webhook.Endpoint) (web
 	return e, w.audit(change{action: action, object: e.ID, organization: e.Organization, reason: reason}, before(old.Version, old), state(e))
 }
 
+// endEndpoints ends what an organization is told by: what has happened until now is still delivered, and nothing after it.
+func (w *write) endEndpoints(org id.ID) error {
+	all, err := w.tx.EndpointsOf(w.ctx, org, "", webhooksMost)
+	if err != nil {
+		return err
+	}
+	for _, old := range all {
+		if old.State == webhook.Ended {
+			continue
+		}
+		e := old
+		e.State, e.Reason = webhook.Ended, webhook.Offboarded
+		if _, err := w.putEndpoint("webhook.end", e.Reason, old, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Secrets of endpoints wait in the store sealed, to the endpoint that they belong to.
 
 func (c *Control) sealSecret(i id.ID, s secret.Value) string {

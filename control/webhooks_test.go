@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"gatehouse/fault"
 	"gatehouse/fetch"
 	"gatehouse/identity"
+	"gatehouse/organization"
 	"gatehouse/secret"
 	"gatehouse/webhook"
 )
@@ -248,5 +250,44 @@ func TestNoticesOfEnds(t *testing.T) {
 		if got["grant.ending"] != c.grants || got["credential.ending"] != c.keys || told("dora@example.org") != c.dora || told("first@example.org") != c.owner {
 			t.Errorf("%s: told %v, letters %d and %d, want %+v", w.clock.Now(), got, told("dora@example.org"), told("first@example.org"), c)
 		}
+	}
+}
+
+// An organization that is offboarded is told of it, although the first try fails, and of nothing after it; its endpoint has ended.
+func TestWebhooksEndWithTheirOrganization(t *testing.T) {
+	w := newWorld(t).published()
+	r := w.receiver()
+	a := w.verified("First", "first@example.org")
+	e, s, err := w.AddWebhook(w.ctx, a, control.NewWebhook{URL: r.URL, Kinds: []string{"organization"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(w.OffboardOrganization(w.ctx, w.operator, a.Organization, 0, "the contract ended"))(t)
+	w.types(r, s)
+	if err := w.Sequence(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	w.enforce("live")
+	w.enforce("test")
+	r.status = http.StatusInternalServerError
+	if err := w.Tend(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if o := must(w.Organization(w.ctx, w.operator, a.Organization))(t); o.State != organization.Offboarded {
+		t.Fatalf("the organization is %s", o.State)
+	}
+	if _, err := w.Webhook(w.ctx, w.operator, e.ID); !errors.Is(err, fault.NotFound) {
+		t.Errorf("the endpoint is still one: %v", err)
+	}
+	w.types(r, s) // which fails
+	r.status = http.StatusOK
+	w.clock.pass(time.Hour)
+	if got := w.types(r, s); !slices.Contains(got, "organization.offboard-complete") {
+		t.Errorf("in the end it is told %v", got)
+	}
+	must(w.Organization(w.ctx, w.operator, a.Organization))(t)
+	w.clock.pass(4 * 24 * time.Hour)
+	if got := w.types(r, s); len(got) > 0 {
+		t.Errorf("after its end it is told %v", got)
 	}
 }

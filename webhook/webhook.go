@@ -51,6 +51,13 @@ func (e Endpoint) Wants(event string) bool {
 	return e.State == Active && (len(e.Kinds) == 0 || slices.Contains(e.Kinds, noun))
 }
 
+// Offboarded is why endpoints of an organization end whose offboarding is complete.
+const Offboarded = "its organization was offboarded"
+
+// Takes reports whether what waits for the endpoint is still sent: one that ended with its organization gets the events up to that
+// end, and none after it.
+func (e Endpoint) Takes() bool { return e.State == Active || e.State == Ended && e.Reason == Offboarded }
+
 // Nouns is what events are about: an event's name is one of these, a dot, and what happened.
 func Nouns() []string {
 	return []string{"application", "credential", "grant", "invitation", "offboarding", "organization", "request", "review"}
