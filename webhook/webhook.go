@@ -56,7 +56,9 @@ const Offboarded = "its organization was offboarded"
 
 // Takes reports whether what waits for the endpoint is still sent: one that ended with its organization gets the events up to that
 // end, and none after it.
-func (e Endpoint) Takes() bool { return e.State == Active || e.State == Ended && e.Reason == Offboarded }
+func (e Endpoint) Takes() bool {
+	return e.State == Active || e.State == Ended && e.Reason == Offboarded
+}
 
 // Nouns is what events are about: an event's name is one of these, a dot, and what happened.
 func Nouns() []string {
