@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -87,6 +88,9 @@ func TestPartner(t *testing.T) {
 	b.press("See what they reach")
 	b.says("/eid/v1/whoami")
 	b.picture("partner-11-reach")
+	b.visit("/inventory")
+	b.says("laptop of Ines")
+	b.picture("partner-14-inventory")
 	b.visit("/dashboard")
 	b.press("laptop of Ines")
 	b.press("Revoke")
@@ -196,6 +200,17 @@ func TestApprover(t *testing.T) {
 	b.visit("/environments")
 	b.says("everything in force")
 	b.picture("approver-09-environments")
+	b.visit("/inventory")
+	b.picture("approver-10-inventory")
+	b.visit("/reviews/new")
+	b.write("f-name", "Autumn 2027")
+	b.do(chromedp.SetValue("#f-ends", time.Now().UTC().AddDate(0, 0, 14).Format(time.DateOnly), chromedp.ByQuery))
+	b.press("Start the review")
+	b.says("Autumn 2027", "Onboarding web")
+	b.picture("approver-11-review")
+	b.press("Verification")
+	b.says("Is it still needed?", "Still needed", "never")
+	b.picture("approver-12-question")
 
 	// The theme is chosen without a reload, and stays.
 	b.do(chromedp.Click(`.themes button[value="dark"]`, chromedp.ByQuery))
