@@ -108,7 +108,7 @@ func sworn(ctx context.Context, v *visit) (string, error) {
 	var looked [2]int // credentials of which gateways have sworn, before and after the end
 	canaries := 0
 	for _, c := range o.Canaries {
-		if c.Credential != "" { // of workloads none can be issued: the issuer is not ours
+		if c.Credential != "" {
 			canaries, kinds = canaries+1, append(kinds, c.Kind)
 		}
 	}
@@ -136,11 +136,15 @@ func sworn(ctx context.Context, v *visit) (string, error) {
 			}
 		}
 	}
-	if len(kinds) != 3 || looked[0] != canaries || looked[1] != credentials {
+	if len(kinds) != 4 || looked[0] != canaries || looked[1] != credentials {
 		return "", fmt.Errorf("canaries of %v; sworn about %d canaries of %d before the end, and about %d credentials of %d after it", kinds, looked[0], canaries, looked[1], credentials)
 	}
-	return fmt.Sprintf("done %.1f s later: %d grants and %d credentials are over; sworn: canaries of %s let in before the end, all %d credentials refused after it; not shown: %s",
-		took.Seconds(), grants, credentials, strings.Join(kinds, ", "), looked[1], strings.Join(o.Notes, "; ")), nil
+	told := fmt.Sprintf("done %.1f s later: %d grants and %d credentials are over; sworn: canaries of %s let in before the end, all %d credentials refused after it",
+		took.Seconds(), grants, credentials, strings.Join(kinds, ", "), looked[1])
+	if len(o.Notes) > 0 {
+		told += "; not shown: " + strings.Join(o.Notes, "; ")
+	}
+	return told, nil
 }
 
 func endEvidence(ctx context.Context, v *visit) (string, error) {
