@@ -5,15 +5,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -209,17 +206,7 @@ func TestTLSAuth(t *testing.T) {
 	}
 	h, _ := authserver.New(authserver.Options{Control: r.Control, Now: r.clock.Now})
 	ask := func(shown *x509.Certificate, more ...string) reply {
-		req := httptest.NewRequest(http.MethodPost, "/oauth/live/token", strings.NewReader(grantType(append(more, "client_id", string(cr.ID))...).Encode()))
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		req.TLS = &tls.ConnectionState{}
-		if shown != nil {
-			req.TLS.PeerCertificates = []*x509.Certificate{shown}
-		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, req)
-		out := reply{status: w.Code, raw: w.Body.String()}
-		_ = json.Unmarshal(w.Body.Bytes(), &out)
-		return out
+		return r.showing(h, shown, append(more, "client_id", string(cr.ID))...)
 	}
 	server, _ := e.sign(&x509.Certificate{DNSNames: []string{"batch.example.org"}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	mine := e.client("batch.example.org")

@@ -3,7 +3,6 @@ package control_test
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -85,17 +84,7 @@ func TestSelfSignedTLS(t *testing.T) {
 	cr, _ := r.client(control.NewClient{Method: credential.SelfSignedTLS, Thumbprint: base64.RawURLEncoding.EncodeToString(thumb[:])})
 	h, _ := authserver.New(authserver.Options{Control: r.Control, Now: r.clock.Now})
 	ask := func(shown *x509.Certificate, more ...string) reply {
-		req := httptest.NewRequest(http.MethodPost, "/oauth/live/token", strings.NewReader(grantType(append(more, "client_id", string(cr.ID))...).Encode()))
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		req.TLS = &tls.ConnectionState{}
-		if shown != nil {
-			req.TLS.PeerCertificates = []*x509.Certificate{shown}
-		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, req)
-		out := reply{status: w.Code, raw: w.Body.String()}
-		_ = json.Unmarshal(w.Body.Bytes(), &out)
-		return out
+		return r.showing(h, shown, append(more, "client_id", string(cr.ID))...)
 	}
 	r.wantError("no certificate", ask(nil), 401, "invalid_client")
 	r.wantError("another certificate", ask(other), 401, "invalid_client")

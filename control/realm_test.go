@@ -5,6 +5,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -166,6 +168,32 @@ func (r *realm) postTo(at, env, endpoint string, form url.Values, fields ...stri
 	for i := 0; i < len(fields); i += 2 {
 		req.Header.Add(fields[i], fields[i+1])
 	}
+	res, raw := r.answered(req, &out)
+	out.status, out.header, out.raw = res.StatusCode, res.Header, raw
+	return out
+}
+
+// showing asks for a token over TLS, with a client's certificate unless that is nil.
+func (r *realm) showing(h http.Handler, shown *x509.Certificate, fields ...string) reply {
+	r.t.Helper()
+	req := httptest.NewRequest(http.MethodPost, "/oauth/live/token", strings.NewReader(grantType(fields...).Encode()))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.TLS = &tls.ConnectionState{}
+	if shown != nil {
+		req.TLS.PeerCertificates = []*x509.Certificate{shown}
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, req)
+	out := reply{status: w.Code, raw: w.Body.String()}
+	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
+		r.t.Fatalf("%v in %s", err, out.raw)
+	}
+	return out
+}
+
+// answered sends a request, decodes the answer's JSON, if there is any, into out, and returns it with its text.
+func (r *realm) answered(req *http.Request, out any) (*http.Response, string) {
+	r.t.Helper()
 	res, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		r.t.Fatal(err)
@@ -176,12 +204,11 @@ func (r *realm) postTo(at, env, endpoint string, form url.Values, fields ...stri
 		r.t.Fatal(err)
 	}
 	if len(raw) > 0 {
-		if err := json.Unmarshal(raw, &out); err != nil {
+		if err := json.Unmarshal(raw, out); err != nil {
 			r.t.Fatalf("%v in %s", err, raw)
 		}
 	}
-	out.status, out.header, out.raw = res.StatusCode, res.Header, string(raw)
-	return out
+	return res, string(raw)
 }
 
 func basic(cr credential.Credential, value secret.Value) []string {

@@ -2,8 +2,6 @@ package control_test
 
 import (
 	"bytes"
-	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -44,21 +42,8 @@ func (r *realm) registration(method, path, bearer, body string) (out registered)
 	if bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if len(raw) > 0 {
-		if err := json.Unmarshal(raw, &out); err != nil {
-			r.t.Fatalf("%v in %s", err, raw)
-		}
-	}
-	out.status, out.raw, out.against = res.StatusCode, string(raw), res.Header.Get("WWW-Authenticate")
+	res, raw := r.answered(req, &out)
+	out.status, out.raw, out.against = res.StatusCode, raw, res.Header.Get("WWW-Authenticate")
 	return out
 }
 

@@ -33,7 +33,9 @@ func (g *Gateway) tally(ctx context.Context) {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
-			_ = g.tell(last, life)
+			if err := g.tell(last, life); err != nil {
+				g.o.Log.Warn("the last second of what quotas have counted is lost: the control plane did not take it", "environment", g.o.Environment, "error", err)
+			}
 			return
 		}
 		err := g.tell(ctx, life)

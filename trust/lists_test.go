@@ -39,6 +39,7 @@ type ca struct {
 	list    []byte
 	status  int // of certificates; negative: it does not answer
 	asks    int
+	looks   int // at the list
 	methods map[string]int
 	next    time.Duration
 }
@@ -59,6 +60,7 @@ func newCA(t *testing.T) *ca {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if r.URL.Path == "/crl" {
+			c.looks++
 			w.Write(c.list)
 			return
 		}
@@ -164,8 +166,12 @@ func TestRevocationListsAreFetched(t *testing.T) {
 	// What somebody between puts in its place changes nothing, and keeps no right one out.
 	forged := c.revokes(t, newKey(t), 1000, 7)
 	for what, raw := range map[string][]byte{"nothing": nil, "a forged one": forged, "an older one": c.revokes(t, c.key, 0, 7)} {
-		c.change(func() { c.list = raw })
-		time.Sleep(30 * time.Millisecond) // several looks: nothing is to happen
+		looks := 0
+		c.change(func() { c.list, looks = raw, c.looks })
+		until(t, "the next looks", func() (yes bool) {
+			c.change(func() { yes = c.looks >= looks+3 }) // the first two of them are over then
+			return yes
+		})
 		if r.Lists() != first {
 			t.Errorf("%s was taken", what)
 		}

@@ -191,19 +191,19 @@ func configured(name string, raw json.RawMessage, f func(name string)) {
 		switch at := name + "." + key; at {
 		case "policy.any_of.methods", "policy.all_of.methods":
 			f(at)
-			var methods []map[string]json.RawMessage
-			_ = json.Unmarshal(value, &methods)
-			for _, m := range methods {
-				for kind, c := range m {
+			for _, m := range list(value) {
+				var kinds map[string]json.RawMessage
+				if json.Unmarshal(m, &kinds) != nil {
+					continue // a name alone: nothing is set
+				}
+				for kind, c := range kinds {
 					configured("policy."+kind, c, f)
 				}
 			}
 		case "policy.headers.request", "policy.headers.response":
 			configured(at, value, f)
 		case "policy.rate_limit.windows":
-			var windows []json.RawMessage
-			_ = json.Unmarshal(value, &windows)
-			for _, w := range windows {
+			for _, w := range list(value) {
 				configured(at, w, f)
 			}
 		default:
@@ -225,4 +225,12 @@ func begun(n *source.Node, name string, known map[string]string, tell func(strin
 	if !inside {
 		tell(name, n.Origin("start-up configuration"))
 	}
+}
+
+// list is the items of a list; none of anything else, which the manifest's own check refuses.
+func list(raw json.RawMessage) (items []json.RawMessage) {
+	if json.Unmarshal(raw, &items) != nil {
+		return nil
+	}
+	return items
 }

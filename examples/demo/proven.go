@@ -96,6 +96,18 @@ func (v *visit) letIn(ctx context.Context, w way) error {
 	}
 }
 
+// bound waits until the token is let in as it is meant to be used, and sees that alone it is not.
+func (v *visit) bound(ctx context.Context, w way, access string) error {
+	if err := v.letIn(ctx, w); err != nil {
+		return err
+	}
+	r, err := v.with(v.web, whoami, bearer(access))(ctx)
+	if err != nil {
+		return err
+	}
+	return r.is(http.StatusUnauthorized)
+}
+
 // turnedAway waits until a call is refused with the status, and returns when its answer was here.
 func (v *visit) turnedAway(ctx context.Context, w way, status int) (problem, time.Time, error) {
 	for {
@@ -255,14 +267,7 @@ func ownCertificate(ctx context.Context, v *visit) (way, error) {
 		return way{}, err
 	}
 	w.call = v.with(web, whoami, bearer(access))
-	if err := v.letIn(ctx, w); err != nil {
-		return way{}, err
-	}
-	r, err := v.with(v.web, whoami, bearer(access))(ctx)
-	if err == nil {
-		err = r.is(http.StatusUnauthorized)
-	}
-	return w, err
+	return w, v.bound(ctx, w, access)
 }
 
 func boundByProof(ctx context.Context, v *visit) (way, error) {
@@ -311,14 +316,7 @@ func boundByProof(ctx context.Context, v *visit) (way, error) {
 		}
 		return r, err
 	}
-	if err := v.letIn(ctx, w); err != nil {
-		return way{}, err
-	}
-	r, err := v.with(v.web, whoami, bearer(access))(ctx)
-	if err == nil {
-		err = r.is(http.StatusUnauthorized)
-	}
-	return w, err
+	return w, v.bound(ctx, w, access)
 }
 
 func enrolled(ctx context.Context, v *visit) (way, error) {
