@@ -8,6 +8,7 @@ import (
 	"gatehouse/fault"
 	"gatehouse/feed"
 	"gatehouse/id"
+	"gatehouse/ratelimit"
 )
 
 // Tally tells the control plane what this gateway has let through in periods, and returns for each what all others have.
@@ -59,26 +60,43 @@ func (g *Gateway) tell(ctx context.Context, life string) error {
 		if len(untold) == 0 {
 			return nil
 		}
-		ts := feed.Tallies{Environment: g.o.Environment, Gateway: g.o.Name, Life: life, Tallies: make([]feed.Tally, len(untold))}
-		for i, t := range untold {
-			ts.Tallies[i] = feed.Tally{Grant: id.Bits(t.Key).ID(id.Grant), Period: string(t.Period), From: t.From.Unix(), Calls: t.Calls}
-		}
-		asked, cancel := context.WithTimeout(ctx, tallyTime)
-		others, err := g.o.Tally(asked, ts)
-		cancel()
-		switch {
-		case fault.KindOf(err) == fault.Invalid: // it would be refused for ever: a period that is over for too long, by a clock that is wrong
-			others = make([]int64, len(untold))
-		case err != nil:
+		if err := g.tellThese(ctx, life, untold); err != nil {
 			return err
-		case len(others) != len(untold):
-			return fault.New(fault.Unavailable, "the control plane answers %d of %d tallies", len(others), len(untold))
-		}
-		for i, t := range untold {
-			g.quotas.Told(t, others[i])
 		}
 		if len(untold) < feed.MaxTallies {
 			return nil
 		}
 	}
+}
+
+// tellThese tells some. One that will never be taken (of a period that is over for too long, by a clock that is wrong) is looked for,
+// said and let go, and the others beside it are told.
+func (g *Gateway) tellThese(ctx context.Context, life string, untold []ratelimit.Tally) error {
+	ts := feed.Tallies{Environment: g.o.Environment, Gateway: g.o.Name, Life: life, Tallies: make([]feed.Tally, len(untold))}
+	for i, t := range untold {
+		ts.Tallies[i] = feed.Tally{Grant: id.Bits(t.Key).ID(id.Grant), Period: string(t.Period), From: t.From.Unix(), Calls: t.Calls}
+	}
+	asked, cancel := context.WithTimeout(ctx, tallyTime)
+	others, err := g.o.Tally(asked, ts)
+	cancel()
+	switch {
+	case fault.KindOf(err) == fault.Invalid && len(untold) > 1:
+		half := len(untold) / 2
+		if err := g.tellThese(ctx, life, untold[:half]); err != nil {
+			return err
+		}
+		return g.tellThese(ctx, life, untold[half:])
+	case fault.KindOf(err) == fault.Invalid:
+		g.o.Log.Warn("a count of a quota is not taken by the control plane and is let go", "environment", g.o.Environment,
+			"grant", ts.Tallies[0].Grant, "period", ts.Tallies[0].Period, "from", untold[0].From, "calls", untold[0].Calls, "error", err)
+		others = []int64{0}
+	case err != nil:
+		return err
+	case len(others) != len(untold):
+		return fault.New(fault.Unavailable, "the control plane answers %d of %d tallies", len(others), len(untold))
+	}
+	for i, t := range untold {
+		g.quotas.Told(t, others[i])
+	}
+	return nil
 }
