@@ -61,6 +61,7 @@ type carrier struct {
 	buf   []byte // where problems are written
 	h1    *h1Call
 	spare *bounded // for the next body
+	book  *book    // where it is noted
 	progress
 }
 
@@ -91,8 +92,8 @@ type progress struct {
 
 const scratch = 4 << 10 // for what is written in an exchange: IDs, paths, limits
 
-func newCarrier() *carrier {
-	c := &carrier{h1: &h1Call{}}
+func (g *Gateway) newCarrier() *carrier {
+	c := &carrier{h1: &h1Call{}, book: g.notes.next()}
 	c.x.Request.Fields = make(wire.Fields, 0, 48)
 	c.x.Response.Fields = make(wire.Fields, 0, 32)
 	c.x.Limits = make([]ratelimit.Result, 0, ratelimit.MaxWindows)
@@ -141,8 +142,8 @@ func (g *Gateway) exchange(c *carrier, w sender, bad error) bool {
 	now := g.current.Load()
 	c.view = now.view
 	x.Access = now.view
-	g.meters.running.Inc()
-	defer g.meters.running.Dec()
+	g.meters.running.Add(1)
+	defer g.ended()
 
 	// First of all: from here on, nothing that came from outside can be taken for something the gateway said.
 	// The fields that Connection names go before a policy adds its own, so that a caller cannot have those deleted.
@@ -176,6 +177,13 @@ func (g *Gateway) exchange(c *carrier, w sender, bad error) bool {
 	closeBody(x)
 	g.record(c, n, err)
 	return err == nil
+}
+
+// ended is called when an exchange is over. When it was the only one there is time to write up what was noted.
+func (g *Gateway) ended() {
+	if g.meters.running.Add(-1) == 0 {
+		g.notes.settle()
+	}
 }
 
 // errUnsent is wrapped by what send returns when nothing was written, so that another answer can be given.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"gatehouse/event"
 	"gatehouse/fault"
@@ -84,6 +85,7 @@ type Gateway struct {
 	current  atomic.Pointer[current]
 	meters   *meters
 	uses     *uses
+	notes    notes
 	tokens   *policy.Tokens
 	proofs   *token.Prover
 	trust    *trust.Keeper // nil: nobody fetches
@@ -145,8 +147,9 @@ func New(o Options) (*Gateway, error) {
 	g.current.Store(&current{view: &snapshot.View{Routes: &snapshot.Routes{Environment: o.Environment}, Access: g.access}})
 	g.peers.most = o.Limits.Peer
 	g.tunnels.g, g.tunnels.all = g, map[*tunnel]struct{}{}
-	g.carriers.New = func() any { return newCarrier() }
 	g.meters = newMeters(g)
+	g.notes.open(g)
+	g.carriers.New = func() any { return g.newCarrier() }
 	if err := g.begin(); err != nil {
 		return nil, err
 	}
@@ -156,6 +159,7 @@ func New(o Options) (*Gateway, error) {
 // Serve answers connections of the listener, which it closes, until the context ends; then it takes no new ones, lets
 // running exchanges end for up to Limits.Drain, and returns. It may be called for several listeners.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	defer g.notes.settle()
 	if g.o.Codec == Std {
 		return g.serveStd(ctx, l)
 	}
@@ -196,4 +200,9 @@ func (g *Gateway) Ready() error {
 
 // Metrics gathers what this gateway counts, every series with its environment. Several gateways of one process are
 // joined by prometheus.Gatherers.
-func (g *Gateway) Metrics() prometheus.Gatherer { return g.meters.registry }
+func (g *Gateway) Metrics() prometheus.Gatherer {
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		g.notes.settle()
+		return g.meters.registry.Gather()
+	})
+}

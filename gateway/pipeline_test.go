@@ -146,7 +146,7 @@ var (
 
 // chain is the route's policies alone, on a bare Exchange.
 func (b *bench) chain(t testing.TB) func() {
-	c := newCarrier()
+	c := b.g.newCarrier()
 	view := b.g.View()
 	return func() {
 		x := &c.x
@@ -165,7 +165,7 @@ func (b *bench) chain(t testing.TB) func() {
 
 // whole is an exchange from the codec to the codec, with event and metrics.
 func (b *bench) whole(t testing.TB) func() {
-	c := newCarrier()
+	c := b.g.newCarrier()
 	return func() {
 		c.ctx = context.Background()
 		b.fill(&c.x)

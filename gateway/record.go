@@ -2,17 +2,14 @@ package gateway
 
 import (
 	"errors"
-	"sync"
+	"math"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"gatehouse/event"
 	"gatehouse/feed"
 	"gatehouse/snapshot"
-	"gatehouse/wire"
 )
 
 // The verdicts of exchanges.
@@ -23,60 +20,42 @@ const (
 	aborted  = "aborted" // the caller did not get the whole answer, or the gateway ended a WebSocket: Code says whose doing it was, or why
 )
 
-// record writes the exchange's event and counts it. n is how many bytes of body were sent, err why not all were.
+// record notes what the exchange was. n is how many bytes of body were sent, err why not all were. Its event is written and it is
+// counted with others of its sheet, within noteFor; at once when nothing else goes on.
 func (g *Gateway) record(c *carrier, n int64, err error) {
-	x, e := &c.x, events.Get().(*event.Exchange)
-	*e = event.Exchange{}
-	total := time.Since(c.began)
-	e.Time, e.ID, e.Environment, e.Gateway, e.Revision = x.Now, borrow(x.ID), g.o.Environment, g.o.Name, c.view.Revision
-	e.Method, e.Host, e.Path, e.Protocol = borrow(x.Request.Method), borrow(x.Request.Authority), borrow(c.path), x.Protocol
-	e.Peer = borrow(x.KeepScratch(x.Peer.Addr().Unmap().AppendTo(x.Scratch())))
-	e.Status, e.Upstream, e.UpstreamTime, e.Total, e.ResponseBytes = x.Response.Status, c.target, c.asked, total, n
-	e.Tries = c.tries
+	x := &c.x
+	k := note{at: x.Now, view: c.view, route: c.route, total: time.Since(c.began), asked: c.asked, peer: x.Peer.Addr(), protocol: x.Protocol,
+		target: c.target, rule: c.rule, verdict: passed, fault: "none", sent: n, status: uint16(x.Response.Status), tries: uint16(min(c.tries, math.MaxUint16))}
 	if c.body != nil {
-		e.RequestBytes = c.body.end()
+		k.received = c.body.end()
 	}
-	if c.route != nil {
-		e.API, e.Operation, e.Route = x.Route.API, x.Route.Operation, x.Route.Route
+	if p := &x.Principal; p.Known() {
+		k.known, k.organization, k.application, k.credential = true, p.Organization, p.Application, p.Credential
 	}
-	w := c.identify()
-	e.Organization, e.Application, e.Credential, e.Grant = borrow(w.organization), borrow(w.application), borrow(w.credential), borrow(w.grant)
 	if r := &x.Grant; !r.None() {
-		e.Product, e.Plan = r.Terms.Product, r.Terms.Plan
+		k.grant, k.terms = r.ID, r.Terms
 	}
-	e.Verdict, e.Rule, e.Fault, e.Code = passed, c.rule, "none", ""
 	switch {
 	case x.Refusal != nil:
-		e.Verdict, e.Fault, e.Code = refused, string(x.Refusal.Kind), x.Refusal.Code
+		k.verdict, k.fault, k.code = refused, string(x.Refusal.Kind), x.Refusal.Code
 	case x.Answered():
-		e.Verdict = answered
+		k.verdict = answered
 	}
 	if err != nil {
-		e.Verdict, e.Code = aborted, "client-gone"
+		k.verdict, k.code = aborted, "client-gone"
 		if errors.Is(err, errUpstreamBroke) && c.ctx.Err() == nil {
-			e.Code = "upstream-broke-off"
+			k.code = "upstream-broke-off"
 		}
 	}
-	if t := c.tunnel; t != nil && e.Status == 101 {
-		e.RequestBytes, e.ResponseBytes = t.Up, t.Down
+	if t := c.tunnel; t != nil && k.status == 101 {
+		k.received, k.sent = t.Up, t.Down
 		if f := t.over(); f != nil && err == nil {
-			e.Verdict, e.Code = aborted, f.Code
+			k.verdict, k.code = aborted, f.Code
 		}
-		total = c.asked // how long it was open would say nothing beside answers
+		k.total = c.asked // how long it was open would say nothing beside answers
 	}
-	g.uses.note(x)
-	g.meters.exchange(e.Route, e.Status, e.Verdict, e.Rule, e.Fault, total, c.asked)
-	g.o.Events.Write(e)
-	events.Put(e)
+	g.notes.add(c.book, &k, x.ID, x.Request.Method, x.Request.Authority, c.path)
 }
-
-// events lends the memory of an event while it is written. What is used again at once is still in the processor's caches; in
-// the carrier of an exchange that has waited for its upstream it would not be.
-var events = sync.Pool{New: func() any { return new(event.Exchange) }}
-
-// borrow shows bytes as a string without copying them. The string must not outlive the exchange: an event.Sink keeps
-// none.
-func borrow(v wire.View) string { return unsafe.String(unsafe.SliceData(v), len(v)) }
 
 // meters is what a gateway counts. Labels are bounded: routes and rules are those of the served revision, never a path
 // or an application.
@@ -85,7 +64,7 @@ type meters struct {
 	exchanges *prometheus.CounterVec
 	total     *prometheus.HistogramVec
 	upstream  *prometheus.HistogramVec
-	running   prometheus.Gauge
+	running   atomic.Int64 // exchanges that run now
 	applyLag  prometheus.Histogram
 	lastSeq   prometheus.Gauge
 	marks     atomic.Pointer[map[string]*mark] // of the routes that are served
@@ -108,7 +87,6 @@ func newMeters(g *Gateway) *meters {
 			Help: "Time from a request's head to the end of its answer."}, []string{"route"}),
 		upstream: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gatehouse_upstream_seconds", Buckets: buckets,
 			Help: "Time from asking the upstream to the head of its answer."}, []string{"route"}),
-		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_exchanges_running", Help: "Exchanges that run now."}),
 		applyLag: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gatehouse_feed_apply_seconds", Buckets: buckets,
 			Help: "Time from a change's commit to its being in force here, for changes of the last hour."}),
 		lastSeq: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_feed_seq", Help: "Number of the last entry of the feed that is in force."}),
@@ -122,7 +100,8 @@ func newMeters(g *Gateway) *meters {
 		in.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 	}
 	m.marks.Store(&map[string]*mark{})
-	in.MustRegister(m.exchanges, m.total, m.upstream, m.running, m.applyLag, m.lastSeq, m.handshakes, m.turnedAway, targets{g})
+	in.MustRegister(m.exchanges, m.total, m.upstream, m.applyLag, m.lastSeq, m.handshakes, m.turnedAway, targets{g})
+	gauge("gatehouse_exchanges_running", "Exchanges that run now.", nil, func() float64 { return float64(m.running.Load()) })
 	gauge("gatehouse_feed_trouble", "1 while the feed stands still.", nil, func() float64 { return truth(g.Trouble() != nil) })
 	gauge("gatehouse_ready", "1 when requests are served.", nil, func() float64 { return truth(g.Ready() == nil) })
 	in.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gatehouse_usage_lost_total",
@@ -149,21 +128,22 @@ func truth(b bool) float64 {
 	return 0
 }
 
-func (m *meters) exchange(route string, status int, verdict, rule, fault string, total, asked time.Duration) {
-	if route == "" {
-		route = "none"
+func (m *meters) exchange(n *note) {
+	route, rule, status := "none", n.rule, int(n.status)
+	if n.route != nil {
+		route = n.route.Route
 	}
-	if k := (*m.marks.Load())[route]; k != nil && verdict == passed && rule == "" && fault == "none" && status >= 200 && status <= 599 {
-		k.passed(m, route, status, total, asked)
+	if k := (*m.marks.Load())[route]; k != nil && n.verdict == passed && rule == "" && n.fault == "none" && status >= 200 && status <= 599 {
+		k.passed(m, route, status, n.total, n.asked)
 		return
 	}
 	if rule == "" {
 		rule = "none"
 	}
-	m.exchanges.WithLabelValues(route, class(status), verdict, rule, fault).Inc()
-	m.total.WithLabelValues(route).Observe(total.Seconds())
-	if asked > 0 {
-		m.upstream.WithLabelValues(route).Observe(asked.Seconds())
+	m.exchanges.WithLabelValues(route, class(status), n.verdict, rule, n.fault).Inc()
+	m.total.WithLabelValues(route).Observe(n.total.Seconds())
+	if n.asked > 0 {
+		m.upstream.WithLabelValues(route).Observe(n.asked.Seconds())
 	}
 }
 

@@ -54,12 +54,12 @@ func newUses() *uses {
 }
 
 // note counts one request of a caller who is known.
-func (u *uses) note(x *policy.Exchange) {
-	if !x.Principal.Known() {
+func (u *uses) note(k *note) {
+	if !k.known {
 		return
 	}
-	now := x.Now.UnixMicro()
-	key := useKey{x.Principal.Credential, x.Grant.ID, x.Route, uint32(now / time.Minute.Microseconds()), uint16(x.Response.Status)}
+	now := k.at.UnixMicro()
+	key := useKey{k.credential, k.grant, k.info(), uint32(now / time.Minute.Microseconds()), k.status}
 	s := &u.shards[maphash.Comparable(u.seed, key)%useShards] // by the whole key: one credential may call thousands of routes
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,9 +75,9 @@ func (u *uses) note(x *policy.Exchange) {
 			return
 		}
 	}
-	seen.application = x.Principal.Application
+	seen.application = k.application
 	seen.count++
-	seen.last, seen.from = max(seen.last, now), x.Peer.Addr()
+	seen.last, seen.from = max(seen.last, now), k.peer
 	s.seen[key] = seen
 }
 
@@ -167,7 +167,10 @@ type reporting struct {
 	calls        feed.Calls
 }
 
-func (r *reporting) take() { r.uses, r.calls = r.g.uses.take() }
+func (r *reporting) take() {
+	r.g.notes.settle()
+	r.uses, r.calls = r.g.uses.take()
+}
 
 // tell ships what waits, each part once, and reports whether nothing waits any more.
 func (r *reporting) tell(ctx context.Context) bool {

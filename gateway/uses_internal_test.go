@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"gatehouse/id"
-	"gatehouse/policy"
+	"gatehouse/snapshot"
 )
 
 // One credential that calls thousands of routes is told of at its time, not as soon as one part of the memory is full.
@@ -15,11 +15,10 @@ func TestUsesOfOneCredentialSpread(t *testing.T) {
 	if !ok {
 		t.Fatal("an ID has no bits")
 	}
-	x := &policy.Exchange{Now: time.Now()}
-	x.Principal.Method, x.Principal.Credential = "api_key", bits
-	routes := make([]policy.RouteInfo, 10_000)
+	x := &note{at: time.Now(), known: true, credential: bits}
+	routes := make([]snapshot.Route, 10_000)
 	for i := range routes {
-		x.Route = &routes[i]
+		x.route = &routes[i]
 		u.note(x)
 		u.note(x)
 	}
@@ -43,13 +42,11 @@ func TestUsesOfOneCredentialSpread(t *testing.T) {
 // What there is no room for is counted as lost.
 func TestUsesAreBounded(t *testing.T) {
 	u := newUses()
-	x := &policy.Exchange{Now: time.Unix(1_800_000_000, 0)}
-	x.Principal.Method = "api_key"
-	x.Response.Status = 200
+	x := &note{at: time.Unix(1_800_000_000, 0), known: true, status: 200}
 	const n = useShards*usesMost + 5000
-	routes := make([]policy.RouteInfo, n)
+	routes := make([]snapshot.Route, n)
 	for i := range routes {
-		x.Route = &routes[i]
+		x.route = &routes[i]
 		u.note(x)
 	}
 	_, calls := u.take()
