@@ -27,14 +27,14 @@ import (
 
 // partnerCA is an authority of the operator's.
 type partnerCA struct {
-	t    *testing.T
+	t    testing.TB
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	now  time.Time
 	next int64
 }
 
-func newPartnerCA(t *testing.T, now time.Time) *partnerCA {
+func newPartnerCA(t testing.TB, now time.Time) *partnerCA {
 	e := &partnerCA{t: t, now: now, next: 1}
 	e.cert, e.key = e.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "elsewhere"}, IsCA: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, NotAfter: now.Add(1000 * time.Hour)})
 	return e

@@ -139,41 +139,79 @@ func invalidClient(why string, args ...any) error {
 }
 
 // client finds the client that the proof is of, in the environment, and checks that it counts now. What it has shown counts
-// once only when the marks are taken.
-func (c *Control) client(r read, environment string, p Proof) (credential.Credential, []spent, error) {
-	none := credential.Credential{}
+// once only when the marks are taken. r is of a view.
+func (c *Control) client(r read, environment string, p Proof) (*client, []spent, error) {
+	name, err := p.client()
+	if err != nil {
+		return nil, nil, err
+	}
+	k, err := c.knownClient(r, name)
+	if errors.Is(err, fault.NotFound) {
+		return nil, nil, noClient(environment)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	marks, err := c.counts(r, k.credential, environment, p, func() (offer, error) { return k.offer, nil })
+	return k, marks, err
+}
+
+// clientIn is client in a transaction that writes.
+func (c *Control) clientIn(r read, environment string, p Proof) (credential.Credential, []spent, error) {
+	name, err := p.client()
+	if err != nil {
+		return credential.Credential{}, nil, err
+	}
+	cr, err := r.tx.Credential(r.ctx, name)
+	if errors.Is(err, fault.NotFound) {
+		return cr, nil, noClient(environment)
+	}
+	if err != nil {
+		return cr, nil, err
+	}
+	marks, err := c.counts(r, cr, environment, p, func() (offer, error) { return c.newest(r.ctx, r.tx, environment) })
+	return cr, marks, err
+}
+
+// client is whom the proof names.
+func (p Proof) client() (id.ID, error) {
 	name := p.Client
 	if p.Assertion != "" {
 		said, err := token.AssertionClient(p.Assertion)
 		if err != nil || name != "" && name != said {
-			return none, nil, invalidClient("its assertion cannot be read or is of another client")
+			return "", invalidClient("its assertion cannot be read or is of another client")
 		}
 		name = said
 	}
 	if _, err := id.Parse(id.Credential, name); err != nil {
-		return none, nil, invalidClient("there is no such client")
+		return "", invalidClient("there is no such client")
 	}
-	cr, err := r.tx.Credential(r.ctx, id.ID(name))
-	if errors.Is(err, fault.NotFound) || err == nil && (cr.Kind != credential.Client || cr.OAuth == nil || cr.Environment != environment) {
-		return none, nil, invalidClient("there is no such client in %s", environment)
+	return id.ID(name), nil
+}
+
+func noClient(environment string) error {
+	return invalidClient("there is no such client in %s", environment)
+}
+
+// counts checks that the credential is a client of the environment that has proven itself and counts now.
+func (c *Control) counts(r read, cr credential.Credential, environment string, p Proof, of func() (offer, error)) ([]spent, error) {
+	if cr.Kind != credential.Client || cr.OAuth == nil || cr.Environment != environment {
+		return nil, noClient(environment)
 	}
-	if err != nil {
-		return none, nil, err
-	}
-	marks, err := c.proves(r, cr, p)
+	marks, err := c.proves(r, cr, p, of)
 	switch {
 	case err != nil:
-		return none, nil, err
+		return nil, err
 	case !cr.Live(r.now):
-		return none, nil, invalidClient("it is %s", cr.Standing(r.now))
+		return nil, invalidClient("it is %s", cr.Standing(r.now))
 	case !fromSources(cr.Sources, r.a.Address):
-		return none, nil, invalidClient("it may not be used from %s", r.a.Address)
+		return nil, invalidClient("it may not be used from %s", r.a.Address)
 	}
-	return cr, marks, nil
+	return marks, nil
 }
 
 // proves checks a client's proof by the one method it is registered with.
-func (c *Control) proves(r read, cr credential.Credential, p Proof) ([]spent, error) {
+func (c *Control) proves(r read, cr credential.Credential, p Proof, of func() (offer, error)) ([]spent, error) {
 	now := r.now
 	o := cr.OAuth
 	if sent := p.Secret; !sent.Empty() && (p.Assertion != "" || o.Method != credential.ClientSecret) {
@@ -191,7 +229,11 @@ func (c *Control) proves(r read, cr credential.Credential, p Proof) ([]spent, er
 			return nil, invalidClient("its certificate is another one")
 		}
 	case credential.TLSAuth:
-		return nil, c.shows(r, cr, p)
+		of, err := of()
+		if err != nil {
+			return nil, err
+		}
+		return nil, c.shows(r, of, cr, p)
 	default:
 		return nil, invalidClient("its method is not known")
 	}

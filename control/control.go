@@ -42,6 +42,8 @@ type Control struct {
 	given    givenSets     // that clients were registered with
 
 	authorities authorities   // of clients' certificates at the token endpoint
+	clientele   clientele     // clients that have asked for tokens lately
+	taking      taking        // marks that wait to be written
 	issued      *issued       // tokens since the last report
 	told        chan struct{} // an event may wait for a webhook
 	patience    time.Duration // how long gateways have to let a canary in

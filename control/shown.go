@@ -52,14 +52,13 @@ func sameSettings(a, b authority.Settings) bool {
 
 // shows checks a client's certificate (RFC 8705 §2.1): it leads to the authority, is for clients, is not revoked, and has the name.
 // Whoever shows it holds its key, and is told what is wrong with it.
-func (c *Control) shows(r read, cr credential.Credential, p Proof) error {
+func (c *Control) shows(r read, of offer, cr credential.Credential, p Proof) error {
 	named := cr.OAuth.Named
 	if p.Certificate == nil || named == nil {
 		return refusedCertificate("connect with the client's certificate, at an address of the token endpoint that asks for one")
 	}
-	of, err := c.newest(r.ctx, r.tx, cr.Environment)
-	if err != nil {
-		return err
+	if of.Parsed == nil {
+		return refusedCertificate("nothing has been published to the environment yet")
 	}
 	for _, m := range of.ClientAuthorities {
 		if m.Name != named.Authority || !slices.Contains(m.Environments, of.Name) {

@@ -53,15 +53,12 @@ func (c *Control) IssueToken(ctx context.Context, a identity.Actor, q TokenReque
 	var marks []spent
 	err := c.withKeys(ctx, func() error {
 		return c.view(ctx, a, "IssueToken", func(r read) error {
-			cr, used, err := c.client(r, q.Environment, q.Client)
+			k, used, err := c.client(r, q.Environment, q.Client)
 			if err != nil {
 				return err
 			}
+			cr, issuer := k.credential, k.issuer
 			by, marks = cr.ID, used
-			issuer, err := r.tx.Issuer(ctx, q.Environment)
-			if err != nil {
-				return err
-			}
 			key, _, ok := issuer.Current(r.now)
 			if !ok {
 				return fault.New(fault.Unavailable, "no key signs access tokens of %s now", q.Environment)
@@ -77,7 +74,7 @@ func (c *Control) IssueToken(ctx context.Context, a identity.Actor, q TokenReque
 			if end := cr.End().Unix(); claims.Expires > end {
 				claims.Expires = end
 			}
-			return c.reaches(r, cr, issuer, q, &claims)
+			return k.reaches(r.now, q, &claims)
 		})
 	})
 	if err == nil {
@@ -130,32 +127,18 @@ func (c *Control) confirmation(cr credential.Credential, q TokenRequest, now tim
 func (c *Control) DPoPNonce() string { return c.proofs.Nonce(c.Now()) }
 
 // reaches fills in for which APIs and scopes the token is: what the client's live grants hold of what it asks for.
-func (c *Control) reaches(r read, cr credential.Credential, issuer credential.Issuer, q TokenRequest, claims *token.Claims) error {
-	app, err := r.tx.Application(r.ctx, cr.Application)
-	if err != nil {
-		return err
-	}
-	org, err := r.tx.Organization(r.ctx, cr.Organization)
-	if err != nil {
-		return err
-	}
-	if app.State != application.Active || !org.Live() {
+func (k *client) reaches(now time.Time, q TokenRequest, claims *token.Claims) error {
+	cr, of := k.credential, k.offer
+	if k.application.State != application.Active || !k.organization.Live() {
 		return invalidClient("its application or organization may not call")
 	}
-	of, err := c.newest(r.ctx, r.tx, cr.Environment)
-	if err != nil {
-		return err
-	}
-	grants, err := all(grantID, func(after id.ID, n int) ([]grant.Grant, error) {
-		return r.tx.Grants(r.ctx, grant.Filter{Organization: cr.Organization, Application: cr.Application, Environment: cr.Environment, State: string(grant.Active)}, after, n)
-	})
-	if err != nil {
-		return err
+	if of.Parsed == nil {
+		return fault.Of(fault.Conflict, "nothing-published", "nothing has been published to the environment %s yet", cr.Environment)
 	}
 	apis := map[string][]grant.Grant{} // by the name as a resource
 	weak := ""                         // a plan that the client is too weak for
-	for _, g := range grants {
-		if !g.Live(r.now) || len(cr.Grants) > 0 && !slices.Contains(cr.Grants, g.ID) || !of.allows(g, credential.Client) {
+	for _, g := range k.grants {
+		if !g.Live(now) || len(cr.Grants) > 0 && !slices.Contains(cr.Grants, g.ID) || !of.allows(g, credential.Client) {
 			continue
 		}
 		p, ok := of.Product(g.Product)
@@ -168,7 +151,7 @@ func (c *Control) reaches(r read, cr credential.Credential, issuer credential.Is
 		}
 		for _, o := range p.Operations {
 			if a, ok := of.API(o.API); ok {
-				name := issuer.Audience + strings.TrimSuffix(a.Path, "/")
+				name := k.issuer.Audience + strings.TrimSuffix(a.Path, "/")
 				apis[name] = append(apis[name], g)
 			}
 		}
@@ -239,7 +222,7 @@ func (c *Control) ownToken(r read, cr credential.Credential, raw string) (token.
 func (c *Control) RevokeToken(ctx context.Context, a identity.Actor, environment string, p Proof, raw string) error {
 	return c.withKeys(ctx, func() error {
 		return c.update(ctx, a, "RevokeToken", func(w *write) error {
-			cr, marks, err := c.client(w.read, environment, p)
+			cr, marks, err := c.clientIn(w.read, environment, p)
 			if err != nil {
 				return err
 			}
@@ -271,10 +254,11 @@ func (c *Control) IntrospectToken(ctx context.Context, a identity.Actor, environ
 	var marks []spent
 	err = c.withKeys(ctx, func() error {
 		return c.view(ctx, a, "IntrospectToken", func(r read) error {
-			cr, used, err := c.client(r, environment, p)
+			k, used, err := c.client(r, environment, p)
 			if err != nil {
 				return err
 			}
+			cr := k.credential
 			by, marks = cr.ID, used
 			claims, ok, err = c.ownToken(r, cr, raw)
 			if err != nil || !ok {

@@ -140,11 +140,26 @@ type Store interface {
 	Deny(ctx context.Context, d Denial) error
 	// Denied reports whether the access token with that mark is refused.
 	Denied(ctx context.Context, environment string, mark secret.Hash) (bool, error)
-	// Take reports whether the mark was not taken before by anybody, and remembers it until it expires. Of several that take
-	// the same one at a time, one is told so. It is telemetry.
-	Take(ctx context.Context, mark secret.Hash, expires, now time.Time) (bool, error)
+	// ClientVersions returns by what one knows that nothing has changed of all that decides about a client's tokens, or
+	// fault.NotFound.
+	ClientVersions(ctx context.Context, i id.ID) (Versions, error)
+	// Take reports of each mark whether it was not taken before by anybody, and remembers it until it expires. Of several
+	// that take the same one at a time, and of equal ones of one call, one is told so. It is telemetry.
+	Take(ctx context.Context, marks []Mark, now time.Time) ([]bool, error)
 	// SweepMarks forgets up to limit marks that have expired, and returns how many. It is telemetry.
 	SweepMarks(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
+// Versions grow with every change to a credential, its application and organization, the application's grants, and what issues
+// tokens and is offered in its environment.
+type Versions struct {
+	Credential, Application, Organization, Grants, Issuer, Revision, Epoch int64
+}
+
+// Mark is what may be used once, until it expires.
+type Mark struct {
+	Hash    secret.Hash
+	Expires time.Time
 }
 
 // Use is how a credential was used for one operation under one grant. Grant is "" where none was needed.

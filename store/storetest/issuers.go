@@ -6,9 +6,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/application"
 	"gatehouse/credential"
+	"gatehouse/env"
 	"gatehouse/fault"
+	"gatehouse/grant"
 	"gatehouse/id"
+	"gatehouse/organization"
 	"gatehouse/secret"
 	"gatehouse/store"
 )
@@ -80,7 +84,7 @@ func issuers() []promise {
 			mark := w.hash()
 			take := func(mark secret.Hash, now time.Time) (ok bool) {
 				w.update(func(tx store.Tx) (err error) {
-					ok, err = tx.Take(w.ctx(), mark, now.Add(time.Minute), now)
+					ok, err = take(w, tx, mark, now)
 					return err
 				})
 				return ok
@@ -100,7 +104,7 @@ func issuers() []promise {
 				wg.Go(func() {
 					ok := false
 					err := w.s.Update(w.ctx(), func(tx store.Tx) (err error) {
-						ok, err = tx.Take(w.ctx(), mark, w.now.Add(time.Minute), w.now)
+						ok, err = take(w, tx, mark, w.now)
 						return err
 					})
 					if err != nil {
@@ -116,6 +120,23 @@ func issuers() []promise {
 				w.Errorf("%d were told that they took it, want 1", n)
 			}
 		}},
+		{"TakeManyTellsOfEach", func(w *world) {
+			old, twice, now := w.hash(), w.hash(), w.now
+			marks := []credential.Mark{{Hash: old, Expires: now.Add(time.Minute)}}
+			w.update(func(tx store.Tx) error { _, err := tx.Take(w.ctx(), marks, now); return err })
+			for range 150 {
+				marks = append(marks, credential.Mark{Hash: w.hash(), Expires: now.Add(time.Minute)})
+			}
+			marks = append(marks, credential.Mark{Hash: twice, Expires: now.Add(time.Minute)}, credential.Mark{Hash: twice, Expires: now.Add(time.Hour)})
+			var fresh []bool
+			w.update(func(tx store.Tx) (err error) { fresh, err = tx.Take(w.ctx(), marks, now); return err })
+			for i, ok := range fresh {
+				if want := i > 0 && i < len(marks)-1; ok != want {
+					w.Errorf("mark %d of %d: %t, want %t", i, len(marks), ok, want)
+				}
+			}
+		}},
+		{"ClientVersionsGrowWithAllThatCounts", clientVersions},
 		{"SweepMarksThatExpired", func(w *world) {
 			sweep := func(now time.Time, limit int) (n int) {
 				w.update(func(tx store.Tx) (err error) {
@@ -126,7 +147,7 @@ func issuers() []promise {
 			}
 			w.update(func(tx store.Tx) error {
 				for range 5 {
-					if _, err := tx.Take(w.ctx(), w.hash(), w.now.Add(time.Minute), w.now); err != nil {
+					if _, err := take(w, tx, w.hash(), w.now); err != nil {
 						return err
 					}
 				}
@@ -140,5 +161,60 @@ func issuers() []promise {
 				w.Errorf("%d, %d and %d are forgotten, want 3, 2 and 0", a, b, c)
 			}
 		}},
+	}
+}
+
+// take takes one mark for a minute.
+func take(w *world, tx store.Tx, mark secret.Hash, now time.Time) (bool, error) {
+	fresh, err := tx.Take(w.ctx(), []credential.Mark{{Hash: mark, Expires: now.Add(time.Minute)}}, now)
+	return len(fresh) == 1 && fresh[0], err
+}
+
+func clientVersions(w *world) {
+	w.environments("live")
+	org := w.put(w.organization("First"))
+	app := application.Application{ID: id.New(id.Application, w.now), Organization: org.ID, Name: "app", State: application.Active, Created: w.now}
+	c := credential.Credential{ID: id.New(id.Credential, w.now), Organization: org.ID, Application: app.ID, Environment: "live", Kind: credential.Client, Name: "client", PublicID: "one", State: credential.Active, Created: w.now}
+	g := grant.Grant{ID: id.New(id.Grant, w.now), Organization: org.ID, Application: app.ID, Environment: "live", Product: "product", Plan: "plan", State: grant.Active, From: w.now, Until: w.now.Add(time.Hour)}
+	i := credential.Issuer{Environment: "live", URL: "https://a.example/oauth/live"}
+	failing(w, fault.NotFound, func(tx store.Tx) (credential.Versions, error) { return tx.ClientVersions(w.ctx(), c.ID) })
+	var before credential.Versions
+	for _, step := range []struct {
+		what string
+		do   func(store.Tx) error
+	}{
+		{"the credential is made", func(tx store.Tx) (err error) { c, err = tx.PutCredential(w.ctx(), c); return err }},
+		{"its application", func(tx store.Tx) (err error) { app, err = tx.PutApplication(w.ctx(), app); return err }},
+		{"a grant", func(tx store.Tx) (err error) { g, err = tx.PutGrant(w.ctx(), g); return err }},
+		{"the issuer", func(tx store.Tx) (err error) { i, err = tx.PutIssuer(w.ctx(), i); return err }},
+		{"the credential", func(tx store.Tx) (err error) { c, err = tx.PutCredential(w.ctx(), c); return err }},
+		{"the grant ends", func(tx store.Tx) (err error) { g.State = grant.Ended; g, err = tx.PutGrant(w.ctx(), g); return err }},
+		{"another grant", func(tx store.Tx) error {
+			_, err := tx.PutGrant(w.ctx(), grant.Grant{ID: id.New(id.Grant, w.now), Application: app.ID, State: grant.Active})
+			return err
+		}},
+		{"the application closes", func(tx store.Tx) (err error) {
+			app.State = application.Closed
+			app, err = tx.PutApplication(w.ctx(), app)
+			return err
+		}},
+		{"the organization is held", func(tx store.Tx) (err error) {
+			org.State = organization.Suspended
+			org, err = tx.PutOrganization(w.ctx(), org)
+			return err
+		}},
+		{"the issuer again", func(tx store.Tx) (err error) { i, err = tx.PutIssuer(w.ctx(), i); return err }},
+		{"a revision", func(tx store.Tx) error {
+			_, err := tx.AddRevision(w.ctx(), env.Revision{Environment: "live", Digest: "d", At: w.now})
+			return err
+		}},
+		{"an epoch", func(tx store.Tx) error { _, err := tx.RaiseEpoch(w.ctx(), "live"); return err }},
+	} {
+		w.update(step.do)
+		now := read(w, func(tx store.Tx) (credential.Versions, error) { return tx.ClientVersions(w.ctx(), c.ID) })
+		if again := read(w, func(tx store.Tx) (credential.Versions, error) { return tx.ClientVersions(w.ctx(), c.ID) }); now == before || again != now {
+			w.Errorf("%s: %+v, then %+v; before %+v", step.what, now, again, before)
+		}
+		before = now
 	}
 }
