@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 	"github.com/go-webauthn/webauthn/webauthn"
 
 	"gatehouse/audit"
@@ -22,6 +23,8 @@ const (
 	passkeyLives  = 5 * time.Minute // until the authenticator has answered
 	passkeysMost  = 20              // of one person
 	longestAnswer = 32 << 10        // of an authenticator: keys and signatures, no certificates
+	longestCOSE   = 600             // bytes of a public key: RSA of 4096 bits has 526, and a longer one only costs
+	shortestRSA   = 256             // bytes of an RSA key
 )
 
 const (
@@ -30,6 +33,8 @@ const (
 )
 
 // newPasskeys makes what checks passkeys for the portal's address; nil where it can have none: browsers want a name there, not a number.
+// What the library leaves open by itself stays shut: no frames of other sites, no other origins, no output of extensions that nobody
+// asked for. No attestation is asked for, since no make of device is preferred.
 func newPasskeys(address string) *webauthn.WebAuthn {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -87,7 +92,10 @@ func (c *Control) passkeyAnswered(ctx context.Context, a identity.Actor, method 
 	var session webauthn.SessionData
 	err := c.update(ctx, a, method, func(w *write) (err error) {
 		begun, err = w.tx.TakeCeremony(ctx, token.Hash(), purpose, w.now)
-		return pendingOver(err)
+		if errors.Is(err, fault.Gone) {
+			return fault.Of(fault.Gone, "passkey-over", "this took too long, or was answered already: begin again")
+		}
+		return err
 	})
 	if err == nil {
 		err = json.Unmarshal([]byte(begun.Data), &session)
@@ -120,10 +128,11 @@ func (c *Control) BeginPasskey(ctx context.Context, a identity.Actor) (Ask, erro
 		if err != nil {
 			return err
 		}
-		if len(h.keys) >= passkeysMost {
-			return fault.Of(fault.Conflict, "too-many-passkeys", "you have %d passkeys: remove one first", len(h.keys))
+		if err := roomForPasskey(len(h.keys)); err != nil {
+			return err
 		}
-		options, session, err := c.passkeys.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.keys).CredentialDescriptors()))
+		options, session, err := c.passkeys.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.keys).CredentialDescriptors()),
+			webauthn.WithCredentialParameters(webauthn.CredentialParametersRecommendedL3())) // Ed25519, ES256 and RS256: what devices have
 		if err != nil {
 			return err
 		}
@@ -131,6 +140,33 @@ func (c *Control) BeginPasskey(ctx context.Context, a identity.Actor) (Ask, erro
 		return err
 	})
 	return out, err
+}
+
+func roomForPasskey(have int) error {
+	if have < passkeysMost {
+		return nil
+	}
+	return fault.Of(fault.Conflict, "too-many-passkeys", "you have %d passkeys: remove one first", have)
+}
+
+// madePasskey checks what an authenticator answers that has made a passkey. Nothing is read or written: the check may take its time.
+func (c *Control) madePasskey(person id.ID, session webauthn.SessionData, answer []byte) (*webauthn.Credential, error) {
+	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
+	if err != nil {
+		return nil, err
+	}
+	raw := parsed.Response.AttestationObject.AuthData.AttData.CredentialPublicKey
+	if len(raw) > longestCOSE {
+		return nil, fault.New(fault.Invalid, "its public key has %d bytes", len(raw))
+	}
+	key, err := webauthncose.ParsePublicKey(raw) // what nobody attests is else looked at when it is used
+	if err != nil {
+		return nil, err
+	}
+	if k, ok := key.(webauthncose.RSAPublicKeyData); ok && len(k.Modulus) < shortestRSA {
+		return nil, fault.New(fault.Invalid, "its RSA key has %d bytes", len(k.Modulus))
+	}
+	return c.passkeys.CreateCredential(holder{Person: identity.Person{ID: person}}, session, parsed)
 }
 
 func badPasskey(err error) error {
@@ -155,7 +191,7 @@ func (c *Control) FinishPasskey(ctx context.Context, a identity.Actor, token sec
 	if begun.Person != a.Person || len(answer) > longestAnswer {
 		return k, badPasskey(nil)
 	}
-	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
+	made, err := c.madePasskey(a.Person, session, answer)
 	if err != nil {
 		return k, badPasskey(err)
 	}
@@ -164,13 +200,12 @@ func (c *Control) FinishPasskey(ctx context.Context, a identity.Actor, token sec
 		if err != nil {
 			return err
 		}
-		h, err := w.holder(p)
+		have, err := w.tx.PasskeysOf(ctx, p.ID) // again: several may have been begun at the same time
 		if err != nil {
 			return err
 		}
-		made, err := c.passkeys.CreateCredential(h, session, parsed)
-		if err != nil {
-			return badPasskey(err)
+		if err := roomForPasskey(len(have)); err != nil {
+			return err
 		}
 		k, err = w.putPasskey("factor.add-passkey", identity.Passkey{}, identity.Passkey{ID: w.fresh(id.Passkey), Person: p.ID, Name: name, Credential: made.ID, Record: string(state(made)), Created: w.now})
 		if errors.Is(err, fault.Conflict) {
@@ -208,8 +243,8 @@ func (c *Control) BeginPasskeySignIn(ctx context.Context, a identity.Actor) (Ask
 }
 
 // SignInByPasskey signs in whoever the passkey says that it is. It is two factors: what they have, and what they are or know.
-// Guessed passwords of theirs are not counted here, so nobody shuts them out. A passkey whose counter runs backwards may have been copied, and
-// is refused.
+// Guessed passwords of theirs are not counted here, so nobody shuts them out. A passkey whose counter runs backwards may have been copied: it
+// is refused, and they are told.
 func (c *Control) SignInByPasskey(ctx context.Context, a identity.Actor, token secret.Value, answer []byte, userAgent string) (SignedIn, error) {
 	if err := errors.Join(c.passkeysHere(), c.limited(linkTries, network(a.Address))); err != nil {
 		return SignedIn{}, err
@@ -218,55 +253,93 @@ func (c *Control) SignInByPasskey(ctx context.Context, a identity.Actor, token s
 	if err != nil {
 		return SignedIn{}, err
 	}
-	wrong := func(err error) error {
-		return fault.Of(fault.Unauthenticated, "wrong-passkey", "this passkey opens nothing here").Because(err)
-	}
-	if len(answer) > longestAnswer {
-		return SignedIn{}, wrong(nil)
-	}
-	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
+	old, used, err := c.usedPasskey(ctx, a, session, answer)
 	if err != nil {
-		return SignedIn{}, wrong(err)
+		return SignedIn{}, err
 	}
 	var in SignedIn
+	var copied bool
 	err = c.update(ctx, a, "SignInByPasskey", func(w *write) error {
-		k, err := w.tx.PasskeyByCredential(ctx, parsed.RawID)
-		if errors.Is(err, fault.NotFound) {
-			return wrong(err)
-		}
+		p, err := w.tx.Person(ctx, old.Person)
 		if err != nil {
 			return err
 		}
-		p, err := w.tx.Person(ctx, k.Person)
-		if err != nil {
-			return err
+		if p.State != identity.Active {
+			return wrongPasskey(nil)
 		}
-		h, err := w.holder(p)
-		if err != nil {
-			return err
+		if copied = used.Authenticator.CloneWarning; copied {
+			return c.passkeyCopied(w, p, old)
 		}
-		_, used, err := c.passkeys.ValidatePasskeyLogin(func(_, user []byte) (webauthn.User, error) {
-			if !bytes.Equal(user, h.WebAuthnID()) {
-				return nil, errors.New("the passkey is of somebody else")
-			}
-			return h, nil
-		}, session, parsed)
-		if err != nil {
-			return wrong(err)
-		}
-		if used.Authenticator.CloneWarning || p.State != identity.Active {
-			return wrong(nil)
-		}
-		old := k
+		k := old
 		k.Record, k.Used = string(state(used)), w.now
-		k.Version = old.Version
 		if _, err := w.tx.PutPasskey(ctx, k); err != nil { // the counter and the last use: telemetry
+			if errors.Is(err, fault.Stale) || errors.Is(err, fault.NotFound) {
+				return wrongPasskey(err) // used elsewhere in this moment, or removed
+			}
 			return err
 		}
 		in, err = w.signIn(p, "passkey", true, userAgent)
 		return err
 	})
+	if err == nil && copied {
+		err = wrongPasskey(nil)
+	}
 	return in, err
+}
+
+func wrongPasskey(err error) error {
+	return fault.Of(fault.Unauthenticated, "wrong-passkey", "this passkey opens nothing here").Because(err)
+}
+
+// usedPasskey checks what an authenticator answers that is to sign somebody in, and returns the passkey as it is kept and as it is after
+// that. Nothing is written, and no transaction is open while signatures are checked.
+func (c *Control) usedPasskey(ctx context.Context, a identity.Actor, session webauthn.SessionData, answer []byte) (k identity.Passkey, used *webauthn.Credential, err error) {
+	if len(answer) > longestAnswer {
+		return k, nil, wrongPasskey(nil)
+	}
+	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
+	if err != nil {
+		return k, nil, wrongPasskey(err)
+	}
+	var h holder
+	err = c.view(ctx, a, "SignInByPasskey", func(r read) (err error) {
+		if k, err = r.tx.PasskeyByCredential(ctx, parsed.RawID); err != nil {
+			return err
+		}
+		h, err = r.holder(identity.Person{ID: k.Person})
+		return err
+	})
+	if errors.Is(err, fault.NotFound) {
+		return k, nil, wrongPasskey(err)
+	}
+	if err != nil {
+		return k, nil, err
+	}
+	_, used, err = c.passkeys.ValidatePasskeyLogin(func(_, user []byte) (webauthn.User, error) {
+		if !bytes.Equal(user, h.WebAuthnID()) {
+			return nil, errors.New("the passkey is of somebody else")
+		}
+		return h, nil
+	}, session, parsed)
+	if err != nil {
+		return k, nil, wrongPasskey(err)
+	}
+	return k, used, nil
+}
+
+// passkeyCopied tells the person that one of theirs was shown with a counter that runs backwards. The passkey stays: removing it is theirs.
+func (c *Control) passkeyCopied(w *write, p identity.Person, k identity.Passkey) error {
+	w.changes++
+	if err := w.audit(change{action: "factor.copied-passkey", object: p.ID, organization: p.Organization}, nil, state(struct {
+		Passkey id.ID `json:"passkey"`
+	}{k.ID})); err != nil {
+		return err
+	}
+	if c.tries.take(lettersPerEmail, p.Email, w.now) > 0 {
+		return nil
+	}
+	return c.factorLetter(w, p, "A passkey of yours may have been copied", "Somebody tried to sign in with “"+k.Name+"”, but its counter ran backwards, as that of a copy does. It opened nothing.",
+		"If you used it yourself, restoring a device from a backup can do this as well: remove it in your account and add it anew.")
 }
 
 // Passkeys lists the actor's own.

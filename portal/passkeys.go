@@ -20,6 +20,8 @@ type passkeyPage struct {
 	Button        string
 }
 
+const tookTooLong = "This took too long, or was answered already. Try again."
+
 func (*passkeyPage) template() string { return "passkey" }
 
 func (v *visit) passkeyPage(status int, p *passkeyPage, ask control.Ask) error {
@@ -44,10 +46,13 @@ func (v *visit) passkeySignIn(status int, f form, to string) error {
 func signInByPasskey(v *visit) error {
 	to := local(v.r.PostForm.Get("return"))
 	in, err := v.Control.SignInByPasskey(v.r.Context(), v.actor, secret.New(v.r.PostForm.Get("token")), []byte(v.r.PostForm.Get("credential")), userAgent(v.r))
-	if errors.Is(err, fault.Unauthenticated) {
-		f := newForm("/signin/passkey")
+	if errors.Is(err, fault.Unauthenticated) || errors.Is(err, fault.Gone) {
+		f, status := newForm("/signin/passkey"), http.StatusUnauthorized
 		f.Problem = "This passkey opens nothing here. Try another one, or sign in in another way."
-		return v.passkeySignIn(http.StatusUnauthorized, f, to)
+		if errors.Is(err, fault.Gone) {
+			f.Problem, status = tookTooLong, http.StatusGone
+		}
+		return v.passkeySignIn(status, f, to)
 	}
 	if err != nil {
 		return err
@@ -78,6 +83,10 @@ func addPasskey(v *visit) error {
 		return v.newPasskey(f)
 	}
 	_, err := v.Control.FinishPasskey(v.r.Context(), v.actor, secret.New(v.r.PostForm.Get("token")), f.value("name"), []byte(v.r.PostForm.Get("credential")))
+	if errors.Is(err, fault.Gone) {
+		f.Problem = tookTooLong
+		return v.newPasskey(f)
+	}
 	if err != nil {
 		if f.refuse(err) {
 			return v.newPasskey(f)

@@ -15,6 +15,7 @@ func peopleProblems() []explained {
 		{"not-your-own", 403, "Nobody resets their own second factor.", "Use a recovery code, or ask somebody who may."},
 		{"no-passkeys", 503, "Passkeys need a portal with a name as its address.", "An operator sets control.url."},
 		{"bad-passkey", 422, "The passkey could not be registered.", "Try again, perhaps with another device."},
+		{"passkey-over", 410, "The device answered too late, or had answered already.", "Begin again."},
 		{"wrong-passkey", 401, "The passkey opens nothing here.", "Use another one, or sign in in another way."},
 		{"passkey-there", 409, "The passkey is registered already.", "Use it."},
 		{"too-many-passkeys", 409, "There are as many passkeys as there may be.", "Remove one that is no longer used."},
