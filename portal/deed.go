@@ -90,6 +90,8 @@ func (v *visit) deed() (deed, error) {
 		return v.keyDeed(verb)
 	case "requests":
 		return v.withdrawDeed()
+	case "initial-tokens":
+		return v.initialDeed()
 	case "tokens":
 		return v.tokenDeed()
 	case "members":

@@ -23,7 +23,7 @@ func everyPage() []page {
 		&reviewsPage{}, &reviewPage{}, &questionPage{}, &secondPage{}, &passkeyPage{}, &enrolPage{}, &codesPage{},
 		&dashboardPage{}, &driftBundlePage{}, &driftFindingPage{}, &driftPage{}, &driftWaiversPage{}, &decisionPage{}, &deedPage{}, &devicePage{}, &entryPage{}, &environmentPage{}, &environmentsPage{}, &errorPage{},
 		&formPage{}, &grantPage{}, &grantsPage{}, &homePage{}, &issuePage{}, &keyPage{}, &clientPage{}, &keysPage{}, &lettersPage{}, &linkPage{},
-		&enrolmentDonePage{}, &fleetPage{}, &messagePage{}, &newPasswordPage{}, &newTokenPage{}, &organizationPage{}, &organizationsPage{}, &peoplePage{}, &problemPage{},
+		&enrolmentDonePage{}, &fleetPage{}, &messagePage{}, &newPasswordPage{}, &newTokenPage{}, &initialTokensPage{}, &newInitialPage{}, &organizationPage{}, &organizationsPage{}, &peoplePage{}, &problemPage{},
 		&problemsPage{}, &productPage{}, &queuePage{}, &reachPage{}, &referencePage{}, &registerPage{}, &requestPage{}, &requestsPage{}, &usagePage{}, &inventoryPage{}, &inventoryEntryPage{},
 		&revisionPage{}, &sentPage{}, &signInPage{}, &tokensPage{}, &undeliveredPage{}, &verificationPage{},
 	}

@@ -78,6 +78,7 @@ var notices = map[string]string{
 	"grant-resumed":     "The grant is active again.",
 	"grant-ended":       "The grant has ended.",
 	"key-revoked":       "The key is revoked.",
+	"initial-ended":     "The initial access token is ended. Nothing is registered with it any more.",
 	"key-suspended":     "The key is suspended.",
 	"key-resumed":       "The key is active again.",
 	"key-activated":     "The key is in use from now on.",
