@@ -155,6 +155,19 @@ func (g *Gateway) outbound(c *carrier, u *snapshot.Upstream) {
 		}
 	}
 	g.trace(x)
+	for _, p := range u.Present {
+		fields.Del(p.Header)
+	}
+	add(fields, nameRequestID, x.ID)
+	if !g.introduced(c, u) {
+		g.introduce(c, u)
+	}
+}
+
+// introduce adds who calls, and by which right.
+func (g *Gateway) introduce(c *carrier, u *snapshot.Upstream) {
+	x := &c.x
+	fields := &x.Request.Fields
 	peer := x.KeepScratch(x.Peer.Addr().Unmap().AppendTo(x.Scratch()))
 	add(fields, nameForwardedFor, peer)
 	add(fields, nameForwardedHost, x.Request.Authority)
@@ -170,7 +183,6 @@ func (g *Gateway) outbound(c *carrier, u *snapshot.Upstream) {
 		fields.Del(p.Header)
 		add(fields, keep(x, p.Header), keep(x, p.Value.Reveal())) // to the upstream that it proves the gateway to, and nowhere else
 	}
-	add(fields, nameRequestID, x.ID)
 	add(fields, nameEnvironment, keep(x, g.o.Environment))
 	n := c.identify()
 	if n.organization != nil {

@@ -38,7 +38,7 @@ func (a *h1Asker) close() { a.upstream.CloseIdle() }
 
 func (a *h1Asker) ask(c *carrier, try, total time.Duration) error {
 	x, h := &c.x, c.h1
-	h.request = wire.Message{Head: x.Request.Head, Body: x.Request.Body, Length: x.Request.Length}
+	h.request = wire.Message{Head: x.Request.Head, Body: x.Request.Body, Length: x.Request.Length, Lines: x.Request.Lines}
 	h.request.Authority = a.host
 	if c.body != nil && h.e != nil { // http1 sees to the bound itself, and sends a small body together with the head
 		h.request.Body, c.body.past = c.body.r, true

@@ -63,31 +63,32 @@ type sheet struct {
 	names [256]byte
 }
 
+func newSheet() *sheet {
+	return &sheet{notes: make([]note, 0, notesMost), text: make([]byte, 0, sheetText+sheetText/4)}
+}
+
 // book is where the exchanges of some carriers are noted: those of one processor, mostly.
 type book struct {
 	mu    sync.Mutex
 	sheet *sheet
-	armed bool // the timer runs
+	spare *sheet // for the next ones; nil: it is being written up
+	armed bool   // the timer runs
 	timer *time.Timer
 	_     [64]byte // what another processor writes is elsewhere
 }
 
 // notes is the books of a gateway.
 type notes struct {
-	g      *Gateway
-	books  []*book
-	turn   atomic.Uint32
-	sheets sync.Pool
+	g     *Gateway
+	books []*book
+	turn  atomic.Uint32
 }
 
 func (n *notes) open(g *Gateway) {
 	n.g = g
-	n.sheets.New = func() any {
-		return &sheet{notes: make([]note, 0, notesMost), text: make([]byte, 0, sheetText+sheetText/4)}
-	}
 	n.books = make([]*book, runtime.GOMAXPROCS(0))
 	for i := range n.books {
-		b := &book{sheet: n.sheets.Get().(*sheet)}
+		b := &book{sheet: newSheet(), spare: newSheet()}
 		b.timer = time.AfterFunc(time.Hour, func() {
 			b.mu.Lock()
 			b.armed = false
@@ -137,7 +138,10 @@ func (n *notes) write(b *book) {
 		b.mu.Unlock()
 		return
 	}
-	b.sheet = n.sheets.Get().(*sheet)
+	b.sheet, b.spare = b.spare, nil
+	if b.sheet == nil {
+		b.sheet = newSheet()
+	}
 	b.mu.Unlock()
 	from := uint32(0)
 	for i := range s.notes {
@@ -149,10 +153,12 @@ func (n *notes) write(b *book) {
 	}
 	clear(s.notes)
 	s.notes, s.text, s.event = s.notes[:0], s.text[:0], event.Exchange{}
-	if cap(s.text) > 4*sheetText {
-		return // somebody's long paths
+	if cap(s.text) > 4*sheetText { // somebody's long paths
+		s = newSheet()
 	}
-	n.sheets.Put(s)
+	b.mu.Lock()
+	b.spare = s
+	b.mu.Unlock()
 }
 
 // told is the event of a note, valid until the next one's.

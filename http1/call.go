@@ -117,7 +117,7 @@ func (c *Call) content() (content []byte, stream bool, err error) {
 
 func (c *Call) framing(content []byte, stream bool) framing {
 	m := c.Request
-	f := framing{length: m.Length}
+	f := framing{length: m.Length, lines: m.Lines}
 	switch {
 	case m.Body == nil:
 		f.length = -1

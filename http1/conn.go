@@ -38,6 +38,7 @@ type conn struct {
 	ended   bool // the peer has ended its side
 	over    bool // no further request is read
 	linger  bool // the peer may still be sending: let it read the answer before the close
+	kept    any  // of the handler
 }
 
 // Phases of a connection.

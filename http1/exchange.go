@@ -75,6 +75,12 @@ func (e *Exchange) Abort() {
 	}
 }
 
+// Kept is what Keep was given last on this connection, or nil.
+func (e *Exchange) Kept() any { return e.c.kept }
+
+// Keep keeps v for the exchanges to come on this connection, as long as it is open.
+func (e *Exchange) Keep(v any) { e.c.kept = v }
+
 // Conn is the client's connection. Nobody but the Server reads or writes it.
 func (e *Exchange) Conn() net.Conn { return e.c.nc }
 

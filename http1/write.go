@@ -19,7 +19,17 @@ type framing struct {
 	close   bool
 	upgrade wire.View // the protocol that is changed to
 	expect  bool
-	date    []byte // the Date line for a response that has none
+	date    []byte    // the Date line for a response that has none
+	lines   wire.View // further fields, of AppendField
+}
+
+// AppendField appends a field for Message.Lines, or reports false when it cannot be sent without ambiguity.
+func AppendField(b []byte, name, value wire.View) ([]byte, bool) {
+	if !isToken(name) || !isValue(value) || ours(name) || fold(name, "trailer") {
+		return b, false
+	}
+	b = append(append(b, name...), ": "...)
+	return append(append(b, value...), "\r\n"...), true
 }
 
 // appendRequest appends a request's head, or reports false when it cannot be sent as one.
@@ -76,6 +86,7 @@ func appendFields(b []byte, fields wire.Fields, f framing) ([]byte, bool) {
 	if !dated {
 		b = append(b, f.date...)
 	}
+	b = append(b, f.lines...)
 	switch {
 	case f.upgrade != nil:
 		b = append(append(b, "Connection: Upgrade\r\nUpgrade: "...), f.upgrade...)

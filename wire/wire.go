@@ -117,6 +117,9 @@ type Message struct {
 	Body    io.Reader
 	Length  int64  // of the body in bytes; -1 when it is not known before its end
 	Trailer Fields // filled once Body has returned io.EOF
+	// Lines are further fields of a request, as HTTP/1.1 writes them, each with its end. Only http1 sends them, and writes them
+	// (http1.AppendField): for an upstream that is spoken to otherwise they must be Fields.
+	Lines View
 }
 
 // ContainsToken reports whether a comma-separated list holds the token, without case (RFC 9110 §5.6.1).
