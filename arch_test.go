@@ -129,7 +129,7 @@ var rooms = map[string]room{
 	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},
 	"sso/ssotest":        {9, "", "for tests: a real OpenID provider, with a hand on what it sends"},
 	"http1/rawtest":      {9, "", "for tests: an upstream that keeps every byte, and messages that programs read in different ways"},
-	"bench":              {9, "application audit credential feed feed/disk feed/link grant id identity organization secret store store/pgtest store/sqldb", "drives real processes beside their peers; it writes feeds and records with a million keys, and is gateways that only follow"},
+	"bench":              {9, "app application audit control credential feed feed/disk feed/link grant id identity mail organization secret store store/pgtest store/sqldb", "drives real processes beside their peers; it writes feeds and records with a million keys, and is gateways that only follow"},
 	"examples/demo":      {9, "", "a visitor: it knows the public HTTP only"},
 }
 

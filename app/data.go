@@ -19,6 +19,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"gatehouse/config"
+	"gatehouse/control"
 	"gatehouse/feed"
 	"gatehouse/secret"
 	"gatehouse/store"
@@ -113,6 +114,9 @@ func loadKeys(data string) (*keys, error) {
 	}
 	return &keys{feed: ed25519.NewKeyFromSeed(raw), signer: signer, verifier: verifier}, nil
 }
+
+// OpenKeys reads the keys of a data directory, and makes those that are missing: for a control plane that is no server.
+func OpenKeys(data string) (control.Keys, error) { return loadKeys(data) }
 
 // readVerifier reads the public key of checkpoints.
 func readVerifier(data string) (string, error) {

@@ -77,7 +77,7 @@ func measureFleet(ctx context.Context, o options, out, log io.Writer) (err error
 	}
 	var all []fleetResult
 	for _, c := range fleetCases() {
-		if o.only != nil && !slices.Contains(o.only, c.name) && !c.always {
+		if !p.wanted(c) {
 			continue
 		}
 		fmt.Fprintf(log, "\n== %s: %s (after %s)\n", c.name, c.what, time.Since(began).Round(time.Second))

@@ -24,13 +24,28 @@ func fleetCases() []fleetCase {
 	return []fleetCase{
 		{"fill", "a control plane with its credentials", true, (*plant).begin},
 		{"cold", "a gateway that begins: from the network, then from its disk", false, (*plant).cold},
-		{"join", "100 feed connections, three of them full gateways under load", true, (*plant).assemble},
+		{"join", "100 feed connections, three of them full gateways under load", false, (*plant).assemble},
 		{"revoke", "from the commit of a revocation to refused, and to every receipt", false, (*plant).revocations},
 		{"bytes", "what one change sends to a gateway", false, (*plant).bytes},
 		{"publish", "1,000 routes, from the request to served everywhere", false, (*plant).publishes},
 		{"writes", "audited and fed writes a second by the admin API, SQLite", false, (*plant).writesSQLite},
-		{"postgres", "the same on PostgreSQL with two control planes", false, (*plant).writesPostgres},
+		{"control", "the same without HTTP, by the methods of control", false, (*plant).controlSQLite},
+		{"postgres", "both on PostgreSQL with two control planes", false, (*plant).writesPostgres},
 	}
+}
+
+// joined are the cases that need the fleet.
+var joined = []string{"revoke", "bytes", "publish"}
+
+// wanted reports whether a case is to run.
+func (p *plant) wanted(c fleetCase) bool {
+	switch {
+	case p.only == nil || c.always || slices.Contains(p.only, c.name):
+		return true
+	case c.name == "join":
+		return slices.ContainsFunc(joined, func(n string) bool { return slices.Contains(p.only, n) })
+	}
+	return false
 }
 
 // trials is how often something is measured.

@@ -24,6 +24,8 @@ type fleetResult struct {
 	BytesMax     float64 `json:"bytes_max,omitempty"`
 	PerSecond    float64 `json:"per_second,omitempty"`     // answered
 	FedPerSecond float64 `json:"fed_per_second,omitempty"` // until the last of them had its number
+	ControlCPU   float64 `json:"control_cpu_us,omitempty"` // processor time of the control planes for each write
+	CallersCPU   float64 `json:"callers_cpu_us,omitempty"` // and of those who ask, on the same cores
 	Target       string  `json:"target"`
 	Note         string  `json:"note,omitempty"`
 }
@@ -52,7 +54,10 @@ func writeFleetPage(file string, rs []fleetResult, at time.Time) error {
 		case r.BytesMax > 0:
 			other = fmt.Sprintf("%.0f bytes, at most %.0f", r.BytesP50, r.BytesMax)
 		case r.PerSecond > 0:
-			other = fmt.Sprintf("%.0f/s, fed %.0f/s", r.PerSecond, r.FedPerSecond)
+			other = fmt.Sprintf("%.0f/s, fed %.0f/s; %.0f µs of control", r.PerSecond, r.FedPerSecond, r.ControlCPU)
+			if r.CallersCPU > 0 {
+				other += fmt.Sprintf(", %.0f of the callers", r.CallersCPU)
+			}
 		}
 		fmt.Fprintf(&t, "| %s | %d | %d | %d | %.1f | %.1f | %.1f | %.0f | %.0f | %s | %s | %s |\n", r.Case, r.Gateways, r.Credentials, r.Samples, r.P50, r.P99, r.Max, r.RSS, r.Control, other, r.Target, r.Note)
 	}

@@ -32,6 +32,7 @@ type options struct {
 	records   bool          // measure lists and decisions among many records instead
 	data      string        // where records are kept for the next run; "": nowhere
 	kase      string        // of records: only cases whose names hold this
+	profile   string        // where the processor's profile of writes is written; "": nowhere
 	hold      bool          // start the targets and wait, for profilers
 }
 
@@ -47,6 +48,7 @@ func main() {
 	flag.BoolVar(&o.soak, "soak", false, "hold 10,000 idle connections and 9,000 slow heads against the gateway, and tell what it came to")
 	flag.BoolVar(&o.fleet, "fleet", false, "measure a fleet: revocations, publishing, cold gateways, writes a second")
 	flag.IntVar(&o.many, "credentials", 0, "with -fleet: another number of credentials; each line says how many")
+	flag.StringVar(&o.profile, "profile", "", "with -fleet: a file for the profile of this process while it writes by control itself (-only control)")
 	flag.BoolVar(&o.records, "records", false, "measure lists and decisions among 1,000,000 credentials, on SQLite and PostgreSQL (-only sqlite)")
 	flag.StringVar(&o.data, "data", "", "with -records: a folder in which SQLite's records are kept for the next run")
 	flag.StringVar(&o.kase, "case", "", "with -records: only cases whose names hold this")
