@@ -37,8 +37,7 @@ type plant struct {
 	house    *house // the control plane; its addr is that of the first gateway
 	control  *process
 	full     []*outpost
-	lights   []*light
-	leave    context.CancelFunc // ends the light ones
+	lights   *process // the light ones
 	keys     []issued
 	spent    int // of keys: those before it are revoked
 	started  []*process

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -171,7 +173,8 @@ func asked(ctx context.Context, c *http.Client, addr, path, key string) (int, er
 	if err != nil {
 		return 0, err
 	}
-	return res.StatusCode, res.Body.Close()
+	_, err = io.Copy(io.Discard, res.Body) // so that the connection is kept, as callers do
+	return res.StatusCode, errors.Join(err, res.Body.Close())
 }
 
 // inForce is what the control plane says of one change.

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,24 +20,72 @@ import (
 	"gatehouse/feed/link"
 )
 
-// light is a gateway's end of the feed without the gateway: it has an identity and a connection of its own, checks the chain and
-// the signatures of everything that comes, and sends signed receipts. It applies nothing and keeps nothing on disk.
+// light is a gateway's end of the feed without the gateway: it has an identity and a connection of its own, checks the chain of
+// everything that comes, and sends signed receipts. It applies nothing and keeps nothing on disk.
 type light struct {
 	client   *link.Client
 	follower *feed.Follower
 }
 
-// join enrols light gateways and lets them follow from where an image stands, until ctx ends.
+// lighting is what the process of the light gateways is told, in a file.
+type lighting struct {
+	Feed   string
+	Tokens map[string]string // of enrolment, by name
+}
+
+// join starts a process of light gateways, which enrol and follow from where an image stands, until the fleet ends. They are beside
+// the program that asks and measures, as they would be in a fleet: what they compute does not keep it from looking.
 func (p *plant) join(ctx context.Context, n int) error {
-	ctx, p.leave = context.WithCancel(ctx)
-	var from feed.Position
+	l := lighting{Feed: p.feed, Tokens: map[string]string{}}
 	for i := range n {
 		name := fmt.Sprintf("light-%02d", i)
 		token, err := p.enrol(ctx, name)
 		if err != nil {
 			return err
 		}
-		who, err := link.Enrol(ctx, p.feed, token, "bench", time.Now())
+		l.Tokens[name] = token
+	}
+	b, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(p.dir, "lights")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if p.lights, err = start("lights", p.dir, nil, self, "-lights", file); err != nil {
+		return err
+	}
+	p.started = append(p.started, p.lights)
+	var ready struct{ Lights int }
+	if err := p.lights.first(ctx, 2*time.Minute, &ready); err != nil {
+		return err
+	}
+	if ready.Lights != n {
+		return fmt.Errorf("%d of %d light gateways follow", ready.Lights, n)
+	}
+	return nil
+}
+
+// followLights is that process: it prints a line once all have caught up.
+func followLights(ctx context.Context, file string, out io.Writer) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var l lighting
+	if err := json.Unmarshal(b, &l); err != nil {
+		return err
+	}
+	var lights []*light
+	var from feed.Position
+	var seen verified
+	for name, token := range l.Tokens {
+		who, err := link.Enrol(ctx, l.Feed, token, "bench", time.Now())
 		if err != nil {
 			return err
 		}
@@ -39,30 +93,57 @@ func (p *plant) join(ctx context.Context, n int) error {
 		if err != nil {
 			return err
 		}
-		if i == 0 {
+		if len(lights) == 0 {
 			if from, err = imageAt(ctx, c, who); err != nil {
 				return err
 			}
 		}
-		f, err := feed.NewFollower(feed.Options{Source: c, Environment: "live", Gateway: name, Key: who.FeedKey, From: from, Hinted: true,
+		f, err := feed.NewFollower(feed.Options{Source: c, Environment: "live", Gateway: name, Key: who.FeedKey, From: from, Hinted: true, Verify: seen.verify(who.FeedKey),
 			Apply: func(feed.Entry) error { return nil }})
 		if err != nil {
 			return err
 		}
 		go func() { _ = c.Run(ctx) }()
 		go func() { _ = f.Run(ctx) }()
-		p.lights = append(p.lights, &light{c, f})
+		lights = append(lights, &light{c, f})
 	}
-	for _, l := range p.lights {
+	for _, g := range lights {
 		select {
-		case <-l.follower.CaughtUp():
+		case <-g.follower.CaughtUp():
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(time.Minute):
-			return fmt.Errorf("a light gateway does not catch up: %w", l.follower.Trouble())
+			return fmt.Errorf("a light gateway does not catch up: %w", g.follower.Trouble())
 		}
 	}
+	if _, err := fmt.Fprintf(out, "{\"lights\":%d}\n", len(lights)); err != nil {
+		return err
+	}
+	<-ctx.Done()
 	return nil
+}
+
+// verified remembers the newest signature that held: the light gateways of one process share the answer, since on machines of their
+// own they would look at the same time.
+type verified struct {
+	mu        sync.Mutex
+	digest    string
+	signature []byte
+}
+
+func (v *verified) verify(key ed25519.PublicKey) func(string, []byte) bool {
+	return func(digest string, signature []byte) bool {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if v.digest == digest && bytes.Equal(v.signature, signature) {
+			return true
+		}
+		if !feed.Verify(key, digest, signature) {
+			return false
+		}
+		v.digest, v.signature = digest, signature
+		return true
+	}
 }
 
 // imageAt reads and verifies an image, and returns where it stands.

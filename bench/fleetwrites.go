@@ -32,10 +32,12 @@ func (p *plant) quiet() error {
 		}
 	}
 	p.full = nil
-	if p.leave != nil {
-		p.leave()
+	if p.lights == nil {
+		return nil
 	}
-	return nil
+	q := p.lights
+	p.lights = nil
+	return p.end(q)
 }
 
 func (p *plant) writesSQLite(ctx context.Context) ([]fleetResult, error) {

@@ -33,6 +33,7 @@ type options struct {
 	data      string        // where records are kept for the next run; "": nowhere
 	kase      string        // of records: only cases whose names hold this
 	profile   string        // where the processor's profile of writes is written; "": nowhere
+	lights    string        // be the light gateways that this file lists
 	hold      bool          // start the targets and wait, for profilers
 }
 
@@ -49,6 +50,7 @@ func main() {
 	flag.BoolVar(&o.fleet, "fleet", false, "measure a fleet: revocations, publishing, cold gateways, writes a second")
 	flag.IntVar(&o.many, "credentials", 0, "with -fleet: another number of credentials; each line says how many")
 	flag.StringVar(&o.profile, "profile", "", "with -fleet: a file for the profile of this process while it writes by control itself (-only control)")
+	flag.StringVar(&o.lights, "lights", "", "what -fleet starts: gateways that only follow, as the file lists them")
 	flag.BoolVar(&o.records, "records", false, "measure lists and decisions among 1,000,000 credentials, on SQLite and PostgreSQL (-only sqlite)")
 	flag.StringVar(&o.data, "data", "", "with -records: a folder in which SQLite's records are kept for the next run")
 	flag.StringVar(&o.kase, "case", "", "with -records: only cases whose names hold this")
@@ -69,6 +71,9 @@ func main() {
 // run measures the groups of cases one after the other. What it started has ended when it returns, and what it wrote is
 // gone, the page apart.
 func run(ctx context.Context, o options, out, log io.Writer) (err error) {
+	if o.lights != "" {
+		return followLights(ctx, o.lights, out)
+	}
 	if o.fleet {
 		return measureFleet(ctx, o, out, log)
 	}

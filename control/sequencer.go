@@ -51,7 +51,10 @@ func (q *sequencer) run(ctx context.Context) error {
 		poll, slow = dutyBeat, dutySlow
 	}
 	wait := poll
-	var flushed time.Time
+	var flushing sync.WaitGroup
+	defer flushing.Wait()
+	flushing.Go(func() { q.flush(ctx) })
+	var learned time.Time
 	for {
 		committed := q.store.Committed() // before the step: what is committed during it wakes us
 		more, err := q.turn(ctx)
@@ -62,14 +65,9 @@ func (q *sequencer) run(ctx context.Context) error {
 		if err == nil {
 			err = q.source.begin(ctx)
 		}
-		if now := q.now(); now.Sub(flushed) >= receiptsEvery {
-			flushed = now
-			if e := errors.Join(q.source.flush(ctx), q.source.flushSightings(ctx), q.source.flushRefusals(ctx)); e != nil && ctx.Err() == nil {
-				q.log.Warn("receipts were not written", "error", e)
-			}
-			if !q.duty.alone && err == nil {
-				err = q.source.learn(ctx)
-			}
+		if now := q.now(); !q.duty.alone && err == nil && now.Sub(learned) >= receiptsEvery {
+			learned = now
+			err = q.source.learn(ctx)
 		}
 		switch {
 		case err != nil:
@@ -91,12 +89,29 @@ func (q *sequencer) run(ctx context.Context) error {
 			break
 		}
 	}
+	flushing.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := errors.Join(q.source.flush(last), q.source.flushRefusals(last), q.duty.drop(last, q.store)); err != nil {
 		q.log.Warn("receipts were not written, or the duty was not given back", "error", err)
 	}
 	return nil
+}
+
+// flush writes what gateways say, until ctx ends: beside the numbering, which does not wait for it.
+func (q *sequencer) flush(ctx context.Context) {
+	tick := time.NewTicker(receiptsEvery)
+	defer tick.Stop()
+	for {
+		if e := errors.Join(q.source.flush(ctx), q.source.flushSightings(ctx), q.source.flushRefusals(ctx)); e != nil && ctx.Err() == nil {
+			q.log.Warn("receipts were not written", "error", e)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Failing is why changes do not reach the gateways or the audit log is not sealed; nil while all is well.

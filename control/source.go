@@ -27,6 +27,8 @@ const (
 	keptReceipts = 4096
 	// keptEntries is how many entries of an environment are remembered: what gateways that keep up are sent.
 	keptEntries = 2048
+	// freshFor is how long what the sequencer found last is believed: it looks at least once in sequencePoll.
+	freshFor = 2 * sequencePoll
 )
 
 // source is the feed's end in the control plane. It knows in memory where each environment stands and what each gateway
@@ -49,6 +51,7 @@ type source struct {
 type outlet struct {
 	recent   []feed.Entry  // the newest, up to keptEntries: most gateways ask for no other
 	seq      int64         // of its newest entry
+	looked   time.Time     // when that was found, by the processor's own clock
 	changed  chan struct{} // closed at the next one
 	gateways map[string]*heard
 }
@@ -137,6 +140,7 @@ func (s *source) learn(ctx context.Context) error {
 
 // numbered is told after a commit where each environment stands, and what was numbered.
 func (s *source) numbered(heads []feed.Head, ns []feed.Numbered) {
+	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range ns {
@@ -145,7 +149,9 @@ func (s *source) numbered(heads []feed.Head, ns []feed.Numbered) {
 		}
 	}
 	for _, h := range heads {
-		if o := s.outlet(h.Environment); h.Seq > o.seq {
+		o := s.outlet(h.Environment)
+		o.looked = now
+		if h.Seq > o.seq {
 			o.seq = h.Seq
 			close(o.changed)
 			o.changed = make(chan struct{})
@@ -192,7 +198,8 @@ func (s *source) Tail(ctx context.Context, environment string, after feed.Positi
 	return es, err
 }
 
-// fromMemory answers without the store, if it can: a hundred gateways ask for the same few entries at the same moment.
+// fromMemory answers without the store, if it can: a hundred gateways ask for the same few entries at the same moment, and then
+// whether there are more. That there are none is believed only of what was looked at a moment ago.
 func (s *source) fromMemory(environment string, after feed.Position, limit int) ([]feed.Entry, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +210,7 @@ func (s *source) fromMemory(environment string, after feed.Position, limit int) 
 	}
 	es := o.recent[at+1:]
 	n := min(limit, len(es))
-	return es[:n:n], n > 0 || limit == 0
+	return es[:n:n], n > 0 || limit == 0 || time.Since(o.looked) < freshFor
 }
 
 // remembers reports whether the position is known to be in the feed without asking the store.

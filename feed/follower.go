@@ -18,6 +18,9 @@ type Options struct {
 	Gateway     string            // its name in receipts
 	Key         ed25519.PublicKey // of the control plane: every entry must carry its signature
 	From        Position          // where to go on; the zero Position: from the beginning
+	// Verify reports whether a signature is that of the control plane over the digest; nil: Verify with Key. Followers that share a
+	// process may share the answer.
+	Verify func(digest string, signature []byte) bool
 	// Apply brings an entry into force. Entries come in order, each once, from one goroutine. An entry whose Apply returns an
 	// error is tried again later, and nothing after it before: a revision that does not compile is no error here, it is
 	// reported by Status.
@@ -64,6 +67,9 @@ type Follower struct {
 func NewFollower(o Options) (*Follower, error) {
 	if o.Source == nil || o.Apply == nil || o.Environment == "" || o.Gateway == "" || len(o.Key) != ed25519.PublicKeySize {
 		return nil, fault.New(fault.Internal, "a follower needs a source, an environment, a gateway's name, a key and Apply")
+	}
+	if o.Verify == nil {
+		o.Verify = func(digest string, signature []byte) bool { return Verify(o.Key, digest, signature) }
 	}
 	if o.Poll <= 0 {
 		o.Poll = time.Second
@@ -165,7 +171,7 @@ func (f *Follower) pull(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("tail of %s after %d: %w", f.o.Environment, after.Seq, err)
 	}
-	if err := CheckAll(f.o.Environment, after, es, f.o.Key); err != nil {
+	if err := checkAll(f.o.Environment, after, es, f.o.Verify); err != nil {
 		return 0, err
 	}
 	if f.o.Keep != nil && len(es) > 0 {

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -58,6 +59,7 @@ const (
 	helloTime  = 10 * time.Second // for the first frame to arrive
 	writeTime  = 20 * time.Second // for the gateway to take a frame: a slower one is cut off and comes again
 	silentFor  = 30 * time.Second // without anything from the gateway
+	deadlines  = 4 * time.Second  // a deadline is set anew after so long: each costs the connection a turn, and a heartbeat comes at least that often
 	tailLimit  = 256              // entries in one frame
 	pollEvery  = time.Second      // besides hints
 	serverName = "feed.gatehouse.internal"
@@ -74,6 +76,7 @@ type Server struct {
 	Log     *slog.Logger
 
 	packed packedOnce
+	bench  bench
 
 	mu    sync.Mutex
 	conns map[[2]string]*conn // by environment and name: the newest stream of each gateway
@@ -81,6 +84,7 @@ type Server struct {
 
 // Serve serves gateways on the listener, which it closes, until ctx ends.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	s.bench.seats = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /feed/v1/enrol", s.enrol)
 	mux.HandleFunc("POST /feed/v1/stream", s.stream)
@@ -265,4 +269,39 @@ func verifyReceipt(c *x509.Certificate, r signedReceipt) bool {
 	}
 	h := sha256.Sum256(receiptSigned(r.Receipt))
 	return ecdsa.VerifyASN1(key, h[:], r.Signature)
+}
+
+// bench is where receipts are judged. A fleet answers a change in one moment: its receipts are stamped as they arrive, and verified a
+// moment later on half of the processors, so that neither the change on its way to the others nor the stamps wait for it.
+type bench struct {
+	seats chan struct{}
+	mu    sync.Mutex
+	opens time.Time // when those that arrive now are judged
+}
+
+// judgeAfter is how long the first receipt of several waits for the others.
+const judgeAfter = 15 * time.Millisecond
+
+// take waits for a seat. leave gives it back.
+func (b *bench) take(ctx context.Context) (leave func(), err error) {
+	now := time.Now()
+	b.mu.Lock()
+	if now.After(b.opens) {
+		b.opens = now.Add(judgeAfter)
+	}
+	wait := b.opens.Sub(now)
+	b.mu.Unlock()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case b.seats <- struct{}{}:
+		return func() { <-b.seats }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

@@ -29,6 +29,7 @@ type conn struct {
 	version string // of its build
 	w       http.ResponseWriter
 	out     *http.ResponseController
+	dead    time.Time     // when the writer's deadline was set
 	down    chan []byte   // frames that answer something
 	gone    chan struct{} // closed when the stream has ended
 
@@ -126,7 +127,10 @@ func (c *conn) send(kind byte, v any) error {
 
 // put writes a frame. A gateway that does not take it in time is cut off: it comes again, and is sent what it missed.
 func (c *conn) put(b []byte) error {
-	_ = c.out.SetWriteDeadline(time.Now().Add(writeTime))
+	if now := time.Now(); now.Sub(c.dead) >= deadlines {
+		c.dead = now
+		_ = c.out.SetWriteDeadline(now.Add(writeTime))
+	}
 	if _, err := c.w.Write(b); err != nil {
 		return fmt.Errorf("it takes nothing: %w", err)
 	}
@@ -237,8 +241,12 @@ func (c *conn) standing(ctx context.Context, told *string) error {
 
 // read takes what the gateway says until it is silent for too long or gone.
 func (c *conn) read(ctx context.Context, in *bufio.Reader) error {
+	var dead time.Time
 	for {
-		_ = c.out.SetReadDeadline(time.Now().Add(silentFor))
+		if now := time.Now(); now.Sub(dead) >= deadlines {
+			dead = now
+			_ = c.out.SetReadDeadline(now.Add(silentFor))
+		}
 		kind, body, err := unpack(in)
 		if err != nil {
 			return err
@@ -247,7 +255,7 @@ func (c *conn) read(ctx context.Context, in *bufio.Reader) error {
 		seen.Heard = c.s.Now().UTC()
 		switch kind {
 		case frameReceipt:
-			err = c.receipt(ctx, body)
+			err = c.receipt(ctx, body, seen.Heard)
 		case frameBatch:
 			err = c.batch(ctx, body)
 		case frameTallies:
@@ -271,8 +279,14 @@ func (c *conn) read(ctx context.Context, in *bufio.Reader) error {
 	}
 }
 
-// receipt takes a receipt. Whose it is, its certificate says; what it says of that itself does not count.
-func (c *conn) receipt(ctx context.Context, body []byte) error {
+// receipt takes a receipt that arrived at that time by our clock, on which the stop-watch has begun too. Whose it is, its certificate
+// says; what it says of that itself does not count.
+func (c *conn) receipt(ctx context.Context, body []byte, at time.Time) error {
+	leave, err := c.s.bench.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	var sr signedReceipt
 	var r feed.Receipt
 	if err := json.Unmarshal(body, &sr); err != nil {
@@ -284,9 +298,8 @@ func (c *conn) receipt(ctx context.Context, body []byte) error {
 	if err := json.Unmarshal(sr.Receipt, &r); err != nil {
 		return err
 	}
-	r.Environment, r.Gateway = c.g.Environment, c.g.Name
-	r.At = c.s.Now().UTC() // by our clock: the stop-watch has begun on it
-	err := c.s.Plane.Acknowledge(ctx, r)
+	r.Environment, r.Gateway, r.At = c.g.Environment, c.g.Name, at
+	err = c.s.Plane.Acknowledge(ctx, r)
 	if errors.Is(err, fault.Conflict) {
 		return err // of another history
 	}
