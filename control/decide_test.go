@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"gatehouse/fault"
 	"gatehouse/grant"
 	"gatehouse/id"
-	"gatehouse/identity"
 )
 
 func TestDecideTwoStages(t *testing.T) {
@@ -87,40 +85,6 @@ func TestRefusalTellsWhy(t *testing.T) {
 	}
 	if l := w.box.Letters()[0]; l.To != a.Email || !strings.Contains(l.Text, "The purpose is not clear.") || !strings.Contains(l.Text, portalURL+"/requests/"+string(r.ID)) {
 		t.Errorf("letter %+v", l)
-	}
-}
-
-func TestTwoApproversAtTheSameMoment(t *testing.T) {
-	w := newWorld(t).published()
-	second := w.staff("petra@platform.example", identity.Approver)
-	a := w.verified("First", "first@example.org")
-	for i := range 10 {
-		app := w.application(a, "app "+string(rune('a'+i)))
-		r := must(w.RequestAccess(w.ctx, a, ask(app, "live", "checking", "standard")))(t)
-		answers := []control.Answer{{Approve: true}, {Reason: "no"}}
-		errs := make([]error, 2)
-		var start, done sync.WaitGroup
-		start.Add(1)
-		for n, who := range []identity.Actor{w.approver, second} {
-			done.Go(func() {
-				start.Wait()
-				_, errs[n] = w.Decide(w.ctx, who, r.ID, r.Version, answers[n])
-			})
-		}
-		start.Done()
-		done.Wait()
-		won, lost := errs[0], errs[1]
-		if won != nil {
-			won, lost = lost, won
-		}
-		if won != nil || !errors.Is(lost, fault.Stale) {
-			t.Fatalf("one is told %v and the other %v, want nothing and %s", won, lost, fault.Stale)
-		}
-		r = must(w.Request(w.ctx, a, r.ID))(t)
-		gs := must(w.Grants(w.ctx, a, grant.Filter{Application: app.ID}, control.Page{}))(t).Items
-		if len(r.Decisions) != 1 || (r.State == grant.Approved) != (len(gs) == 1) {
-			t.Fatalf("request %s with %d decisions, and %d grants", r.State, len(r.Decisions), len(gs))
-		}
 	}
 }
 

@@ -51,9 +51,11 @@ type realm struct {
 	n     int    // assertions that were made
 }
 
-func newRealm(t testing.TB) *realm {
+func newRealm(t testing.TB) *realm { t.Helper(); return newRealmIn(newWorld(t)) }
+
+func newRealmIn(w *world) *realm {
+	t := w.t
 	t.Helper()
-	w := newWorld(t)
 	w.staffed()
 	methods := []policy.Kind{apikey.Kind(), oauth.Kind()}
 	w.Control.Kinds = append(kinds(), methods[1], several.AnyOf(methods), several.AllOf(methods))

@@ -30,9 +30,12 @@ type reviewed struct {
 	key                   credential.Credential
 }
 
-func newReviewed(t *testing.T) *reviewed {
+func newReviewed(t *testing.T) *reviewed { t.Helper(); return newReviewedIn(newWorld(t)) }
+
+func newReviewedIn(w *world) *reviewed {
+	t := w.t
 	t.Helper()
-	w := newWorld(t).published()
+	w.published()
 	r := &reviewed{world: w, owner: w.verified("First", "first@example.org"), api: w.staff("ann@platform.example", identity.APIOwner.AtAPI("ident"))}
 	r.developer = w.member(r.owner, "dora@example.org", identity.Developer)
 	app := w.application(r.owner, "app")

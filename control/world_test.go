@@ -119,14 +119,21 @@ const portalURL = "https://portal.test"
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	ctx := context.Background()
 	file := filepath.Join(t.TempDir(), "gatehouse.db")
-	st, err := sqldb.OpenSQLite(ctx, file, sqldb.Options{})
+	st, err := sqldb.OpenSQLite(context.Background(), file, sqldb.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	w := newWorldOn(t, st)
+	w.file = file
+	return w
+}
+
+// newWorldOn is newWorld on a database that is open and empty.
+func newWorldOn(t testing.TB, st store.Store) *world {
+	t.Helper()
 	t.Cleanup(func() { _ = st.Close() })
-	w := &world{t: t, ctx: ctx, store: st, file: file, box: mail.NewBox(), views: views{}, probers: probers{},
+	w := &world{t: t, ctx: context.Background(), store: st, box: mail.NewBox(), views: views{}, probers: probers{},
 		clock: &clock{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}}
 	w.Control = control.New(control.Options{
 		Store: st, Mail: w.box, Kinds: kinds(), Views: w.views, Probers: w.probers, Keys: newKeys(t), Now: w.clock.Now, URL: portalURL,

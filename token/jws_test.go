@@ -1,6 +1,7 @@
 package token
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -24,6 +25,14 @@ type vectors struct {
 
 func readVectors(t *testing.T, name string) (v vectors) {
 	t.Helper()
+	if err := json.Unmarshal(vectorFile(t, name), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func vectorFile(t *testing.T, name string) []byte {
+	t.Helper()
 	root := os.Getenv("GATEHOUSE_VECTORS")
 	if root == "" {
 		root = filepath.Join("..", "..", "shared", "vectors")
@@ -35,10 +44,7 @@ func readVectors(t *testing.T, name string) (v vectors) {
 		}
 		t.Skipf("the vectors are missing (set GATEHOUSE_VECTORS): %v", err)
 	}
-	if err := json.Unmarshal(raw, &v); err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return raw
 }
 
 // stricter are the vectors that count as valid and that we refuse, with the reason.
@@ -50,7 +56,7 @@ var stricter = map[string]map[int]string{"json_web_signature_test.json": {
 // Every vector of Wycheproof for JSON Web Signatures and Keys: what is valid is taken, what is not is refused. HMAC is let
 // in here only: no secret verifies anything in Gatehouse.
 func TestWycheproof(t *testing.T) {
-	for _, file := range []string{"json_web_signature_test.json", "json_web_key_test.json"} {
+	for _, file := range []string{"json_web_signature_test.json", "json_web_key_test.json", "json_web_crypto_test.json"} {
 		n := 0
 		for _, g := range readVectors(t, file).TestGroups {
 			raw := g.Public
@@ -58,6 +64,9 @@ func TestWycheproof(t *testing.T) {
 				raw = g.Private
 			}
 			for _, c := range g.Tests {
+				if c.JWS == nil {
+					continue // what is encrypted is never taken
+				}
 				n++
 				var compact string
 				if json.Unmarshal(c.JWS, &compact) != nil {
@@ -96,5 +105,47 @@ func TestWycheproof(t *testing.T) {
 		if n < 20 {
 			t.Errorf("%s has %d vectors", file, n)
 		}
+	}
+}
+
+// Every vector of Wycheproof for RSA-PSS with SHA-256 and a salt as long: this check is our own.
+func TestWycheproofPSS(t *testing.T) {
+	var v struct {
+		TestGroups []struct {
+			PublicKeyJwk json.RawMessage
+			Tests        []struct {
+				TcID             int `json:"tcId"`
+				Comment          string
+				Msg, Sig, Result string
+			}
+		}
+	}
+	if err := json.Unmarshal(vectorFile(t, "rsa_pss_2048_sha256_mgf1_32_test.json"), &v); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, g := range v.TestGroups {
+		k, err := ParseKey(g.PublicKeyJwk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range g.Tests {
+			n++
+			msg, err := hex.DecodeString(c.Msg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sig, err := hex.DecodeString(c.Sig)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := Signed{Header: Header{Alg: "PS256"}, signed: string(msg), sig: sig}
+			if got := s.by(&k); got != (c.Result == "valid") {
+				t.Errorf("%d (%s) is %s, and we say %v", c.TcID, c.Comment, c.Result, got)
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("there are %d vectors", n)
 	}
 }
