@@ -27,10 +27,14 @@ func proven() []step {
 		lived("an OAuth client with a key of its own (private_key_jwt)", inlineKeys),
 		lived("an OAuth client with keys at an address (jwks_uri)", publishedKeys),
 		lived("an OAuth client with a self-signed certificate", ownCertificate),
+		lived("an OAuth client with a certificate of an authority (tls_client_auth)", namedClient),
 		lived("an OAuth client with tokens bound by DPoP", boundByProof),
+		lived("an OAuth client that a program registers by itself", selfRegistered),
 		lived("a client certificate, by signing request", enrolled),
+		lived("a client certificate, by a name in it", namedCertificate),
 		lived("a workload's identity from its own issuer", workload),
 		{"one token is revoked, the other of the same client lives", oneToken},
+		{"the inventory finds a key that leaked, and its mend ends it", takeStock},
 	}
 }
 
@@ -201,7 +205,10 @@ func clientSecret(ctx context.Context, v *visit) (way, error) {
 	if err != nil {
 		return way{}, err
 	}
-	w := way{credential: c.ID, token: func(ctx context.Context) reply { return v.ask(ctx, v.web, nil, basic(c)) }}
+	w := way{credential: c.ID, note: ", in the header and in the form", token: func(ctx context.Context) reply { return v.ask(ctx, v.web, nil, basic(c)) }}
+	if _, err := accessToken(v.ask(ctx, v.web, url.Values{"client_id": {c.ID}, "client_secret": {c.Secret}}, nil), "Bearer"); err != nil {
+		return way{}, err
+	}
 	access, err := accessToken(w.token(ctx), "Bearer")
 	w.call = v.with(v.web, whoami, bearer(access))
 	return w, err

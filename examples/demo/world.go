@@ -24,7 +24,7 @@ import (
 	"time"
 )
 
-// world is what a partner and an operator have around Gatehouse: an authority that signs the certificates of listeners,
+// world is what a partner and an operator have around Gatehouse: an authority that signs the certificates of listeners and clients,
 // an OpenID Connect issuer, and a place where a client publishes its keys.
 type world struct {
 	pool    *x509.CertPool
@@ -96,7 +96,7 @@ func (o *world) authority(dir string) error {
 	}
 	o.caKey = k
 	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "the story's authority"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(91 * 24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}
 	der, err := x509.CreateCertificate(rand.Reader, root, root, k.Public(), k)
 	if err != nil {
 		return err
@@ -260,7 +260,12 @@ func startOutside(_ context.Context, v *visit) (string, error) {
 		return "", err
 	}
 	v.web = o.by()
-	v.life.manifest = map[string][]byte{"gatehouse.yaml": bytes.Replace(lifeManifest, []byte("https://issuer.example"), []byte(o.address), 1), "products.yaml": lifeProducts}
+	authority, err := o.declared()
+	if err != nil {
+		return "", err
+	}
+	declared := append(bytes.Replace(lifeManifest, []byte("https://issuer.example"), []byte(o.address), 1), authority...)
+	v.life.manifest = map[string][]byte{"gatehouse.yaml": declared, "products.yaml": lifeProducts}
 	file := func(name string) string { return filepath.Join(v.dir, name) }
 	v.life.settings = []string{"SSL_CERT_FILE=" + o.caFile, "GATEHOUSE_CONTROL_TLS_CLIENTS=request", "GATEHOUSE_GATEWAY_TLS_CLIENTS=request"}
 	for _, listener := range []string{"CONTROL", "GATEWAY"} {
