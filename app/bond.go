@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/feed"
@@ -13,14 +14,29 @@ import (
 	"gatehouse/gateway"
 )
 
+// ticks reads what the clock shows, which somebody may set, and how much time has passed, which nobody can.
+type ticks func() (shows time.Time, passed time.Duration)
+
+// systemTicks reads the system's clocks.
+func systemTicks() ticks {
+	began := time.Now()
+	return func() (time.Time, time.Duration) {
+		now := time.Now()
+		return now, now.Sub(began)
+	}
+}
+
 // bond is what ties a gateway to its control plane: the last heartbeat, and how long it holds without another. It counts by a
 // clock that never goes back, restarts included.
 type bond struct {
-	disk *disk.Disk
-	log  *slog.Logger
+	disk  *disk.Disk
+	log   *slog.Logger
+	ticks ticks
 
-	began time.Time // with its monotonic reading
+	began time.Duration
 	base  time.Time // what the clock showed then: no earlier than it ever showed
+
+	least atomic.Pointer[least]
 
 	mu    sync.Mutex
 	last  time.Time // by that clock, when the heartbeat came; zero: never
@@ -28,18 +44,25 @@ type bond struct {
 	ended bool // revoked
 }
 
+// least is what time it was at the least when so much had passed.
+type least struct {
+	time   time.Time
+	passed time.Duration
+}
+
 // trustedSpan is how much later than the control plane said it a heartbeat can have come: what the disk claims beyond that does
 // not count.
 const trustedSpan = 10 * time.Minute
 
-func newBond(d *disk.Disk, environment string, i link.Identity, key ed25519.PublicKey, most time.Duration, log *slog.Logger) *bond {
-	now := time.Now()
-	b := &bond{disk: d, log: log, began: now, base: now.Round(0), most: most}
+func newBond(d *disk.Disk, environment string, i link.Identity, key ed25519.PublicKey, most time.Duration, ticks ticks, log *slog.Logger) *bond {
+	now, passed := ticks()
+	b := &bond{disk: d, log: log, ticks: ticks, began: passed, base: now.Round(0), most: most}
 	st := d.State()
 	if st.Clock.After(b.base) {
 		log.Warn("the clock is behind what this gateway has seen before: the later one counts", "behind", st.Clock.Sub(b.base))
 		b.base = st.Clock
 	}
+	b.least.Store(&least{st.Clock, passed})
 	if i.MaxOffline > 0 {
 		b.most = i.MaxOffline
 	}
@@ -61,11 +84,24 @@ func newBond(d *disk.Disk, environment string, i link.Identity, key ed25519.Publ
 
 // now is the time by the clock that never goes back.
 func (b *bond) now() time.Time {
-	passed := b.base.Add(time.Since(b.began))
-	if wall := time.Now().Round(0); wall.After(passed) {
-		return wall
+	shows, passed := b.ticks()
+	counted := b.base.Add(passed - b.began)
+	if shows = shows.Round(0); shows.After(counted) {
+		return shows
 	}
-	return passed
+	return counted
+}
+
+// time is what grants, credentials and tokens begin and end by: what the clock shows, but never earlier than the control plane said it
+// is, and without that never earlier than this gateway has seen. So a clock that is set back revives nothing, and one that was ahead
+// for a while does no harm once the control plane is heard again.
+func (b *bond) time() time.Time {
+	shows, passed := b.ticks()
+	l := b.least.Load()
+	if at := l.time.Add(passed - l.passed); at.After(shows) {
+		return at
+	}
+	return shows
 }
 
 // begins counts from an image where there was no heartbeat: the control plane was there when it was made.
@@ -84,6 +120,8 @@ func (b *bond) heard(w feed.Word, s feed.Signed) {
 	switch w.Kind {
 	case feed.Heartbeat:
 		b.last, b.most = now, w.MaxOffline
+		_, passed := b.ticks()
+		b.least.Store(&least{w.At, passed})
 	case feed.Revoked:
 		b.ended = true
 	}
@@ -125,12 +163,18 @@ func (b *bond) keepTime(ctx context.Context) error {
 	for {
 		select {
 		case <-t.C:
-			now := b.now()
-			if err := b.disk.Change(true, func(st *disk.State) { st.Clock = now }); err != nil {
-				b.log.Error("the time cannot be kept", "error", err)
-			}
+			b.note()
 		case <-ctx.Done():
+			b.note()
 			return nil
 		}
+	}
+}
+
+// note keeps what time it is.
+func (b *bond) note() {
+	now := b.now()
+	if err := b.disk.Change(true, func(st *disk.State) { st.Clock = now }); err != nil {
+		b.log.Error("the time cannot be kept", "error", err)
 	}
 }

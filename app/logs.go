@@ -27,7 +27,7 @@ func (r *remote) keepLogShort(ctx context.Context) error {
 		if before <= logMost {
 			continue
 		}
-		in, err := r.client.Image(ctx)
+		in, err := r.client.Image(ctx, r.disk.State().Position.Seq)
 		if err != nil {
 			continue // the control plane is away
 		}

@@ -101,7 +101,7 @@ func (o Remote) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("what the gateway knows cannot be read: %w", err)
 	}
 	defer func() { err = errors.Join(err, r.disk.Close()) }()
-	r.bond = newBond(r.disk, environment, r.id, key, o.Config.Feed.MaxOffline, o.Log)
+	r.bond = newBond(r.disk, environment, r.id, key, o.Config.Feed.MaxOffline, systemTicks(), o.Log)
 	if r.bond.revoked() {
 		return fmt.Errorf("the identity of this gateway was revoked: it may serve nothing. Enrol it anew, with an empty data directory, if that was not meant")
 	}
@@ -194,7 +194,7 @@ func (r *remote) trusted() (ed25519.PublicKey, string, error) {
 // open makes the gateway from what is on disk; from an image when there is nothing, or nothing that can be used.
 func (r *remote) open(ctx context.Context, events event.Sink, environment string, key ed25519.PublicKey) error {
 	o := dataPlane(r.Config, events, r.Log)
-	o.Environment, o.Key, o.Name = environment, key, r.id.Name
+	o.Environment, o.Key, o.Name, o.Now = environment, key, r.id.Name, r.bond.time
 	o.Shared = sharing(r.counted)
 	o.Source, o.Hinted, o.Limits.Retry = feed.Source(alone{}), true, time.Second
 	if r.client != nil {
@@ -243,7 +243,7 @@ func (r *remote) image(ctx context.Context, elsewhere bool) error {
 	var why error
 	if r.client != nil {
 		for try := range 3 {
-			if why = r.imageFrom(ctx, r.client.Image); why == nil {
+			if why = r.imageFrom(ctx, r.freshImage); why == nil {
 				r.from = "control"
 				return nil
 			}
@@ -266,6 +266,11 @@ func (r *remote) image(ctx context.Context, elsewhere bool) error {
 		why = errors.Join(why, fmt.Errorf("the image %s: %w", at, err))
 	}
 	return why
+}
+
+// freshImage asks the control plane for an image that is no older than what this gateway has said to have in force.
+func (r *remote) freshImage(ctx context.Context) (io.ReadCloser, error) {
+	return r.client.Image(ctx, r.disk.State().Position.Seq)
 }
 
 func (r *remote) imageFrom(ctx context.Context, open func(context.Context) (io.ReadCloser, error)) error {

@@ -148,7 +148,7 @@ func (v *verified) verify(key ed25519.PublicKey) func(string, []byte) bool {
 
 // imageAt reads and verifies an image, and returns where it stands.
 func imageAt(ctx context.Context, c *link.Client, who link.Identity) (feed.Position, error) {
-	in, err := c.Image(ctx)
+	in, err := c.Image(ctx, 0)
 	if err != nil {
 		return feed.Position{}, err
 	}

@@ -186,7 +186,7 @@ func TestGatewayFollowsAndIsRevoked(t *testing.T) {
 		_, err := c.Tail(f.ctx, "live", got[0].Position(), 10)
 		return err != nil && fault.As(err).Code == "gateway-revoked"
 	})
-	if _, err := c.Image(f.ctx); fault.As(err).Code != "gateway-revoked" {
+	if _, err := c.Image(f.ctx, 0); fault.As(err).Code != "gateway-revoked" {
 		t.Errorf("an image: %v", err)
 	}
 }
@@ -243,7 +243,7 @@ func TestImageIsWhatGatewaysKnow(t *testing.T) {
 	}
 	c := f.connect(f.enrol("live", "a"), nil)
 	f.eventually("an image has everything", func() bool {
-		in, err := c.Image(f.ctx)
+		in, err := c.Image(f.ctx, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -276,7 +276,7 @@ func TestImageIsKeptAcrossARestart(t *testing.T) {
 	f.eventually("it is numbered", func() bool { return must(f.Environments(f.ctx, f.host))(t)[0].Head.Seq > 0 })
 	made := func() time.Time {
 		again := control.New(f.Options)
-		info := must(os.Stat(must(again.Image(f.ctx, "live", 2))(t)))(t)
+		info := must(os.Stat(must(again.Image(f.ctx, "live", 2, 0))(t)))(t)
 		return info.ModTime()
 	}
 	first := made()

@@ -49,7 +49,7 @@ func (c *Control) Beginning(ctx context.Context, environment string) (string, er
 	if err != nil || !long || c.Images == "" {
 		return "", err
 	}
-	return c.Image(ctx, environment, int(disk.Packed))
+	return c.Image(ctx, environment, int(disk.Packed), 0)
 }
 
 func (c *Control) long(ctx context.Context, environment string) (long bool, err error) {
@@ -103,7 +103,7 @@ func (c *Control) readyImages(ctx context.Context) error {
 	})
 	for _, name := range wanted {
 		if err == nil {
-			_, err = c.Image(ctx, name, int(disk.Packed))
+			_, err = c.Image(ctx, name, int(disk.Packed), 0)
 		}
 	}
 	return err
@@ -126,11 +126,11 @@ func (c *Control) GatewayImage(ctx context.Context, a identity.Actor, environmen
 	if err != nil {
 		return "", err
 	}
-	return c.Image(ctx, environment, int(disk.Texts)) // whoever it is given to reads it
+	return c.Image(ctx, environment, int(disk.Texts), 0) // whoever it is given to reads it
 }
 
 // Image implements link.Plane.
-func (c *Control) Image(ctx context.Context, environment string, most int) (string, error) {
+func (c *Control) Image(ctx context.Context, environment string, most int, least int64) (string, error) {
 	form := min(max(disk.Form(most), disk.Texts), disk.Packed)
 	name := environment + ".image"
 	if form != disk.Texts {
@@ -159,7 +159,7 @@ func (c *Control) Image(ctx context.Context, environment string, most int) (stri
 				i.file = "" // of another history, or of none
 			}
 		}
-		if _, err := os.Stat(i.file); err == nil && head.Epoch == i.at.Epoch && head.Seq-i.at.Seq <= max(freshImage, i.records/freshShare) {
+		if _, err := os.Stat(i.file); err == nil && head.Epoch == i.at.Epoch && i.at.Seq >= min(least, head.Seq) && head.Seq-i.at.Seq <= max(freshImage, i.records/freshShare) {
 			return nil
 		}
 		if err := os.MkdirAll(c.Images, 0o700); err != nil {

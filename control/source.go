@@ -290,6 +290,25 @@ func (s *source) Acknowledge(ctx context.Context, r feed.Receipt) error {
 	return nil
 }
 
+// Head implements link.Plane.
+func (s *source) Head(ctx context.Context, environment string) (p feed.Position, err error) {
+	err = s.store.View(ctx, func(tx store.Tx) error {
+		p, err = tx.Head(ctx, environment)
+		return err
+	})
+	return p, err
+}
+
+// Said implements link.Plane.
+func (s *source) Said(environment, gateway string) feed.Receipt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.environments[environment]; o != nil && o.gateways[gateway] != nil {
+		return o.gateways[gateway].newest
+	}
+	return feed.Receipt{}
+}
+
 // keepUses writes how credentials were used.
 func (s *source) keepUses(ctx context.Context, uses []credential.Use) error {
 	return s.store.Update(ctx, func(tx store.Tx) error { return tx.AddUses(ctx, uses) })

@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -29,7 +30,8 @@ type Options struct {
 	// something is. nil: none.
 	Status func() (served, desired int64, trouble string)
 	// Keep puts entries that follow and are signed where they survive a restart, before they are brought into force. Entries may
-	// come again. nil: nothing is kept.
+	// come again. While it fails, as on a full disk, entries are brought into force all the same, so that what was revoked is
+	// refused; they are not acknowledged before they are kept, and beyond some thousands nothing more is taken. nil: nothing is kept.
 	Keep func([]Entry) error
 	// Sync makes durable what was kept, through the position. A receipt is sent only after it. nil: nothing is kept.
 	Sync   func(Position) error
@@ -45,6 +47,7 @@ const (
 	heartbeat = 10 * time.Second      // between receipts when nothing changes: it shows that the gateway is there
 	slowest   = 30                    // polls between two tries when they keep failing
 	coalesce  = 10 * time.Millisecond // between two receipts: they are cumulative
+	unkept    = 4096                  // entries that are in force and could not be kept: more are not taken
 )
 
 // Follower is a gateway's end of the feed: it gets the entries of one environment, checks the chain, hands each to Apply,
@@ -61,6 +64,9 @@ type Follower struct {
 	// Of the goroutine that runs it.
 	told     Receipt
 	lastTold time.Time
+	late     []Entry  // in force, and not kept
+	kept     Position // before them
+	unkept   error    // why they are not
 }
 
 // NewFollower returns a Follower that does nothing until Run.
@@ -83,7 +89,7 @@ func NewFollower(o Options) (*Follower, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Follower{o: o, at: o.From, caught: make(chan struct{})}, nil
+	return &Follower{o: o, at: o.From, kept: o.From, caught: make(chan struct{})}, nil
 }
 
 // Position is the place up to which everything is in force.
@@ -111,7 +117,11 @@ func (f *Follower) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		f.note(err)
+		if trouble := err; trouble != nil || f.unkept == nil {
+			f.note(trouble)
+		} else {
+			f.note(f.unkept)
+		}
 		if err == nil && n < tailLimit {
 			f.settle()
 		}
@@ -123,7 +133,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		switch {
 		case err != nil:
 			wait = min(2*wait, f.o.Retry)
-			if f.o.Hinted { // else without the hint: it stays closed as long as we do not get on
+			if f.o.Hinted && len(f.late) < unkept { // else without the hint: it stays closed as long as we do not get on
 				hint = f.o.Source.Changed(f.o.Environment, f.Position().Seq)
 			}
 		case n == tailLimit:
@@ -167,6 +177,10 @@ func (f *Follower) settled() bool {
 // pull gets one tail and brings it into force.
 func (f *Follower) pull(ctx context.Context) (int, error) {
 	after := f.Position()
+	f.keep(nil)
+	if len(f.late) >= unkept {
+		return 0, f.unkept
+	}
 	es, err := f.o.Source.Tail(ctx, f.o.Environment, after, tailLimit)
 	if err != nil {
 		return 0, fmt.Errorf("tail of %s after %d: %w", f.o.Environment, after.Seq, err)
@@ -174,11 +188,7 @@ func (f *Follower) pull(ctx context.Context) (int, error) {
 	if err := checkAll(f.o.Environment, after, es, f.o.Verify); err != nil {
 		return 0, err
 	}
-	if f.o.Keep != nil && len(es) > 0 {
-		if err := f.o.Keep(es); err != nil {
-			return 0, fmt.Errorf("keep entries of %s after %d: %w", f.o.Environment, after.Seq, err)
-		}
-	}
+	f.keep(es)
 	for i, e := range es {
 		if err := f.o.Apply(e); err != nil {
 			return i, fmt.Errorf("apply entry %d of %s: %w", e.Seq, f.o.Environment, err)
@@ -189,6 +199,36 @@ func (f *Follower) pull(ctx context.Context) (int, error) {
 		f.mu.Unlock()
 	}
 	return len(es), nil
+}
+
+// keep keeps the entries, after those that could not be kept before.
+func (f *Follower) keep(es []Entry) {
+	all := es
+	if len(f.late) > 0 {
+		all = append(f.late, es...)
+	}
+	if len(all) == 0 {
+		return
+	}
+	if f.o.Keep != nil {
+		if err := f.o.Keep(all); err != nil {
+			f.late = append(f.late, es...)
+			f.unkept = fault.Of(fault.Unavailable, "feed-not-kept", "changes after entry %d are in force and cannot be kept on the gateway's disk (%s): they are not acknowledged until they can, so make room there", f.kept.Seq, cause(err)).Because(err)
+			return
+		}
+	}
+	f.kept, f.late, f.unkept = all[len(all)-1].Position(), nil, nil
+}
+
+// cause is what the system said, without what was being done.
+func cause(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
 }
 
 // note keeps why the follower does not get on, and logs when that changes.
@@ -205,10 +245,19 @@ func (f *Follower) note(err error) {
 	}
 }
 
+// acknowledged is the place up to which everything is in force and kept.
+func (f *Follower) acknowledged() Position {
+	at := f.Position()
+	if len(f.late) > 0 && f.kept.Seq < at.Seq {
+		return f.kept
+	}
+	return at
+}
+
 // acknowledge sends a receipt when it says something new, or when the last one is old. due is when it is to be asked again,
 // because the last one has only just been sent.
 func (f *Follower) acknowledge(ctx context.Context) (due time.Duration) {
-	r := Receipt{Gateway: f.o.Gateway, Environment: f.o.Environment, Position: f.Position()}
+	r := Receipt{Gateway: f.o.Gateway, Environment: f.o.Environment, Position: f.acknowledged()}
 	if f.o.Status != nil {
 		r.Revision, r.Desired, r.Trouble = f.o.Status()
 	}
@@ -225,8 +274,12 @@ func (f *Follower) acknowledge(ctx context.Context) (due time.Duration) {
 	}
 	if f.o.Sync != nil {
 		if err := f.o.Sync(r.Position); err != nil {
-			f.note(fmt.Errorf("what arrived cannot be made durable, so nothing is acknowledged: %w", err))
-			return 0
+			bad := fault.Of(fault.Unavailable, "feed-not-synced", "changes after entry %d cannot be made durable on the gateway's disk (%s): they are not acknowledged until they can", f.told.Position.Seq, cause(err)).Because(err)
+			f.note(bad)
+			if f.told.Gateway == "" {
+				return 0
+			}
+			r.Position, r.Trouble = f.told.Position, bad.Public
 		}
 		now = f.o.Now()
 	}

@@ -3,9 +3,12 @@ package feed_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -294,6 +297,107 @@ func TestFollowerTriesAgain(t *testing.T) {
 		synctest.Wait()
 		if d := cmp.Diff([]int64{1, 2, 3}, g.applied); d != "" || f.Trouble() != nil {
 			t.Errorf("%v\n%s", f.Trouble(), d)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// On a full disk what was revoked is refused all the same; it is acknowledged once it is kept, and the receipts say why not before.
+func TestFollowerOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		es := chain(t, 5000)
+		p := newPlane(es[:2]...)
+		var full atomic.Bool
+		var kept, synced int64
+		var applied atomic.Int64
+		f, err := feed.NewFollower(feed.Options{Source: p, Environment: "live", Gateway: "g1", Key: public(), Hinted: true,
+			Apply: func(e feed.Entry) error { applied.Store(e.Seq); return nil },
+			Keep: func(es []feed.Entry) error {
+				if full.Load() {
+					return fmt.Errorf("append: %w", syscall.ENOSPC)
+				}
+				if es[0].Seq > kept+1 {
+					t.Errorf("entry %d is kept after %d", es[0].Seq, kept)
+				}
+				kept = es[len(es)-1].Seq
+				return nil
+			},
+			Sync: func(at feed.Position) error {
+				if at.Seq > kept {
+					t.Errorf("entry %d is acknowledged and %d is kept", at.Seq, kept)
+				}
+				synced = at.Seq
+				return nil
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- f.Run(ctx) }()
+		synctest.Wait()
+		full.Store(true)
+		time.Sleep(20 * time.Millisecond)
+		p.add(es[2])
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if r := p.newest(); applied.Load() != 3 || r.Position.Seq != 2 || !strings.Contains(r.Trouble, "no space left on device") {
+			t.Errorf("entry %d is in force, and the receipt says %+v", applied.Load(), r)
+		}
+		p.add(es[3:]...) // what cannot be kept is bounded
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := applied.Load(); n < 4000 || n > 4096+1024 || p.newest().Position.Seq != 2 {
+			t.Errorf("through entry %d is in force, %+v", n, p.newest())
+		}
+		full.Store(false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if r := p.newest(); applied.Load() != 5000 || kept != 5000 || synced != 5000 || r.Position.Seq != 5000 || r.Trouble != "" || f.Trouble() != nil {
+			t.Errorf("once there is room: %d in force, %d kept, %d synced, %+v, %v", applied.Load(), kept, synced, r, f.Trouble())
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What cannot be made durable is not acknowledged, and receipts say so.
+func TestFollowerThatCannotSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		es := chain(t, 3)
+		p := newPlane(es[:2]...)
+		var broken atomic.Bool
+		f, err := feed.NewFollower(feed.Options{Source: p, Environment: "live", Gateway: "g1", Key: public(), Apply: func(feed.Entry) error { return nil },
+			Sync: func(feed.Position) error {
+				if broken.Load() {
+					return syscall.EIO
+				}
+				return nil
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- f.Run(ctx) }()
+		time.Sleep(time.Second)
+		broken.Store(true)
+		p.add(es[2])
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if r := p.newest(); r.Position.Seq != 2 || !strings.Contains(r.Trouble, "input/output error") {
+			t.Errorf("%+v", r)
+		}
+		broken.Store(false)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if r := p.newest(); r.Position.Seq != 3 || r.Trouble != "" {
+			t.Errorf("%+v", r)
 		}
 		cancel()
 		if err := <-done; err != nil {

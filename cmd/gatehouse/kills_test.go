@@ -56,9 +56,18 @@ type victim struct {
 // start starts the real binary and reads its first line.
 func (k *killed) start(ready any, env []string, args ...string) *victim {
 	k.Helper()
-	log, err := os.OpenFile(filepath.Join(k.dir, args[0]+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	v, err := k.launch(args[0], ready, env, args...)
 	if err != nil {
 		k.Fatal(err)
+	}
+	return v
+}
+
+// launch is start for what may not come about: its error holds what the process said.
+func (k *killed) launch(name string, ready any, env []string, args ...string) (*victim, error) {
+	log, err := os.OpenFile(filepath.Join(k.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
 	}
 	defer log.Close()
 	v := &victim{exec.Command(filepath.Join(binary, "gatehouse"), args...), make(chan error, 1)}
@@ -66,7 +75,7 @@ func (k *killed) start(ready any, env []string, args ...string) *victim {
 	v.cmd.Env = append([]string{"HOME=" + k.dir, "PATH=" + os.Getenv("PATH"), "GATEHOUSE_CONTROL_LISTEN=127.0.0.1:0", "GATEHOUSE_OPERATIONS_LISTEN=127.0.0.1:0", "GATEHOUSE_GATEWAY_LISTEN=127.0.0.1:0"}, env...)
 	out, err := v.cmd.StdoutPipe()
 	if err = errors.Join(err, v.cmd.Start()); err != nil {
-		k.Fatal(err)
+		return nil, err
 	}
 	line := make(chan []byte, 1)
 	go func() {
@@ -79,17 +88,15 @@ func (k *killed) start(ready any, env []string, args ...string) *victim {
 	}()
 	select {
 	case b := <-line:
-		if err := json.Unmarshal(b, ready); err != nil {
-			k.Fatal(err)
-		}
+		return v, json.Unmarshal(b, ready)
 	case err := <-v.ended:
 		said, _ := os.ReadFile(log.Name())
-		k.Fatalf("%s does not start after a kill: %v\n%s", args[0], err, said)
+		return nil, fmt.Errorf("%s does not start: %w\n%s", name, err, said)
 	case <-time.After(time.Minute):
+		v.kill()
 		said, _ := os.ReadFile(log.Name())
-		k.Fatalf("%s is not ready after a minute\n%s", args[0], said)
+		return nil, fmt.Errorf("%s is not ready after a minute\n%s", name, said)
 	}
-	return v
 }
 
 // kill ends it with SIGKILL.

@@ -107,7 +107,10 @@ func (l *log) append(es []feed.Entry) error {
 	}
 	n, err := l.f.WriteAt(l.buf.Bytes(), l.size)
 	if err != nil {
-		return errors.Join(err, l.f.Truncate(l.size))
+		if cut := l.f.Truncate(l.size); cut != nil {
+			return errors.Join(err, cut)
+		}
+		return err
 	}
 	l.size += int64(n)
 	l.at = at

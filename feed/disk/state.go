@@ -38,6 +38,11 @@ func openState(file string) (*stateFile, State, error) {
 	}
 	s := &stateFile{f: f}
 	var b [slotSize]byte
+	if info, err := f.Stat(); err == nil && info.Size() == 0 { // its place on the disk is taken now: on a full one it is written too
+		if _, err := f.Write(make([]byte, 2*slotSize)); err != nil {
+			return nil, newest, errors.Join(err, f.Close())
+		}
+	}
 	for slot := range int64(2) {
 		if _, err := f.ReadAt(b[:], slot*slotSize); err != nil {
 			if !errors.Is(err, io.EOF) {

@@ -45,6 +45,7 @@ type Client struct {
 	changed chan struct{} // closed when there is something in the buffer, or an error
 	began   chan struct{} // closed by the first Tail
 	err     error         // why there is nothing; nil while connected
+	head    int64         // how far the feed went when the connection began
 	failed  bool          // the last Tail has returned it
 	again   context.CancelFunc
 	up      func(kind byte, v any) error // nil: not connected
@@ -100,6 +101,9 @@ func (c *Client) Tail(_ context.Context, _ string, after feed.Position, limit in
 	n := min(limit, len(c.buffer))
 	if n == 0 {
 		c.failed = c.err != nil
+		if c.err == nil && after.Seq < c.head { // nobody has caught up who has not been sent what there was
+			return nil, fault.New(fault.Unavailable, "the control plane is sending what came after entry %d", after.Seq)
+		}
 		return nil, c.err
 	}
 	c.failed = false
@@ -353,7 +357,7 @@ func (c *Client) welcome(up *sender, body []byte) error {
 		return err
 	}
 	c.mu.Lock()
-	c.up, c.err = up.send, nil
+	c.up, c.err, c.head = up.send, nil, w.Head
 	close(c.changed)
 	c.changed = make(chan struct{})
 	last := c.receipt
@@ -450,10 +454,11 @@ func (c *Client) taken(body []byte) error {
 // imageForm is the newest form of images that feed/disk reads: a control plane of an older release gives an older one.
 const imageForm = 2
 
-// Image opens an image of the environment, which the control plane makes fresh. The caller closes it.
-func (c *Client) Image(ctx context.Context) (io.ReadCloser, error) {
+// Image opens an image of the environment, which the control plane makes fresh: it goes through the entry least at least, if there
+// is that one. The caller closes it.
+func (c *Client) Image(ctx context.Context, least int64) (io.ReadCloser, error) {
 	t := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: c.keys.tls(), DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.keys.current().Control+"/feed/v1/image?form="+strconv.Itoa(imageForm), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.keys.current().Control+"/feed/v1/image?form="+strconv.Itoa(imageForm)+"&least="+strconv.FormatInt(least, 10), nil)
 	if err != nil {
 		return nil, err
 	}

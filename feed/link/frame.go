@@ -65,6 +65,7 @@ type welcome struct {
 	Protocol int       `json:"protocol"`
 	Version  string    `json:"version"`
 	Now      time.Time `json:"now"`
+	Head     int64     `json:"head,omitempty"` // how far the feed goes: before that the gateway has not caught up
 }
 
 type signedReceipt struct {

@@ -49,8 +49,13 @@ type Plane interface {
 	Tally(ctx context.Context, t feed.Tallies) ([]int64, error)
 	// TurnedAway takes that something was turned away, and why.
 	TurnedAway(r fleet.Refusal)
-	// Image returns the file of a fresh image of the environment, in the newest form that is no higher than most.
-	Image(ctx context.Context, environment string, most int) (string, error)
+	// Image returns the file of a fresh image of the environment, in the newest form that is no higher than most. It goes through
+	// the entry least at least, if there is that one.
+	Image(ctx context.Context, environment string, most int, least int64) (string, error)
+	// Head is how far the feed of the environment goes.
+	Head(ctx context.Context, environment string) (feed.Position, error)
+	// Said is what the gateway of that name has last said to have in force.
+	Said(environment, gateway string) feed.Receipt
 }
 
 // Times of a connection.
@@ -230,7 +235,11 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		most = 1 // a gateway of the release that had no other does not say
 	}
-	file, err := s.Plane.Image(r.Context(), g.Environment, most)
+	least, err := strconv.ParseInt(r.URL.Query().Get("least"), 10, 64)
+	if err != nil {
+		least = 0 // neither does this one
+	}
+	file, err := s.Plane.Image(r.Context(), g.Environment, most, least)
 	if err != nil {
 		s.turnAway(w, g, r.RemoteAddr, err)
 		return

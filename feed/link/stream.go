@@ -53,7 +53,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := bufio.NewReaderSize(r.Body, 64<<10)
-	h, err := c.greet(in)
+	h, err := c.greet(r.Context(), in)
 	if err != nil {
 		c.refuse(err)
 		return
@@ -67,6 +67,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	c.version, c.swears = h.Version, h.Swears
 	s.here(c)
 	defer s.away(c)
+	c.putBack()
 	s.Log.Info("a gateway is connected", "environment", g.Environment, "gateway", g.Name, "seq", h.Position.Seq, "version", h.Version)
 	reading := make(chan struct{})
 	defer func() { // what the reader uses is gone once this returns
@@ -93,7 +94,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 }
 
 // greet reads what the gateway says of itself.
-func (c *conn) greet(in *bufio.Reader) (hello, error) {
+func (c *conn) greet(ctx context.Context, in *bufio.Reader) (hello, error) {
 	var h hello
 	kind, body, err := unpack(in)
 	if err != nil || kind != frameHello || json.Unmarshal(body, &h) != nil {
@@ -111,7 +112,23 @@ func (c *conn) greet(in *bufio.Reader) (hello, error) {
 			Heard: c.s.Now().UTC(), Trouble: fault.As(err).Public})
 		return h, err
 	}
-	return h, c.send(frameWelcome, welcome{min(h.Protocol, Protocol), c.s.Version, c.s.Now().UTC()})
+	head, err := c.s.Plane.Head(ctx, c.g.Environment)
+	if err != nil {
+		return h, err
+	}
+	return h, c.send(frameWelcome, welcome{min(h.Protocol, Protocol), c.s.Version, c.s.Now().UTC(), head.Seq})
+}
+
+// putBack records that a gateway comes with less than it has said to have in force: its disk was put back to an earlier state. It
+// is sent what it misses, and takes no call before it has that.
+func (c *conn) putBack() {
+	said := c.s.Plane.Said(c.g.Environment, c.g.Name)
+	if c.at.Epoch != said.Position.Epoch || c.at.Seq >= said.Position.Seq || said.At.Before(c.g.Created) { // else another one of the name said it
+		return
+	}
+	f := refused{Code: "gateway-restored", Text: fmt.Sprintf("the gateway %s comes with entry %d, and has said that entry %d was in force: its disk was put back to an earlier state, or is another one. It is sent what came since; what was revoked then counted for it until now", c.g.Name, c.at.Seq, said.Position.Seq)}
+	c.s.Log.Warn("a gateway was put back", "environment", c.g.Environment, "gateway", c.g.Name, "reason", f.Text)
+	c.s.record(c.g, c.address, c.version, f)
 }
 
 // clip bounds what a gateway says of its build.
