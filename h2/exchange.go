@@ -23,7 +23,7 @@ type Exchange struct {
 
 	s       *stream
 	server  *Server
-	ctx     context.Context
+	life    life
 	body    requestBody
 	expects atomic.Bool // the client waits for 100; an upstream's goroutine may read the body
 	state   uint8
@@ -38,8 +38,9 @@ const (
 	answered
 )
 
-// Context ends when the client is gone or has taken its request back, and when everything is cut off.
-func (e *Exchange) Context() context.Context { return e.ctx }
+// Context ends when the client is gone or has taken its request back, when everything is cut off, and when the Handler has
+// returned. It is of no use after that.
+func (e *Exchange) Context() context.Context { return &e.life }
 
 // Protocol is the version that the client speaks.
 func (e *Exchange) Protocol() string { return "HTTP/2.0" }

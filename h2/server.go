@@ -31,8 +31,7 @@ type Server struct {
 	once     sync.Once
 	limits   Limits
 	log      *slog.Logger
-	base     context.Context
-	end      context.CancelFunc
+	workers  workers
 	draining atomic.Bool
 	dated    atomic.Pointer[dated]
 	running  sync.WaitGroup
@@ -47,7 +46,6 @@ func (s *Server) prepare() {
 		if s.log = s.Log; s.log == nil {
 			s.log = slog.Default()
 		}
-		s.base, s.end = context.WithCancel(context.Background())
 	})
 }
 
@@ -85,7 +83,11 @@ func (s *Server) Take(nc net.Conn) (serve func()) {
 		sc.serve()
 		s.mu.Lock()
 		delete(s.conns, sc)
+		none := len(s.conns) == 0
 		s.mu.Unlock()
+		if none {
+			s.workers.rest(false)
+		}
 	}
 }
 
@@ -100,7 +102,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
-		s.end()
+		s.workers.rest(true)
 		return nil
 	case <-ctx.Done():
 	}
@@ -112,8 +114,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close ends everything at once and waits until it is over.
 func (s *Server) Close() error {
 	s.each(func(sc *serverConn) { sc.cut() })
-	s.end()
 	s.running.Wait()
+	s.workers.rest(true)
 	return nil
 }
 
@@ -273,11 +275,10 @@ func (c *serverConn) start(s *stream, r http1.Reason) {
 	if c.err != nil {
 		return
 	}
-	s.in.x.ctx, s.cancel = context.WithCancel(c.server.base)
 	s.served = true
 	c.running++
 	c.handlers.Add(1)
-	go c.handle(s, r)
+	c.server.workers.run(job{c, s, r})
 }
 
 func (c *serverConn) handle(s *stream, r http1.Reason) {
@@ -297,7 +298,7 @@ func (c *serverConn) handle(s *stream, r http1.Reason) {
 
 // handled ends a stream whose handler has returned.
 func (c *serverConn) handled(s *stream) {
-	s.cancel()
+	s.in.x.life.end()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running--

@@ -1,7 +1,6 @@
 package h2
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +35,6 @@ type stream struct {
 	lent          [2]*fields    // the memory of the peer's head and trailer
 	queued        bool          // in c.waiting
 	aborted       bool          // a read is to end
-	cancel        context.CancelFunc
 
 	in     *inbound // of a server
 	served bool     // it was handed to a handler
@@ -69,8 +67,8 @@ func (s *stream) end(err error) {
 	}
 	poke(s.writes)
 	poke(s.reads)
-	if s.cancel != nil {
-		s.cancel()
+	if s.served {
+		s.in.x.life.end()
 	}
 }
 

@@ -33,6 +33,7 @@ type Call struct {
 	started instant
 	tried   int
 	unwatch func() bool // without an Exchange: nobody waits any more for ctx to end
+	ender   Ender       // instead, where the context is one
 }
 
 // errStale is what a kept connection is given up for before anything was sent on it.
@@ -61,8 +62,8 @@ func (u *Upstream) Do(ctx context.Context, c *Call) error {
 		}
 		c.tried++
 		c.link = l
-		if c.Exchange == nil && ctx.Done() != nil { // whose server would tell
-			c.unwatch = context.AfterFunc(ctx, l.cut)
+		if c.Exchange == nil { // whose server would tell
+			c.watch(ctx)
 		}
 		err := c.ask(f, content, stream)
 		if err == nil {
@@ -344,8 +345,37 @@ func (c *Call) Done() {
 	l.u.keep(l)
 }
 
+// An Ender is a context that tells one who waits for its end without memory of its own for that.
+type Ender interface {
+	context.Context
+	// WhenOver has f, which waits for nobody, called when the context ends: at once when it has already.
+	WhenOver(f func())
+	// Forget takes that back, and reports whether the context had not ended.
+	Forget() bool
+}
+
+// watch has the connection cut when ctx ends.
+func (c *Call) watch(ctx context.Context) {
+	l := c.link
+	if e, ok := ctx.(Ender); ok {
+		if l.cutter == nil {
+			l.cutter = l.cut
+		}
+		c.ender = e
+		e.WhenOver(l.cutter)
+		return
+	}
+	if ctx.Done() != nil {
+		c.unwatch = context.AfterFunc(ctx, l.cut)
+	}
+}
+
 // watched ends waiting for ctx, and reports whether it had not ended.
 func (c *Call) watched() bool {
+	if e := c.ender; e != nil {
+		c.ender = nil
+		return e.Forget()
+	}
 	stop := c.unwatch
 	c.unwatch = nil
 	return stop == nil || stop()

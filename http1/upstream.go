@@ -68,6 +68,7 @@ type link struct {
 	reading alarm
 	writing alarm
 	halted  atomic.Bool
+	cutter  func()  // cut; made when it is wanted first
 	used    bool    // it has carried an exchange before
 	heard   bool    // something was received in this exchange
 	since   instant // when the last exchange ended
