@@ -236,12 +236,9 @@ func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change)
 	if err != nil {
 		return nil, nil, err
 	}
-	newest := func(environment string, k feed.Kind, key string) (int64, error) {
-		e, err := tx.EntryOf(ctx, environment, k, key)
-		if errors.Is(err, fault.NotFound) {
-			return 0, nil
-		}
-		return e.Version, err
+	newest, err := q.newest(ctx, tx, heads, rows)
+	if err != nil {
+		return nil, nil, err
 	}
 	numbered, heads, err := feed.Assign(heads, newest, rows, q.keys.SignFeed)
 	if err != nil {
@@ -263,6 +260,30 @@ func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change)
 		}
 	}
 	return heads, numbered, nil
+}
+
+// newest reads which version of each changed entity its environments know, and returns how to look that up.
+func (q *sequencer) newest(ctx context.Context, tx store.Tx, heads []feed.Head, rows []feed.Change) (func(string, feed.Kind, string) (int64, error), error) {
+	type entity struct{ environment, kind, key string }
+	known := map[entity]int64{}
+	for _, h := range heads {
+		var of []feed.Change
+		for _, c := range rows {
+			if c.Environment == "" || c.Environment == h.Environment {
+				of = append(of, c)
+			}
+		}
+		vs, err := tx.Versions(ctx, h.Environment, of)
+		if err != nil {
+			return nil, err
+		}
+		for i, c := range of {
+			known[entity{h.Environment, string(c.Kind), c.Key}] = vs[i]
+		}
+	}
+	return func(environment string, k feed.Kind, key string) (int64, error) {
+		return known[entity{environment, string(k), key}], nil
+	}, nil
 }
 
 // seal puts entries into the log and signs one checkpoint over it. sealing is an error of the log itself, found before

@@ -181,6 +181,8 @@ type Log interface {
 	Entry(ctx context.Context, environment string, seq int64) (Entry, error)
 	// EntryOf returns the newest entry of that kind and key, or fault.NotFound: what a change's number became.
 	EntryOf(ctx context.Context, environment string, k Kind, key string) (Entry, error)
+	// Versions returns, for each of the changes, the version of the newest entry of that kind and key; 0 where there is none.
+	Versions(ctx context.Context, environment string, of []Change) ([]int64, error)
 	// Newest returns the newest entry of each kind and key among those up to the number through, ascending, after the number
 	// after: what an image is made of.
 	Newest(ctx context.Context, environment string, through, after int64, limit int) ([]Entry, error)

@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -17,8 +18,9 @@ import (
 )
 
 const (
-	auditAdd = `INSERT INTO audit_entries (id, at, actor, action, object, organization, application, environment, reason, request_id,
-		before_state, after_state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	auditInsert = `INSERT INTO audit_entries (id, at, actor, action, object, organization, application, environment, reason, request_id,
+		before_state, after_state) VALUES `
+	auditAdd     = auditInsert + `($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 	auditColumns = `id, COALESCE(seq, -1), at, actor, action, object, organization, application, environment, reason, request_id,
 		before_state, after_state`
 	auditAll      = `SELECT ` + auditColumns + ` FROM audit_entries`
@@ -31,12 +33,14 @@ const (
 	auditSealed   = auditAll + ` WHERE seq >= $1 ORDER BY seq LIMIT $2`
 	auditSeal     = `UPDATE audit_entries SET seq = $2 WHERE id = $1 AND seq IS NULL`
 
-	personalAdd   = `INSERT INTO audit_personal (entry, place, name, value, salt, commitment) VALUES ($1, $2, $3, $4, $5, $6)`
-	personalOf    = `SELECT name, value, salt, commitment FROM audit_personal WHERE entry = $1 ORDER BY place`
-	personalErase = `UPDATE audit_personal SET value = '', salt = $2 WHERE entry = $1`
+	personalInsert = `INSERT INTO audit_personal (entry, place, name, value, salt, commitment) VALUES `
+	personalAdd    = personalInsert + `($1, $2, $3, $4, $5, $6)`
+	personalOf     = `SELECT entry, name, value, salt, commitment FROM audit_personal WHERE entry IN `
+	personalErase  = `UPDATE audit_personal SET value = '', salt = $2 WHERE entry = $1`
 
-	hashAdd   = `INSERT INTO audit_hashes (place, hash) VALUES ($1, $2)`
-	hashesGet = `SELECT hash FROM audit_hashes WHERE place BETWEEN $1 AND $2 ORDER BY place`
+	hashInsert = `INSERT INTO audit_hashes (place, hash) VALUES `
+	hashAdd    = hashInsert + `($1, $2)`
+	hashesGet  = `SELECT hash FROM audit_hashes WHERE place BETWEEN $1 AND $2 ORDER BY place`
 
 	checkpointAdd    = `INSERT INTO audit_checkpoints (size, note, at) VALUES ($1, $2, $3)`
 	checkpointNewest = `SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1`
@@ -47,13 +51,20 @@ func (t *tx) AppendAudit(ctx context.Context, e audit.Entry) error {
 	if _, err := audit.Leaf(e); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, auditAdd, string(e.ID), at(e.At), e.Actor, e.Action, string(e.Object), string(e.Organization),
+	row := func(rows func(*later) *[][]any, q string, args ...any) error {
+		if t.later != nil {
+			return t.add(ctx, rows(t.later), args...)
+		}
+		_, err := t.exec(ctx, q, args...)
+		return err
+	}
+	err := row(func(l *later) *[][]any { return &l.audit }, auditAdd, string(e.ID), at(e.At), e.Actor, e.Action, string(e.Object), string(e.Organization),
 		string(e.Application), e.Environment, e.Reason, e.RequestID, string(e.Before), string(e.After))
 	for i, p := range e.Personal {
 		if err != nil {
 			break
 		}
-		_, err = t.exec(ctx, personalAdd, string(e.ID), int64(i), p.Name, p.Value, blob(p.Salt), blob(p.Commitment))
+		err = row(func(l *later) *[][]any { return &l.personal }, personalAdd, string(e.ID), int64(i), p.Name, p.Value, blob(p.Salt), blob(p.Commitment))
 	}
 	t.fresh = true
 	return err
@@ -81,18 +92,36 @@ func (t *tx) audits(ctx context.Context, q string, args ...any) ([]audit.Entry, 
 	return es, t.personal(ctx, es)
 }
 
+// together are the numbers of things that one statement asks for, the largest first and 1 last.
+var together = [...]int{64, 8, 1}
+
 // personal adds the personal values of entries.
-func (t *tx) personal(ctx context.Context, es []audit.Entry) (err error) {
-	for i := range es {
-		es[i].Personal, err = all(ctx, t, func(r row) (p audit.Personal, err error) {
-			err = r.Scan(&p.Name, &p.Value, &p.Salt, &p.Commitment)
-			if len(p.Salt) == 0 {
-				p.Salt = nil
+func (t *tx) personal(ctx context.Context, es []audit.Entry) error {
+	type of struct {
+		entry string
+		audit.Personal
+	}
+	for _, n := range together {
+		for ; len(es) >= n; es = es[n:] {
+			at := make(map[string]*audit.Entry, n)
+			args := make([]any, n)
+			for i := range es[:n] {
+				at[string(es[i].ID)], args[i] = &es[i], string(es[i].ID)
 			}
-			return p, err
-		}, personalOf, string(es[i].ID))
-		if err != nil {
-			return err
+			ps, err := all(ctx, t, func(r row) (p of, err error) {
+				err = r.Scan(&p.entry, &p.Name, &p.Value, &p.Salt, &p.Commitment)
+				if len(p.Salt) == 0 {
+					p.Salt = nil
+				}
+				return p, err
+			}, personalOf+brackets(1, n)+` ORDER BY entry, place`, args...)
+			if err != nil {
+				return err
+			}
+			for _, p := range ps {
+				e := at[p.entry]
+				e.Personal = append(e.Personal, p.Personal)
+			}
 		}
 	}
 	return nil
@@ -165,6 +194,17 @@ func (t *tx) Unsealed(ctx context.Context, limit int) ([]audit.Entry, error) {
 }
 
 func (t *tx) Seal(ctx context.Context, i id.ID, seq int64, hashes [][32]byte) error {
+	if t.later != nil {
+		err := t.add(ctx, &t.later.sealed, string(i), seq)
+		place := tlog.StoredHashIndex(0, seq)
+		for _, h := range hashes {
+			if err == nil {
+				err = t.add(ctx, &t.later.hashes, place, bytes.Clone(h[:]))
+			}
+			place++
+		}
+		return err
+	}
 	n, err := t.exec(ctx, auditSeal, string(i), seq)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "audit entry %s is sealed, or not there", i)

@@ -98,7 +98,18 @@ func (t *tx) Revisions(ctx context.Context, environment string, before int64, li
 
 // epoch is the environment's, or fault.NotFound.
 func (t *tx) epoch(ctx context.Context, environment string) (int64, error) {
+	if t.later != nil {
+		if n, known := t.later.epochs[environment]; known {
+			return n, nil
+		}
+	}
 	n, err := one(ctx, t, scanInt, environmentEpoch, environment)
+	if err == nil && t.later != nil {
+		if t.later.epochs == nil {
+			t.later.epochs = map[string]int64{}
+		}
+		t.later.epochs[environment] = n
+	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, fault.New(fault.NotFound, "there is no environment %q", environment)
 	}

@@ -5,26 +5,32 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 
 	"gatehouse/fault"
 	"gatehouse/feed"
 )
 
 const (
-	changeAdd = `INSERT INTO feed_changes (environment, kind, entity, version, payload, committed) VALUES ($1, $2, $3, $4, $5, $6)`
-	changeAll = `INSERT INTO feed_shared (kind, entity, version, payload, committed) VALUES ($1, $2, $3, $4, $5)
+	changeInsert = `INSERT INTO feed_changes (environment, kind, entity, version, payload, committed) VALUES `
+	changeAdd    = changeInsert + `($1, $2, $3, $4, $5, $6)`
+	changeAll    = `INSERT INTO feed_shared (kind, entity, version, payload, committed) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (kind, entity) DO UPDATE SET version = excluded.version, payload = excluded.payload, committed = excluded.committed
 		WHERE excluded.version > feed_shared.version`
 	changesWaiting = `SELECT number, environment, kind, entity, version, payload, committed FROM feed_changes ORDER BY number LIMIT $1`
 	changeDone     = `DELETE FROM feed_changes WHERE number = $1`
 
 	entryColumns = `environment, seq, epoch, previous, kind, entity, version, payload, committed, digest, signature`
-	entryAdd     = `INSERT INTO feed_entries (` + entryColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	entryInsert  = `INSERT INTO feed_entries (` + entryColumns + `) VALUES `
+	entryAdd     = entryInsert + `($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 	entryHead    = `SELECT epoch, seq, digest FROM feed_entries WHERE environment = $1 ORDER BY seq DESC LIMIT 1`
 	entriesAfter = `SELECT ` + entryColumns + ` FROM feed_entries WHERE environment = $1 AND seq > $2 ORDER BY seq LIMIT $3`
 	entryGet     = `SELECT ` + entryColumns + ` FROM feed_entries WHERE environment = $1 AND seq = $2`
 	entryOf      = `SELECT ` + entryColumns + ` FROM feed_entries WHERE environment = $1 AND kind = $2 AND entity = $3
 		ORDER BY seq DESC LIMIT 1`
+	versionsOf = `SELECT COALESCE((SELECT e.version FROM feed_entries e WHERE e.environment = $1 AND e.kind = k.column2 AND e.entity = k.column3
+		ORDER BY e.seq DESC LIMIT 1), 0) FROM (VALUES `
 	entriesNewest = `SELECT ` + entryColumns + ` FROM feed_entries e WHERE environment = $1 AND seq > $2 AND seq <= $3
 		AND NOT EXISTS (SELECT 1 FROM feed_entries n WHERE n.environment = e.environment AND n.kind = e.kind AND n.entity = e.entity
 		AND n.seq > e.seq AND n.seq <= $3) ORDER BY seq LIMIT $4`
@@ -46,6 +52,10 @@ func (t *tx) AppendChange(ctx context.Context, c feed.Change) error {
 			return err
 		}
 	}
+	if t.later != nil && c.Environment != "" {
+		t.fresh = true
+		return t.add(ctx, &t.later.changes, c.Environment, string(c.Kind), c.Key, c.Version, string(c.Payload), at(c.Committed))
+	}
 	_, err := t.exec(ctx, changeAdd, c.Environment, string(c.Kind), c.Key, c.Version, string(c.Payload), at(c.Committed))
 	if err == nil && c.Environment == "" {
 		_, err = t.exec(ctx, changeAll, string(c.Kind), c.Key, c.Version, string(c.Payload), at(c.Committed))
@@ -66,6 +76,9 @@ func (t *tx) Unnumbered(ctx context.Context, limit int) ([]feed.Change, error) {
 
 func (t *tx) Number(ctx context.Context, number int64, entries []feed.Entry) error {
 	t.told = true
+	if t.later != nil {
+		return t.numberLater(ctx, number, entries)
+	}
 	n, err := t.exec(ctx, changeDone, number)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "change %d waits for no number", number)
@@ -78,6 +91,42 @@ func (t *tx) Number(ctx context.Context, number int64, entries []feed.Entry) err
 			at(e.Committed), e.Digest, blob(e.Signature))
 	}
 	return err
+}
+
+// numberLater is Number in a group.
+func (t *tx) numberLater(ctx context.Context, number int64, entries []feed.Entry) (err error) {
+	for _, e := range entries {
+		if err == nil {
+			err = t.add(ctx, &t.later.entries, e.Environment, e.Seq, e.Epoch, e.Previous, string(e.Kind), e.Key, e.Version, string(e.Payload),
+				at(e.Committed), e.Digest, blob(e.Signature))
+		}
+	}
+	t.wrote = true
+	t.later.numbered = append(t.later.numbered, number)
+	return err
+}
+
+func (t *tx) Versions(ctx context.Context, environment string, of []feed.Change) ([]int64, error) {
+	out := make([]int64, 0, len(of))
+	for _, n := range together {
+		for ; len(of) >= n; of = of[n:] {
+			args := []any{environment}
+			var values strings.Builder
+			for i, c := range of[:n] {
+				args = append(args, int64(i), string(c.Kind), c.Key)
+				if i > 0 {
+					values.WriteString(`, `)
+				}
+				fmt.Fprintf(&values, `(CAST($%d AS BIGINT), $%d, $%d)`, 3*i+2, 3*i+3, 3*i+4)
+			}
+			vs, err := all(ctx, t, scanInt, versionsOf+values.String()+`) AS k ORDER BY k.column1`, args...)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, vs...)
+		}
+	}
+	return out, nil
 }
 
 func (t *tx) Head(ctx context.Context, environment string) (feed.Position, error) {

@@ -26,7 +26,7 @@ func postgresDialect() *dialect {
 		begin:      `BEGIN ISOLATION LEVEL SERIALIZABLE`,
 		contains:   func(column, value string) string { return `strpos(` + column + `, ` + value + `) > 0` },
 		fault:      postgresFault,
-		rows:       []int{128, 16, 1},
+		rows:       []int{128, 64, 32, 16, 8, 4, 2, 1},
 		aborts:     true,
 		tables: `SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
 			AND relname NOT IN (` + notMoved + `) ORDER BY oid`,

@@ -45,13 +45,14 @@ const pgTurn = int64(0x47415445)
 
 // pg is the store in a PostgreSQL database, which any number of processes share.
 type pg struct {
-	d     *dialect
-	db    *sql.DB
-	seats chan *line // a connection's seat: nil until it has one
-	writ  chan struct{}
-	ear   *ear
-	stop  chan struct{}
-	once  sync.Once
+	d      *dialect
+	db     *sql.DB
+	seats  chan *line // a connection's seat: nil until it has one
+	writ   chan struct{}
+	groups *pgGroups
+	ear    *ear
+	stop   chan struct{}
+	once   sync.Once
 }
 
 // OpenPostgres opens the store in the database that the connection string names (a URL or keywords, as libpq takes them),
@@ -75,7 +76,7 @@ func OpenPostgres(ctx context.Context, dsn secret.Value, o PostgresOptions) (_ s
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = milliseconds(pgIdle)
 	c.RuntimeParams["synchronous_commit"] = "on" // an answer comes after the sync, whatever the server's default is
 	s := &pg{d: postgresDialect(), db: stdlib.OpenDB(*c), seats: make(chan *line, o.Connections), writ: make(chan struct{}, (o.Connections+1)/2), stop: make(chan struct{})}
-	s.db.SetMaxOpenConns(o.Connections + 1) // one more for migrations and copies
+	s.db.SetMaxOpenConns(o.Connections + 2) // one more for groups, and one for migrations and copies
 	s.db.SetMaxIdleConns(o.Connections)
 	for range o.Connections {
 		s.seats <- nil
@@ -84,6 +85,7 @@ func OpenPostgres(ctx context.Context, dsn secret.Value, o PostgresOptions) (_ s
 		return nil, errors.Join(err, s.db.Close())
 	}
 	s.ear = listen(c, o.Log)
+	s.groups = newPGGroups(s)
 	return s, nil
 }
 
@@ -250,9 +252,9 @@ func (s *pg) View(ctx context.Context, fn func(store.Tx) error) error {
 	}
 }
 
-// Update implements store.Store. Updates run side by side and as if one after another: where two got into each other's way,
-// one of them runs again.
-func (s *pg) Update(ctx context.Context, fn func(store.Tx) error) error {
+// alone runs an update in a transaction of its own, from that try on in its turn. Such updates run side by side: where two got into each
+// other's way, one of them runs again.
+func (s *pg) alone(ctx context.Context, queue int, fn func(store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return givenUp(err)
 	}
@@ -266,7 +268,7 @@ func (s *pg) Update(ctx context.Context, fn func(store.Tx) error) error {
 	}
 	pause, careful := pgPause, false
 	for try := 1; ; try++ {
-		left, err := s.within(ctx, s.d.begin, true, careful, try >= pgQueue, func(t *tx) error { return fn(t) })
+		left, err := s.within(ctx, s.d.begin, true, careful, try >= queue, func(t *tx) error { return fn(t) })
 		if err == nil {
 			if left.fresh {
 				s.ear.tell()
@@ -356,6 +358,7 @@ func (s *pg) Backup(ctx context.Context, file string) (err error) {
 func (s *pg) Close() (err error) {
 	s.once.Do(func() {
 		close(s.stop)
+		<-s.groups.done
 		s.ear.close()
 		for range cap(s.seats) {
 			if l := <-s.seats; l != nil {

@@ -189,6 +189,101 @@ func TestPostgresUpdatesAreAsIfAlone(t *testing.T) {
 }
 
 // What cannot serve says why, without the password.
+// Updates that are committed together are answered each for itself: one that is refused before it wrote, after it wrote, or by the
+// database takes nothing of the others with it, and nothing of its own stays.
+func TestPostgresGroups(t *testing.T) {
+	dsn := pgtest.Database(t)
+	stores := []store.Store{openPostgres(t, dsn), openPostgres(t, dsn)}
+	now := time.Date(2026, 3, 29, 1, 59, 59, 0, time.UTC)
+	taken := organization.Organization{ID: id.New(id.Organization, now), Name: "taken", State: organization.Registered, Created: now}
+	must(t, stores[0].Update(t.Context(), func(tx store.Tx) error {
+		if _, err := tx.AddEnvironment(t.Context(), "live", now); err != nil {
+			return err
+		}
+		_, err := tx.PutOrganization(t.Context(), taken)
+		return err
+	}))
+	const callers, each = 24, 8
+	errMine := errors.New("mine")
+	write := func(tx store.Tx, name string) error {
+		o := organization.Organization{ID: id.New(id.Organization, now), Name: name, State: organization.Registered, Created: now}
+		if _, err := tx.PutOrganization(t.Context(), o); err != nil {
+			return err
+		}
+		if err := tx.AppendAudit(t.Context(), audit.New(now, audit.Entry{Actor: "host", Action: "test", Reason: name, Personal: audit.Commit("name", name)})); err != nil {
+			return err
+		}
+		return tx.AppendChange(t.Context(), feed.Change{Environment: "live", Kind: feed.KindGrant, Key: name, Version: 1, Payload: []byte(`{}`), Committed: now})
+	}
+	var wg sync.WaitGroup
+	for n := range callers {
+		wg.Go(func() {
+			for i := range each {
+				name := fmt.Sprintf("%d-%d", n, i)
+				err := stores[n%2].Update(t.Context(), func(tx store.Tx) error {
+					switch i % 8 {
+					case 1: // before it wrote
+						return errMine
+					case 3: // after it wrote
+						return errors.Join(write(tx, name), errMine)
+					case 5: // by the database
+						if err := write(tx, name); err != nil {
+							return err
+						}
+						again := taken
+						again.Version = 0
+						_, err := tx.PutOrganization(t.Context(), again)
+						return err
+					case 7: // by a row that is not there
+						if err := write(tx, name); err != nil {
+							return err
+						}
+						return tx.Number(t.Context(), 1<<40, nil)
+					}
+					return write(tx, name)
+				})
+				switch {
+				case i%4 == 1 && i != 5 || i == 3:
+					if !errors.Is(err, errMine) {
+						t.Errorf("%s: %v, want its own error", name, err)
+					}
+				case i%2 == 1:
+					if !errors.Is(err, fault.Conflict) {
+						t.Errorf("%s: %v, want a conflict", name, err)
+					}
+				case err != nil:
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	must(t, stores[1].View(t.Context(), func(tx store.Tx) error {
+		os, err := tx.Organizations(t.Context(), "", "", "", 1000)
+		if err != nil {
+			return err
+		}
+		cs, err := tx.Unnumbered(t.Context(), 1000)
+		if err != nil {
+			return err
+		}
+		es, err := tx.Unsealed(t.Context(), 1000)
+		if err != nil {
+			return err
+		}
+		const want = callers * each / 2
+		if len(os) != want+1 || len(cs) != want || len(es) != want {
+			t.Errorf("%d organizations, %d changes and %d audit entries, want %d of each and one organization more", len(os), len(cs), len(es), want)
+		}
+		for _, e := range es {
+			if len(e.Personal) != 1 || e.Personal[0].Value != e.Reason {
+				t.Errorf("entry %s has the personal values %v", e.Reason, e.Personal)
+			}
+		}
+		return nil
+	}))
+}
+
 func TestPostgresTrouble(t *testing.T) {
 	for name, dsn := range map[string]string{
 		"not an address": "postgres://u:hush@[::1",

@@ -32,6 +32,9 @@ type tx struct {
 	// rare, and savepoints cost: so an fn that goes on after a refusal runs again, carefully.
 	careful bool
 	again   bool // it must
+
+	later *later // in a group on PostgreSQL: what is sent together
+	wrote bool   // it has changed something
 }
 
 // check answers before anything is sent to the database.
@@ -69,7 +72,11 @@ func (t *tx) exec(ctx context.Context, q string, args ...any) (int64, error) {
 	if err := t.save(); err != nil {
 		return 0, t.fault(ctx, err)
 	}
+	if err := t.later.before(t, q); err != nil {
+		return 0, t.fault(ctx, err)
+	}
 	n, err := t.line.exec(t.context(ctx), q, args...)
+	t.wrote = t.wrote || n > 0
 	return n, t.fault(ctx, t.saved(err))
 }
 
@@ -138,7 +145,11 @@ func all[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string,
 	if err := t.save(); err != nil {
 		return nil, t.fault(ctx, err)
 	}
+	if err := t.later.before(t, q); err != nil {
+		return nil, t.fault(ctx, err)
+	}
 	out, unreadable, err := collect(ctx, t, scan, q, args)
+	t.wrote = t.wrote || len(out) > 0 && !strings.HasPrefix(q, `SELECT`)
 	if err = t.saved(err); err == nil && unreadable != nil {
 		return nil, fault.New(fault.Unavailable, "the database holds a row that cannot be read: restore a backup").Because(unreadable)
 	}

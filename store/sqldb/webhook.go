@@ -3,6 +3,7 @@ package sqldb
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -40,11 +41,25 @@ func (t *tx) Endpoint(ctx context.Context, i id.ID) (webhook.Endpoint, error) {
 }
 
 func (t *tx) EndpointsOf(ctx context.Context, organization, after id.ID, limit int) ([]webhook.Endpoint, error) {
+	key := ""
+	if t.later != nil {
+		key = fmt.Sprint(organization, " ", after, " ", limit)
+		if es, known := t.later.endpoints[key]; known {
+			return slices.Clone(es), nil
+		}
+	}
 	var w where
 	w.must(`organization = $`, string(organization))
 	w.must(`state <> $`, string(webhook.Ended))
 	q := endpointsOf + w.page(string(after), limit)
-	return all(ctx, t, scanEndpoint, q, w.args...)
+	es, err := all(ctx, t, scanEndpoint, q, w.args...)
+	if err == nil && t.later != nil {
+		if t.later.endpoints == nil {
+			t.later.endpoints = map[string][]webhook.Endpoint{}
+		}
+		t.later.endpoints[key] = slices.Clone(es)
+	}
+	return es, err
 }
 
 const (

@@ -63,6 +63,11 @@ func newWriter(l *line, d *dialect) *writer {
 func closed() error { return fault.New(fault.Unavailable, "the store is closed") }
 
 func (w *writer) update(ctx context.Context, fn func(store.Tx) error) error {
+	return submit(ctx, w.calls, w.stop, fn)
+}
+
+// submit gives fn to whoever runs calls one after another, runs it when its turn comes, and returns the answer.
+func submit(ctx context.Context, calls chan<- *call, stop <-chan struct{}, fn func(store.Tx) error) error {
 	c := &call{turn: make(chan *tx, 1), ran: make(chan error, 1), answer: make(chan error, 1)}
 	select {
 	case <-ctx.Done():
@@ -70,10 +75,10 @@ func (w *writer) update(ctx context.Context, fn func(store.Tx) error) error {
 	default:
 	}
 	select {
-	case w.calls <- c:
+	case calls <- c:
 	case <-ctx.Done():
 		return givenUp(ctx.Err())
-	case <-w.stop:
+	case <-stop:
 		return closed()
 	}
 	gone := ctx.Done()

@@ -108,6 +108,33 @@ func feeds() []promise {
 			failing(w, fault.NotFound, func(tx store.Tx) (feed.Entry, error) { return tx.EntryOf(w.ctx(), "live", feed.KindGrant, "org_1") })
 			failing(w, fault.NotFound, func(tx store.Tx) (feed.Entry, error) { return tx.Entry(w.ctx(), "live", 6) })
 		}},
+		{"VersionsAreOfTheNewestEntry", func(w *world) {
+			w.environments("live", "test")
+			var at feed.Position
+			var of []feed.Change
+			var want []int64
+			for n := range 75 { // more than one statement asks for
+				c := w.change("live", int64(n%3)+2)
+				c.Key = fmt.Sprintf("org_%d", n/2) // the second of each is the newest, whatever its version
+				w.append(c)
+				c = w.unnumbered()[0]
+				e := w.numbered("live", c, at)
+				w.update(func(tx store.Tx) error { return tx.Number(w.ctx(), c.Row, []feed.Entry{e}) })
+				at = e.Position()
+				if of = append(of, c); n%2 == 1 {
+					want[len(want)-1] = c.Version
+				}
+				want = append(want, c.Version)
+			}
+			none := of[0]
+			none.Kind = feed.KindGrant
+			of, want = append(of, none), append(want, 0)
+			versions := func(environment string) []int64 {
+				return read(w, func(tx store.Tx) ([]int64, error) { return tx.Versions(w.ctx(), environment, of) })
+			}
+			same(w, "live", versions("live"), want)
+			same(w, "test", versions("test"), make([]int64, len(of)))
+		}},
 		{"AddEnvironmentBeginsWithWhatAllKnow", func(w *world) {
 			w.environments("live")
 			other := w.change("", 1)
