@@ -3,7 +3,6 @@ package adminapi
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"gatehouse/control"
 	"gatehouse/id"
@@ -167,107 +166,4 @@ pending, for proveSecondFactor.`,
 		p, err := c.Person(ctx, in.actor(), in.object())
 		return versioned(p, p.Version, err)
 	})
-}
-
-// staff adds what administrators do about the platform's people.
-func (a *api) staff() {
-	c := a.Control
-	add(a, operation{id: "staffList", method: http.MethodGet, path: "/api/staff", tag: tagStaff,
-		summary: "List the platform's people", doc: "For staff.",
-	}, func(ctx context.Context, in *struct {
-		Caller
-		Paging
-	}) (*Page[identity.Person], error) {
-		l, err := c.StaffList(ctx, in.actor(), in.page())
-		return paged(l, err, same)
-	})
-	type newStaff struct {
-		Email string          `json:"email" doc:"Where the sign-in link is sent" example:"asta@platform.example"`
-		Name  string          `json:"name" doc:"What they are called" example:"Asta Approver"`
-		Roles []identity.Role `json:"roles" nullable:"false" doc:"What they may do: admin, approver, api-owner, operator, auditor. Those that decide and operate may be bound to a place, as in approver@api:payments or operator@org:org_…" example:"approver"`
-	}
-	add(a, operation{id: "addStaff", method: http.MethodPost, path: "/api/staff", tag: tagStaff, status: http.StatusCreated,
-		summary: "Add a person of the platform", doc: "Sends them a one-time sign-in link. For an admin.",
-	}, func(ctx context.Context, in *struct {
-		Caller
-		Body newStaff
-	}) (*Made[identity.Person], error) {
-		p, err := c.AddStaff(ctx, in.actor(), in.Body.Email, in.Body.Name, in.Body.Roles)
-		return made("/api/people", p.ID, p, p.Version, err)
-	})
-	type staffChange struct {
-		Roles []identity.Role `json:"roles,omitempty" nullable:"false" doc:"All roles from now on; left out, they stay" example:"approver"`
-		State identity.State  `json:"state,omitempty" doc:"active or disabled; left out, it stays. Disabling ends their sessions and their machine tokens' power." example:"disabled"`
-	}
-	add(a, operation{id: "changeStaff", method: http.MethodPatch, path: "/api/staff/{id}", tag: tagStaff,
-		summary: "Change somebody's roles, or disable them", doc: "The last active admin cannot be taken away. For an admin.",
-	}, func(ctx context.Context, in *struct {
-		Change
-		Body staffChange
-	}) (*Versioned[identity.Person], error) {
-		version, err := in.version()
-		if err != nil {
-			return nil, err
-		}
-		n := in.Body
-		if n.Roles == nil || n.State == "" {
-			p, err := c.Person(ctx, in.actor(), in.object())
-			if err != nil {
-				return nil, err
-			}
-			if n.Roles == nil {
-				n.Roles = p.Roles
-			}
-			if n.State == "" {
-				n.State = p.State
-			}
-			if version == 0 { // what stays must be what was just read
-				version = p.Version
-			}
-		}
-		p, err := c.ChangeStaff(ctx, in.actor(), in.object(), version, n.Roles, n.State)
-		return versioned(p, p.Version, err)
-	})
-	type recovery struct {
-		Email string `json:"email" doc:"The administrator's address" example:"ada@platform.example"`
-		Name  string `json:"name,omitempty" doc:"What they are called, if they are new" example:"Ada Admin"`
-	}
-	type signInLink struct {
-		Link string `json:"link" doc:"Signs them in, once, within 15 minutes" example:"https://gatehouse.example/signin/link?token=ghl_…"`
-	}
-	add(a, operation{id: "recoverAdmin", method: http.MethodPost, path: "/api/staff/recovery", tag: tagStaff,
-		summary: "Let an administrator in, on the host itself",
-		doc: `Makes sure that the address belongs to an active administrator and answers with a one-time sign-in link. Only with the token
-that the owner of the data directory finds in host.json: it is how the first administrator gets in, and a last one who lost
-every other way.`,
-	}, func(ctx context.Context, in *struct {
-		Caller
-		Body recovery
-	}) (*Got[signInLink], error) {
-		l, err := c.RecoverAdmin(ctx, in.actor(), in.Body.Email, first(in.Body.Name, in.Body.Email))
-		return got(signInLink{l.Reveal()}, err)
-	})
-	add(a, operation{id: "givenUpLetters", method: http.MethodGet, path: "/api/letters/given-up", tag: tagStaff,
-		summary: "List letters that could not be delivered", doc: "Oldest first, with what the mail server said, without their texts. For staff.",
-	}, func(ctx context.Context, in *struct {
-		Caller
-		Paging
-	}) (*Page[Undelivered], error) {
-		l, err := c.GivenUpLetters(ctx, in.actor(), in.page())
-		out := &Page[Undelivered]{Body: Items[Undelivered]{Items: []Undelivered{}, Next: l.Next}}
-		for _, p := range l.Items {
-			out.Body.Items = append(out.Body.Items, Undelivered{p.ID, p.To, p.Subject, p.At, p.Tries, p.Problem})
-		}
-		return out, err
-	})
-}
-
-// Undelivered is a letter that could not be delivered.
-type Undelivered struct {
-	ID      int64     `json:"id" doc:"Its number" example:"17"`
-	To      string    `json:"to" doc:"Whom it was for" example:"ines@fjord-bank.example"`
-	Subject string    `json:"subject" doc:"What it was about" example:"Confirm your e-mail address"`
-	At      time.Time `json:"at" doc:"When it was written"`
-	Tries   int       `json:"tries" doc:"How often it was tried" example:"8"`
-	Problem string    `json:"problem" doc:"What came of the last try" example:"550 no such mailbox"`
 }

@@ -193,8 +193,8 @@ type Verdict struct {
 }
 
 // Verify checks that the certificate leads to the authority by those that came with it and those that the operator named, and
-// that nothing on the way was revoked. It says nothing about what the certificate is for: see ForClients. With ErrUnknown the
-// verdict has the issuer.
+// that nothing on the way was revoked. Of what the certificate is for it says only that it is not the authority's own (ErrUse): see
+// ForClients. With ErrUnknown the verdict has the issuer.
 func (a *Authority) Verify(leaf *x509.Certificate, presented []*x509.Certificate, k Known, now time.Time) (Verdict, error) {
 	return a.verify(leaf, presented, k, now, x509.ExtKeyUsageAny)
 }
@@ -214,13 +214,12 @@ func (a *Authority) verify(leaf *x509.Certificate, presented []*x509.Certificate
 	if err != nil {
 		return v, err
 	}
-	err = ErrUnknown
 	for _, chain := range chains { // one path on which nothing was revoked is enough
 		until, why := a.revoked(chain, k, now)
 		if why == nil {
 			return Verdict{until, issuerIn(chain)}, nil
 		}
-		if why == ErrRevoked {
+		if err == nil || why == ErrRevoked || err == ErrUse {
 			err = why
 		}
 		if v.Issuer == nil {
@@ -280,7 +279,7 @@ var constraints = asn1.ObjectIdentifier{2, 5, 29, 30}
 func (a *Authority) revoked(chain []*x509.Certificate, k Known, now time.Time) (until time.Time, err error) {
 	until = chain[0].NotAfter
 	if len(chain) < 2 {
-		return until, ErrUnknown // trusted itself: nobody could revoke it
+		return until, ErrUse // the authority's own, which nobody could revoke: lenient or not, it is no client's
 	}
 	for i, c := range chain {
 		if c.NotAfter.Before(until) {

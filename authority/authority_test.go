@@ -128,6 +128,29 @@ func TestRevocationLists(t *testing.T) {
 
 var errWrong = errors.New("the settings are refused")
 
+// The authority's own certificate is no client's: nobody could revoke it, and that it is lenient does not let it in.
+func TestAnchorsAreNoClients(t *testing.T) {
+	root := made(t, nil, signs("root"))
+	between := made(t, &root, signs("between"))
+	leaf := made(t, &between, nil)
+	for _, lists := range [][]string{nil, {list(t, root, 1, now.Add(-time.Hour), now.Add(time.Hour))}, {"https://ca.example/crl"}} {
+		for _, lenient := range []bool{false, true} {
+			a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.pem() + between.pem(), Lists: lists, Lenient: lenient})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, c := range map[string]party{"the root": root, "the one between, which is trusted itself": between} {
+				if _, err := a.Verify(c.Certificate, []*x509.Certificate{root.Certificate}, authority.Known{Lists: a.Given}, now); err != authority.ErrUse {
+					t.Errorf("%s, lenient %v: %v", name, lenient, err)
+				}
+			}
+			if _, err := a.Verify(leaf.Certificate, nil, authority.Known{Lists: a.Given}, now); len(lists) == 0 && err != nil {
+				t.Errorf("a client: %v", err)
+			}
+		}
+	}
+}
+
 func TestListsOnlyGrow(t *testing.T) {
 	root := made(t, nil, signs("root"))
 	a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.pem(), Lists: []string{list(t, root, 5, now, now.Add(time.Hour)), list(t, root, 4, now, now.Add(time.Hour))}})

@@ -125,7 +125,7 @@ func TestCertificatesByName(t *testing.T) {
 		want string
 	}{
 		"its own": {first, ""}, "made anew": {second, ""}, "with another name": {e.client("two.example.org"), "certificate-unknown"}, "revoked": {revoked, "certificate-withdrawn"},
-		"of a stranger of the same name": {stranger.client("one.example.org"), "certificate-unknown"}, "of a server": {server, "certificate-use"}, "the authority's": {e.cert, "certificate-status"},
+		"of a stranger of the same name": {stranger.client("one.example.org"), "certificate-unknown"}, "of a server": {server, "certificate-use"}, "the authority's": {e.cert, "certificate-use"},
 		"by its thumbprint": {thumb, ""},
 	} {
 		if got := call(c.cert); got != c.want {

@@ -157,6 +157,8 @@ func (s *certificates) seen(x *policy.Exchange, thumb bool) (*policy.SeenCertifi
 		case nil:
 		case authority.ErrRevoked: // by one of several: that is enough
 			return nil, withdrawn
+		case authority.ErrUse: // the authority's own
+			return nil, purpose
 		case authority.ErrUnknown:
 			unclear, issuer = a, v.Issuer
 			continue
