@@ -59,11 +59,21 @@ func (t *tx) Grants(ctx context.Context, f grant.Filter, after id.ID, limit int)
 	return all(ctx, t, scanGrant, q, w.args...)
 }
 
+// anyway keeps a condition from finding rows: it only looks at what was found.
+const anyway = ` || ''`
+
+// selected makes the conditions of a filter. When an application is set it finds rows, else an organization: the others only look
+// at what was found, as SQLite, which does not count, would else find all that are active instead of those of one application.
 func selected(f grant.Filter) (w where) {
-	w.and(`application = $`, string(f.Application))
-	w.and(`organization = $`, string(f.Organization))
-	w.and(`environment = $`, f.Environment)
-	w.and(`state = $`, f.State)
+	as := ""
+	for _, c := range []struct{ column, value string }{{"application", string(f.Application)}, {"organization", string(f.Organization)}} {
+		w.and(c.column+as+` = $`, c.value)
+		if c.value != "" {
+			as = anyway
+		}
+	}
+	w.and(`environment`+as+` = $`, f.Environment)
+	w.and(`state`+as+` = $`, f.State)
 	return w
 }
 
