@@ -412,12 +412,12 @@ func (s *source) inForce(environment string, seq int64, committed time.Time) InF
 // flushRefusals writes those that are not written yet.
 func (s *source) flushRefusals(ctx context.Context) error {
 	s.mu.Lock()
-	all := s.refusals
-	if len(all) > 0 {
+	all, some := s.refusals, len(s.refusals) > 0
+	if some { // else the map is still everybody's
 		s.refusals = map[refusalKey]fleet.Refusal{}
 	}
 	s.mu.Unlock()
-	if len(all) == 0 {
+	if !some {
 		return nil
 	}
 	err := s.store.Update(ctx, func(tx store.Tx) error {

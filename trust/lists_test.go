@@ -206,7 +206,7 @@ func TestResponderIsAsked(t *testing.T) {
 		}
 		return err
 	}
-	c.change(func() { c.status, c.next = -1, 50*time.Millisecond })
+	c.change(func() { c.status, c.next = -1, 500*time.Millisecond })
 	if verdict() != authority.ErrUnknown {
 		t.Error("it counts before anybody was asked")
 	}
