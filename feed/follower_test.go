@@ -124,10 +124,15 @@ func follow(t *testing.T, p *plane, from feed.Position) (*gateway, func()) {
 		t.Fatal(err)
 	}
 	g.Follower = f
+	return g, running(t, f)
+}
+
+// running runs the follower until the function is called that it returns.
+func running(t *testing.T, f *feed.Follower) func() {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- f.Run(ctx) }()
-	return g, func() {
+	return func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -280,9 +285,7 @@ func TestFollowerTriesAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- f.Run(ctx) }()
+		end := running(t, f)
 		synctest.Wait()
 		if d := cmp.Diff([]int64{1}, g.applied); d != "" || f.Trouble() == nil {
 			t.Errorf("%v\n%s", f.Trouble(), d)
@@ -298,10 +301,7 @@ func TestFollowerTriesAgain(t *testing.T) {
 		if d := cmp.Diff([]int64{1, 2, 3}, g.applied); d != "" || f.Trouble() != nil {
 			t.Errorf("%v\n%s", f.Trouble(), d)
 		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		end()
 	})
 }
 
@@ -335,9 +335,7 @@ func TestFollowerOnAFullDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- f.Run(ctx) }()
+		end := running(t, f)
 		synctest.Wait()
 		full.Store(true)
 		time.Sleep(20 * time.Millisecond)
@@ -359,10 +357,7 @@ func TestFollowerOnAFullDisk(t *testing.T) {
 		if r := p.newest(); applied.Load() != 5000 || kept != 5000 || synced != 5000 || r.Position.Seq != 5000 || r.Trouble != "" || f.Trouble() != nil {
 			t.Errorf("once there is room: %d in force, %d kept, %d synced, %+v, %v", applied.Load(), kept, synced, r, f.Trouble())
 		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		end()
 	})
 }
 
@@ -382,9 +377,7 @@ func TestFollowerThatCannotSync(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- f.Run(ctx) }()
+		end := running(t, f)
 		time.Sleep(time.Second)
 		broken.Store(true)
 		p.add(es[2])
@@ -399,10 +392,7 @@ func TestFollowerThatCannotSync(t *testing.T) {
 		if r := p.newest(); r.Position.Seq != 3 || r.Trouble != "" {
 			t.Errorf("%+v", r)
 		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		end()
 	})
 }
 

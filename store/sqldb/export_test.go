@@ -68,3 +68,6 @@ func Differ(ctx context.Context, a, b store.Store) (d string) {
 	}
 	return differ(of(a), of(b))
 }
+
+// PostgresTurn is the lock by which the processes that share a PostgreSQL database take turns.
+const PostgresTurn = pgTurn

@@ -65,7 +65,6 @@ func (t *tx) AppendChange(ctx context.Context, c feed.Change) error {
 }
 
 func (t *tx) Unnumbered(ctx context.Context, limit int) ([]feed.Change, error) {
-	t.tended = true
 	return all(ctx, t, func(r row) (c feed.Change, err error) {
 		var payload string
 		err = r.Scan(&c.Row, &c.Environment, &c.Kind, &c.Key, &c.Version, &payload, when{&c.Committed})

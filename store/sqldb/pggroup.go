@@ -15,6 +15,9 @@ const (
 	pgGroupTime  = 40 * time.Millisecond
 	pgGroupTries = 3
 	pgGroupWait  = 2 * time.Second // for the turn: whoever gets none goes on without, by the database's own rules
+	// pgGroupBar is how long nobody here waits for the turn again after that. A process that stands still with it would else hold up
+	// every update of the others.
+	pgGroupBar = 10 * time.Second
 )
 
 // pgGroups runs the updates that wait in this process one after another in one transaction, and commits them together: the way there
@@ -28,6 +31,7 @@ type pgGroups struct {
 	calls chan *call
 	done  chan struct{}
 	line  *line // nil: not connected
+	bar   time.Time
 }
 
 // The answers to a call that runs by itself then: at once, or in its turn.
@@ -98,7 +102,12 @@ func (g *pgGroups) turn() error {
 
 // group runs c and those that wait behind it.
 func (g *pgGroups) group(c *call) {
+	if time.Now().Before(g.bar) {
+		c.answer <- errAlone
+		return
+	}
 	if err := g.turn(); err != nil {
+		g.bar = time.Now().Add(pgGroupBar)
 		c.answer <- errAlone
 		return
 	}

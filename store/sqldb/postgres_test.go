@@ -2,6 +2,7 @@ package sqldb_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -282,6 +283,34 @@ func TestPostgresGroups(t *testing.T) {
 		}
 		return nil
 	}))
+}
+
+// A process that stands still with the turn holds the others up for a moment once, and not each of their updates.
+func TestPostgresTurnThatIsKept(t *testing.T) {
+	dsn := pgtest.Database(t)
+	st := openPostgres(t, dsn)
+	db, err := sql.Open("pgx", dsn.Reveal())
+	must(t, err)
+	defer db.Close()
+	still, err := db.Conn(t.Context())
+	must(t, err)
+	defer still.Close()
+	_, err = still.ExecContext(t.Context(), `SELECT pg_advisory_lock($1)`, sqldb.PostgresTurn)
+	must(t, err)
+	now := time.Date(2026, 3, 29, 1, 59, 59, 0, time.UTC)
+	const updates = 15 // at two seconds each half a minute
+	began := time.Now()
+	for i := range updates {
+		must(t, st.Update(t.Context(), func(tx store.Tx) error {
+			_, err := tx.PutOrganization(t.Context(), organization.Organization{ID: id.New(id.Organization, now), Name: fmt.Sprint(i), State: organization.Registered, Created: now})
+			return err
+		}))
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("%d updates took %v", updates, took)
+	}
+	_, err = still.ExecContext(t.Context(), `SELECT pg_advisory_unlock($1)`, sqldb.PostgresTurn)
+	must(t, err)
 }
 
 func TestPostgresTrouble(t *testing.T) {

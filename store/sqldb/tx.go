@@ -25,7 +25,6 @@ type tx struct {
 	over   bool // fn has returned
 	fresh  bool // it left rows to number or seal
 	told   bool // it numbered rows: other processes' gateways wait for them
-	tended bool // it looked for rows to number
 	broken error
 	failed error // the first error of a statement, as the driver gave it
 	// PostgreSQL does nothing more in a transaction in which a statement was refused, unless it was in a savepoint. That is

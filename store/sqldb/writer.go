@@ -16,9 +16,6 @@ import (
 const (
 	groupCalls = 256
 	groupTime  = 20 * time.Millisecond
-	// groupLinger is how long a group that has nothing else to do waits for whoever numbers what it has written: then both are
-	// one commit.
-	groupLinger = time.Millisecond
 )
 
 // writer runs updates one after another on the one connection that writes. Those that wait at the same time share one
@@ -130,9 +127,9 @@ func (w *writer) run() {
 	}
 }
 
-// next is a call that waits already, if the group may grow. Where rows wait for a number and somebody wants to know of it, who has not
-// been told within this group, they are told now, and their call is waited for.
-func (w *writer) next(n int, began time.Time, waits bool, told *bool) *call {
+// next is a call that waits already, if the group may grow. Nobody is waited for, and least of all whoever numbers and seals what the
+// group has written: an answer waits for its commit, and never for a checkpoint.
+func (w *writer) next(n int, began time.Time) *call {
 	if n >= groupCalls || time.Since(began) > groupTime {
 		return nil
 	}
@@ -140,21 +137,8 @@ func (w *writer) next(n int, began time.Time, waits bool, told *bool) *call {
 	case c := <-w.calls:
 		return c
 	default:
-	}
-	if !waits || *told || !w.fresh.wanted() {
 		return nil
 	}
-	*told = true
-	w.fresh.fire()
-	linger := time.NewTimer(groupLinger)
-	defer linger.Stop()
-	select {
-	case c := <-w.calls:
-		return c
-	case <-linger.C:
-	case <-w.stop:
-	}
-	return nil
 }
 
 // group runs c and those that wait behind it in one transaction.
@@ -168,8 +152,7 @@ func (w *writer) group(c *call) {
 	var fresh bool
 	began := time.Now()
 	var lost error
-	var waits, told bool // rows wait for a number; it was said
-	for n := 0; c != nil; c = w.next(n, began, waits, &told) {
+	for n := 0; c != nil; c = w.next(n, began) {
 		n++
 		t := &tx{line: w.line, d: w.d, write: true}
 		mine := c
@@ -179,7 +162,6 @@ func (w *writer) group(c *call) {
 		case err == nil:
 			good = append(good, c)
 			fresh = fresh || t.fresh
-			waits = t.fresh || waits && !t.tended
 		case errors.Is(err, errLost):
 			if t.broken != nil {
 				err = t.broken
@@ -283,28 +265,19 @@ func (w *writer) close() error {
 
 // wake is a channel that is closed at the next event, and then another one.
 type wake struct {
-	mu    sync.Mutex
-	ch    chan struct{}
-	taken bool // somebody has this one
+	mu sync.Mutex
+	ch chan struct{}
 }
 
 func (w *wake) next() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.taken = true
 	return w.ch
-}
-
-// wanted reports whether anybody would hear.
-func (w *wake) wanted() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.taken
 }
 
 func (w *wake) fire() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	close(w.ch)
-	w.ch, w.taken = make(chan struct{}), false
+	w.ch = make(chan struct{})
 }
