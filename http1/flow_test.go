@@ -268,26 +268,25 @@ func TestStaleConnections(t *testing.T) {
 		}
 	})
 	t.Run("says something unasked", func(t *testing.T) {
-		said := make(chan struct{}, 1)
+		say, said := make(chan struct{}), make(chan struct{})
 		p := newProxy(t, newUpstream(t, func(i int, u *peer) {
-			for {
+			for n := 0; ; n++ {
 				u.t = t
 				if _, err := http.ReadRequest(u.r); err != nil {
 					return
 				}
 				u.say(ok)
-				if i == 0 {
-					<-said
+				if i == 0 && n == 0 {
+					<-say
 					u.say("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhidden")
-					said <- struct{}{}
+					close(said)
 				}
 			}
 		}), nil)
 		c := dial(t, p)
 		c.say(get)
 		c.answer("GET")
-		said <- struct{}{}
-		until(t, "it to be said", func() bool { return len(said) == 0 })
+		close(say)
 		<-said
 		c.say(get)
 		if _, body := c.answer("GET"); body != "ok" {
