@@ -25,12 +25,13 @@ demo: build ## walk the whole story against a fresh instance, through public HTT
 tools: ## install what the tests need (Debian packages, as root)
 	@scripts/tools
 
-test: tools check ## everything that CI runs, and what it needs installed
+test: tools ## everything that CI runs, and what it needs installed: as check, but every test under the race detector
+	@scripts/check race
 
-check: ## gofmt, vet, staticcheck, every test under the race detector, fuzz seeds, architecture
+check: ## before a change goes in: gofmt, vet, staticcheck, every test, fuzz seeds, architecture
 	@scripts/check
 
-fast: ## the tests of what changed, without the race detector
+fast: ## the tests of what changed, nothing else
 	$(GO) test ./...
 
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
