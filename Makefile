@@ -5,7 +5,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: drift-secrets help build run demo test check fast fuzz bench bench-fleet microbench lossless kill-loop bench-records soak screenshots tools clean docs
+.PHONY: drift-secrets help build run demo test check fast fuzz bench bench-fleet microbench lossless kill-loop bench-records bench-tokens soak screenshots tools clean docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ bench-fleet: build ## a control plane, 100 feed connections, 1,000,000 credentia
 bench-records: build ## lists and decisions among 10,000 organizations and 1,000,000 credentials, on SQLite and PostgreSQL (SHORT=1; ONLY=sqlite; CASE=dormant; DATA=dir keeps SQLite's)
 	@scripts/tools postgresql >&2
 	@$(GO) run ./bench -gatehouse $(BIN)/gatehouse -records $(if $(SHORT),-short) $(if $(ONLY),-only $(ONLY)) $(if $(CASE),-case $(CASE)) $(if $(DATA),-data $(DATA))
+
+bench-tokens: build ## access tokens a second by the real program with one core: secret, private_key_jwt, DPoP (SHORT=1; CASE=secret)
+	@$(GO) run ./bench -gatehouse $(BIN)/gatehouse -tokens $(if $(SHORT),-short) $(if $(CASE),-case '$(CASE)')
 
 soak: build ## 10,000 idle connections and 9,000 slow heads against the gateway: memory, deadlines, other clients' latency
 	@scripts/tools nginx >&2

@@ -69,6 +69,9 @@ func (l *lab) launch(ctx context.Context, h *house, name, manifest string, tls b
 		return err
 	}
 	env := []string{"GATEHOUSE_CONTROL_LISTEN=127.0.0.1:0", "GATEHOUSE_OPERATIONS_LISTEN=127.0.0.1:0", "GATEHOUSE_GATEWAY_LISTEN=127.0.0.1:0", "GATEHOUSE_EVENTS=" + h.events}
+	if l.cores > 0 {
+		env = append(env, fmt.Sprintf("GOMAXPROCS=%d", l.cores))
+	}
 	if tls {
 		env = append(env, "GATEHOUSE_GATEWAY_TLS_CERTIFICATE="+l.certificate, "GATEHOUSE_GATEWAY_TLS_KEY="+l.key)
 	}

@@ -30,6 +30,7 @@ type lab struct {
 	certificate, key string // files
 	started          []*process
 	houses           map[string]*house
+	cores            int      // that a Gatehouse may use; 0: all
 	missing          []string // what could not be measured, and why
 }
 

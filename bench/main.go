@@ -30,8 +30,9 @@ type options struct {
 	fleet     bool          // measure a control plane and its gateways instead
 	many      int           // credentials of the fleet; 0: as many as are to be measured
 	records   bool          // measure lists and decisions among many records instead
+	tokens    bool          // measure the token endpoint instead
 	data      string        // where records are kept for the next run; "": nowhere
-	kase      string        // of records: only cases whose names hold this
+	kase      string        // of records and tokens: only cases whose names hold this
 	profile   string        // where the processor's profile of writes is written; "": nowhere
 	lights    string        // be the light gateways that this file lists
 	hold      bool          // start the targets and wait, for profilers
@@ -52,8 +53,9 @@ func main() {
 	flag.StringVar(&o.profile, "profile", "", "with -fleet: a file for the profile of this process while it writes by control itself (-only control)")
 	flag.StringVar(&o.lights, "lights", "", "what -fleet starts: gateways that only follow, as the file lists them")
 	flag.BoolVar(&o.records, "records", false, "measure lists and decisions among 1,000,000 credentials, on SQLite and PostgreSQL (-only sqlite)")
+	flag.BoolVar(&o.tokens, "tokens", false, "measure how many access tokens the token endpoint makes with one core, by how clients prove themselves")
 	flag.StringVar(&o.data, "data", "", "with -records: a folder in which SQLite's records are kept for the next run")
-	flag.StringVar(&o.kase, "case", "", "with -records: only cases whose names hold this")
+	flag.StringVar(&o.kase, "case", "", "with -records or -tokens: only cases whose names hold this")
 	flag.BoolVar(&o.hold, "hold", false, "measure nothing: start the targets, print how each is asked, and wait for an interrupt")
 	flag.Parse()
 	if only != "" {
@@ -79,6 +81,9 @@ func run(ctx context.Context, o options, out, log io.Writer) (err error) {
 	}
 	if o.records {
 		return measureRecords(ctx, o, out, log)
+	}
+	if o.tokens {
+		return measureTokens(ctx, o, out, log)
 	}
 	began := time.Now()
 	dir, err := os.MkdirTemp("", "gatehouse-bench-")
