@@ -45,6 +45,12 @@ func collect[T any](p Page, kind id.Kind, key func(T) id.ID, keep func(T) bool, 
 			return out, fault.Bad("/after", "is not where a page of this list ended")
 		}
 	}
+	return pages(p, after, key, func(i id.ID) string { return string(i) }, keep, rows)
+}
+
+// pages reads one page of a list in whatever order, after a place in it; text is how its Next tells a place. keep nil keeps all.
+func pages[T, K any](p Page, after K, key func(T) K, text func(K) string, keep func(T) bool, rows func(after K, limit int) ([]T, error)) (List[T], error) {
+	out := List[T]{Items: []T{}}
 	limit := p.limit()
 	for read := 0; read < scanMost; {
 		batch, err := rows(after, limit+1)
@@ -54,7 +60,7 @@ func collect[T any](p Page, kind id.Kind, key func(T) id.ID, keep func(T) bool, 
 		for _, r := range batch {
 			if keep == nil || keep(r) {
 				if len(out.Items) == limit {
-					out.Next = string(key(out.Items[limit-1]))
+					out.Next = text(key(out.Items[limit-1]))
 					return out, nil
 				}
 				out.Items = append(out.Items, r)
@@ -66,7 +72,7 @@ func collect[T any](p Page, kind id.Kind, key func(T) id.ID, keep func(T) bool, 
 		}
 		read += len(batch)
 	}
-	out.Next = string(after)
+	out.Next = text(after)
 	return out, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"gatehouse/credential"
@@ -53,8 +55,8 @@ func (c *Control) LastUses(ctx context.Context, a identity.Actor, is []id.ID) (m
 // seconds.
 const shortestDormant = time.Minute
 
-// Dormant lists credentials that are valid and were neither made nor used for so long; organization and application as for
-// Credentials.
+// Dormant lists credentials that are valid and were neither made nor used for so long, whichever was last seen first; organization
+// and application as for Credentials.
 func (c *Control) Dormant(ctx context.Context, a identity.Actor, org, app id.ID, unused time.Duration, p Page) (List[credential.Credential], error) {
 	var out List[credential.Credential]
 	err := c.view(ctx, a, "Dormant", func(r read) error {
@@ -66,11 +68,37 @@ func (c *Control) Dormant(ctx context.Context, a identity.Actor, org, app id.ID,
 			return err
 		}
 		since := r.now.Add(-unused)
-		out, err = collect(p, id.Credential, credentialID, func(cr credential.Credential) bool { return cr.Live(r.now) },
-			func(after id.ID, n int) ([]credential.Credential, error) {
+		after, err := dormantAfter(p.After)
+		if err != nil {
+			return err
+		}
+		list, err := pages(p, after, func(d credential.Dormant) credential.Place { return d.Place }, placeText, func(d credential.Dormant) bool { return d.Live(r.now) },
+			func(after credential.Place, n int) ([]credential.Dormant, error) {
 				return r.tx.Dormant(ctx, f.Organization, f.Application, since, after, n)
 			})
+		out.Next, out.Items = list.Next, make([]credential.Credential, len(list.Items))
+		for i, d := range list.Items {
+			out.Items[i] = d.Credential
+		}
 		return err
 	})
 	return out, err
+}
+
+// placeText is a place as the Next of a list tells it.
+func placeText(p credential.Place) string { return strconv.FormatInt(p.Seen, 10) + "." + string(p.ID) }
+
+func dormantAfter(text string) (p credential.Place, err error) {
+	if text == "" {
+		return p, nil
+	}
+	day, last, _ := strings.Cut(text, ".")
+	p.ID = id.ID(last)
+	if p.Seen, err = strconv.ParseInt(day, 10, 32); err == nil {
+		_, err = id.Parse(id.Credential, last)
+	}
+	if err != nil {
+		return p, fault.Bad("/after", "is not where a page of this list ended")
+	}
+	return p, nil
 }

@@ -95,8 +95,9 @@ type Store interface {
 	// Credentials lists by ID, ascending, after the given one, those of an application; application "" lists all of the
 	// organization, and organization "" all there are.
 	Credentials(ctx context.Context, organization, application, after id.ID, limit int) ([]Credential, error)
-	// Dormant lists in the same way those that are active or retiring and were neither made nor used since the time.
-	Dormant(ctx context.Context, organization, application id.ID, since time.Time, after id.ID, limit int) ([]Credential, error)
+	// Dormant lists those that are active or retiring and were neither made nor used since the time, whichever was last seen
+	// first: after a place, of an application, an organization or all as Credentials does.
+	Dormant(ctx context.Context, organization, application id.ID, since time.Time, after Place, limit int) ([]Dormant, error)
 	// CredentialsAlive lists in the same way those that are not revoked.
 	CredentialsAlive(ctx context.Context, organization, application, after id.ID, limit int) ([]Credential, error)
 	// PutProofs notes by what else than a secret of ours a credential is proven (see Proofs), in the place of what was noted
@@ -155,6 +156,21 @@ type Store interface {
 type Versions struct {
 	Credential, Application, Organization, Grants, Issuer, Revision, Epoch int64
 }
+
+// Place is where a credential stands among those that nobody uses. The zero one is before all.
+type Place struct {
+	Seen int64 // the day on which it was last used, or made: since 1970, in UTC
+	ID   id.ID
+}
+
+// Dormant is a credential that nobody uses.
+type Dormant struct {
+	Credential
+	Place Place
+}
+
+// Day is the day of a time, as a Place has it.
+func Day(t time.Time) int64 { return t.UnixMicro() / (24 * time.Hour).Microseconds() }
 
 // Mark is what may be used once, until it expires.
 type Mark struct {

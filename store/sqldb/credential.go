@@ -20,8 +20,8 @@ const (
 	credentialGet      = `SELECT ` + credentialColumns + ` FROM credentials WHERE id = $1`
 	credentialByPublic = `SELECT ` + credentialColumns + ` FROM credentials WHERE public_id = $1`
 	credentialHas      = `SELECT version FROM credentials WHERE id = $1`
-	credentialInsert   = `INSERT INTO credentials (` + credentialColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28 + 1) RETURNING ` + credentialColumns
+	credentialInsert   = `INSERT INTO credentials (` + credentialColumns + `, seen)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28 + 1, $11 / 86400000000) RETURNING ` + credentialColumns
 	credentialUpdate = `UPDATE credentials SET organization = $2, application = $3, environment = $4, kind = $5, name = $6,
 		public_id = $7, hash = $8, grants = $9, state = $10, created = $11, created_by = $12, expires = $13, retire_at = $14,
 		revoked = $15, reason = $16, sources = $17, replaces = $18, held = $19, leaked = $20, oauth = $21,
@@ -44,8 +44,9 @@ const (
 	usesOfGrant  = `SELECT ` + useColumns + ` FROM credential_uses WHERE grant_id = $1 ORDER BY credential, api, operation`
 	workloadBind = `INSERT INTO workload_bindings (mark, credential) VALUES ($1, $2)
 		ON CONFLICT (mark) DO UPDATE SET credential = excluded.credential WHERE workload_bindings.credential = $3 RETURNING credential`
-	workloadOf   = `SELECT credential FROM workload_bindings WHERE mark = $1`
-	notUsedSince = `NOT EXISTS (SELECT 1 FROM credential_uses u WHERE u.credential = credentials.id AND u.last >= $)`
+	workloadOf = `SELECT credential FROM workload_bindings WHERE mark = $1`
+	dormantOf  = `SELECT ` + credentialColumns + `, seen FROM credentials`
+	sawOn      = `UPDATE credentials SET seen = $1 WHERE seen < $1 AND id IN `
 )
 
 func scanCredential(r row) (c credential.Credential, err error) {
@@ -119,21 +120,70 @@ func (t *tx) SharedProofs(ctx context.Context, i id.ID, limit int) ([]credential
 	return all(ctx, t, scanCredential, proofsShared, string(i), first(limit))
 }
 
-func (t *tx) Dormant(ctx context.Context, organization, application id.ID, since time.Time, after id.ID, limit int) ([]credential.Credential, error) {
+func (t *tx) Dormant(ctx context.Context, organization, application id.ID, since time.Time, after credential.Place, limit int) ([]credential.Dormant, error) {
 	var w where
 	w.and(`application = $`, string(application))
 	w.and(`organization = $`, string(organization))
 	w.has(`state IN ('active', 'retiring')`)
-	w.must(`created < $`, at(since))
-	w.must(notUsedSince, at(since))
-	q := credentialsOf + w.page(string(after), limit)
-	return all(ctx, t, scanCredential, q, w.args...)
+	w.has(`(seen, id) > (` + w.add(after.Seen) + `, ` + w.add(string(after.ID)) + `)`)
+	// Only of those that were last seen on the very day it is asked when.
+	day, from := w.add(credential.Day(since)), w.add(at(since))
+	w.has(`seen <= ` + day + ` AND (seen < ` + day + ` OR created < ` + from + ` AND NOT EXISTS
+		(SELECT 1 FROM credential_uses u WHERE u.credential = credentials.id AND u.last >= ` + from + `))`)
+	q := dormantOf + w.text + ` ORDER BY seen, id LIMIT ` + w.add(first(limit))
+	return all(ctx, t, func(r row) (d credential.Dormant, err error) {
+		d.Credential, err = scanCredential(and{r, &d.Place.Seen})
+		d.Place.ID = d.ID
+		return d, err
+	}, q, w.args...)
 }
 
+// and is a row with one more column at its end.
+type and struct {
+	row
+	last any
+}
+
+func (a and) Scan(dest ...any) error { return a.row.Scan(append(dest, a.last)...) }
+
 func (t *tx) AddUses(ctx context.Context, uses []credential.Use) error {
-	return many(ctx, t, `INSERT INTO credential_uses (`+useColumns+`) VALUES `, useMerge, 8, merged(uses), func(args []any, u credential.Use) []any {
+	uses = merged(uses)
+	err := many(ctx, t, `INSERT INTO credential_uses (`+useColumns+`) VALUES `, useMerge, 8, uses, func(args []any, u credential.Use) []any {
 		return append(args, string(u.Credential), string(u.Grant), u.API, u.Operation, u.Count, at(u.Last), u.Gateway, u.Address)
 	})
+	if err != nil {
+		return err
+	}
+	return t.saw(ctx, uses)
+}
+
+// saw notes the days on which credentials were used: of each once a day, the rest changes nothing.
+func (t *tx) saw(ctx context.Context, uses []credential.Use) error {
+	days := map[int64][]string{}
+	for i, u := range uses { // by credential
+		if day := credential.Day(u.Last); i == 0 || u.Credential != uses[i-1].Credential || day != credential.Day(uses[i-1].Last) {
+			days[day] = append(days[day], string(u.Credential))
+		}
+	}
+	for _, day := range sorted(days, cmp.Compare) {
+		for of := days[day]; len(of) > 0; {
+			n := len(of)
+			for _, rows := range t.d.rows {
+				if n = rows; n <= len(of) {
+					break
+				}
+			}
+			args := []any{day}
+			for _, c := range of[:n] {
+				args = append(args, c)
+			}
+			if _, err := t.exec(ctx, sawOn+list(2, n), args...); err != nil {
+				return err
+			}
+			of = of[n:]
+		}
+	}
+	return nil
 }
 
 // merged adds up uses that are of one row: a statement must not change a row twice.

@@ -45,3 +45,13 @@ func brackets(rows, width int) string {
 	b.WriteByte(')')
 	return b.String()
 }
+
+// list is ($from, $from+1, …) of so many values.
+func list(from, values int) string {
+	var b strings.Builder
+	for i := range values {
+		b.WriteString(", $")
+		b.WriteString(strconv.Itoa(from + i))
+	}
+	return "(" + strings.TrimPrefix(b.String(), ", ") + ")"
+}

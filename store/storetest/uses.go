@@ -52,7 +52,7 @@ func uses() []promise {
 			newest.Count = 5
 			same(w, "the last uses", got, map[id.ID]credential.Use{"cr_1": newest})
 		}},
-		{"DormantByIDAfter", func(w *world) {
+		{"DormantByPlaceAfter", func(w *world) {
 			since := w.now.Add(-24 * time.Hour)
 			var want []string
 			for n, c := range []struct {
@@ -68,7 +68,7 @@ func uses() []promise {
 				{credential.Active, 48 * time.Hour, 24 * time.Hour, false},
 				{credential.Revoked, 48 * time.Hour, 0, false},
 				{credential.Suspended, 48 * time.Hour, 0, false},
-				{credential.Active, 72 * time.Hour, 30 * time.Hour, true},
+				{credential.Active, 72 * time.Hour, 50 * time.Hour, true},
 			} {
 				cr := credential.Credential{ID: id.New(id.Credential, w.now), Organization: "org_1", Application: "app_1", Environment: "live", Kind: credential.APIKey,
 					Name: "key", PublicID: fmt.Sprint("public ", n), Hash: w.hash(), State: c.state, Created: w.now.Add(-c.created), Expires: w.now.Add(time.Hour)}
@@ -80,11 +80,22 @@ func uses() []promise {
 					want = append(want, string(cr.ID))
 				}
 			}
-			slices.Sort(want)
-			list := func(org, app id.ID) []string {
-				return paged(w, func(c credential.Credential) string { return string(c.ID) }, func(tx store.Tx, after string, limit int) ([]credential.Credential, error) {
-					return tx.Dormant(w.ctx(), org, app, since, id.ID(after), limit)
-				})
+			slices.Sort(want[:2])
+			want = []string{want[2], want[0], want[1]} // the last of them was seen first
+			list := func(org, app id.ID) (out []string) {
+				var after credential.Place
+				for {
+					page := read(w, func(tx store.Tx) ([]credential.Dormant, error) { return tx.Dormant(w.ctx(), org, app, since, after, 2) })
+					for _, d := range page {
+						out, after = append(out, string(d.ID)), d.Place
+						if d.Place.ID != d.ID || d.Place.Seen > credential.Day(since) {
+							w.Errorf("%s stands at %+v", d.ID, d.Place)
+						}
+					}
+					if len(page) == 0 {
+						return out
+					}
+				}
 			}
 			same(w, "of all", list("", ""), want)
 			same(w, "of the application", list("org_1", "app_1"), want)
