@@ -126,10 +126,11 @@ func (t *tx) Dormant(ctx context.Context, organization, application id.ID, since
 	w.and(`organization = $`, string(organization))
 	w.has(`state IN ('active', 'retiring')`)
 	w.has(`(seen, id) > (` + w.add(after.Seen) + `, ` + w.add(string(after.ID)) + `)`)
-	// Only of those that were last seen on the very day it is asked when.
-	day, from := w.add(credential.Day(since)), w.add(at(since))
-	w.has(`seen <= ` + day + ` AND (seen < ` + day + ` OR created < ` + from + ` AND NOT EXISTS
-		(SELECT 1 FROM credential_uses u WHERE u.credential = credentials.id AND u.last >= ` + from + `))`)
+	// The day finds them, and may be an earlier one than it was: a release that knows no days makes and uses credentials too.
+	from := at(since)
+	w.must(`seen <= $`, credential.Day(since))
+	w.must(`created < $`, from)
+	w.must(`NOT EXISTS (SELECT 1 FROM credential_uses u WHERE u.credential = credentials.id AND u.last >= $)`, from)
 	q := dormantOf + w.text + ` ORDER BY seen, id LIMIT ` + w.add(first(limit))
 	return all(ctx, t, func(r row) (d credential.Dormant, err error) {
 		d.Credential, err = scanCredential(and{r, &d.Place.Seen})
