@@ -101,5 +101,52 @@ func uses() []promise {
 			same(w, "of the application", list("org_1", "app_1"), want)
 			same(w, "of another", len(list("org_2", "")), 0)
 		}},
+		{"DormantWalkedInPagesWhileSomeAreUsed", func(w *world) {
+			since := w.now.Add(-24 * time.Hour)
+			var all []id.ID
+			w.update(func(tx store.Tx) error {
+				all = all[:0]
+				for n := range 90 { // thirty of each of three days, in no order
+					age := time.Duration(2+n*7%3)*24*time.Hour + time.Duration(n)*time.Second
+					cr := credential.Credential{ID: id.New(id.Credential, w.now), Organization: "org_1", Application: "app_1", Environment: "live", Kind: credential.APIKey,
+						Name: "key", PublicID: fmt.Sprint("public ", n), Hash: w.hash(), State: credential.Active, Created: w.now.Add(-age), Expires: w.now.Add(time.Hour)}
+					if _, err := tx.PutCredential(w.ctx(), cr); err != nil {
+						return err
+					}
+					all = append(all, cr.ID)
+				}
+				return nil
+			})
+			for _, limit := range []int{1, 4, 7, 30, 89} {
+				used, listed := map[id.ID]bool{}, map[id.ID]int{}
+				var after credential.Place
+				for page := 0; ; page++ {
+					ds := read(w, func(tx store.Tx) ([]credential.Dormant, error) {
+						return tx.Dormant(w.ctx(), "org_1", "", since, after, limit)
+					})
+					if len(ds) == 0 {
+						break
+					}
+					for _, d := range ds {
+						if listed[d.ID]++; used[d.ID] || listed[d.ID] > 1 {
+							w.Errorf("pages of %d: %s is listed %d times, used %t", limit, d.ID, listed[d.ID], used[d.ID])
+						}
+						after = d.Place
+					}
+					// One that was listed or is to come, and long ago: it is told of late, and stays dormant.
+					now, late := all[(page*13+limit)%len(all)], all[(page*29+limit)%len(all)]
+					if limit > 1 {
+						used[now] = true
+						add(w, use(w, string(now), "gr_1", fmt.Sprint("read", limit), 1, 0, "10.0.0.1"), use(w, string(late), "gr_1", "read", 1, 300*time.Hour, "10.0.0.1"))
+					}
+				}
+				for _, i := range all {
+					if listed[i] == 0 && !used[i] {
+						w.Errorf("pages of %d: %s is not listed", limit, i)
+					}
+				}
+				all = slices.DeleteFunc(all, func(i id.ID) bool { return used[i] })
+			}
+		}},
 	}
 }
