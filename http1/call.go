@@ -259,6 +259,7 @@ func (c *Call) answer(f framing) error {
 }
 
 func (c *Call) clear() {
+	c.head.memo = &c.link.before
 	c.head.reset(true, true)
 	c.Response.Fields, c.Response.Trailer = c.Response.Fields[:0], c.Response.Trailer[:0]
 	c.Response.Body, c.Response.Length = nil, 0

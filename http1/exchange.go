@@ -38,6 +38,7 @@ type Exchange struct {
 	tellGo  func() error
 	taken   []byte // what Whole has returned
 	whole   bool   // Whole has
+	before  memo   // the last head's fields
 }
 
 // How far the answer is.

@@ -16,24 +16,31 @@ type head struct {
 	underscores bool // are allowed in names
 	answer      bool // it is a response's head
 
-	old        bool  // HTTP/1.0
-	length     int64 // of Content-Length; -1: none
-	chunked    bool
-	close      bool // Connection: close
-	keep       bool // Connection: keep-alive
+	said
+	old        bool // HTTP/1.0
 	upgrading  bool // Connection: upgrade
-	te         bool // the peer takes trailers
-	expect     bool // Expect: 100-continue
 	repeated   bool // Upgrade was
 	upgrade    wire.View
 	host       wire.View
 	target     wire.View // of a request, until its head is complete: only then it is made canonical in place
 	options    [maxOptions]wire.View
 	optionsLen int
+
+	memo *memo // of the peer; nil: none is kept
+}
+
+// said is what the fields of a message say of it.
+type said struct {
+	length  int64 // of Content-Length; -1: none
+	chunked bool
+	close   bool // Connection: close
+	keep    bool // Connection: keep-alive
+	te      bool // the peer takes trailers
+	expect  bool // Expect: 100-continue
 }
 
 func (h *head) reset(answer, underscores bool) {
-	*h = head{length: -1, answer: answer, underscores: underscores}
+	*h = head{said: said{length: -1}, answer: answer, underscores: underscores, memo: h.memo}
 }
 
 // line returns the next line of buf without its end, or ok == false when it is not all there.
@@ -54,6 +61,19 @@ func (h *head) line(buf []byte) (line []byte, ok bool, r Reason) {
 
 // fields reads field lines until the empty one; done tells that it was there, and h.pos where the head ends.
 func (h *head) fields(buf []byte, f *wire.Fields) (done bool, r Reason) {
+	start, first := h.pos, !h.begun
+	h.begun = true
+	if first && h.memo.recall(h, buf, f) {
+		return true, Fine
+	}
+	if done, r = h.read(buf, f); done && first {
+		h.memo.learn(h, start, buf, *f)
+	}
+	return done, r
+}
+
+// read is fields for a block that was not seen before.
+func (h *head) read(buf []byte, f *wire.Fields) (done bool, r Reason) {
 	for {
 		line, ok, r := h.line(buf)
 		switch {

@@ -9,6 +9,7 @@ import (
 // restart makes e ready for the next head in its buffer.
 func (e *Exchange) restart() {
 	e.Request = wire.Message{Head: wire.Head{Fields: e.Request.Fields[:0]}, Trailer: e.Request.Trailer[:0]}
+	e.head.memo = &e.before
 	e.head.reset(false, e.c.s.Underscores)
 	e.body.none(&e.src)
 	e.Upgrade, e.Tunnel, e.state, e.refused = nil, nil, unanswered, Fine

@@ -64,6 +64,12 @@ func FuzzRequest(f *testing.F) {
 				t.Fatalf("%q: read at once %d %v, in pieces %d %v\n%s\n%s", raw, n, r, n2, r2, shape(m, h), shape(m2, h2))
 			}
 		}
+		var o memo
+		for range 2 {
+			if m2, h2, n2, r2 := again(&o, raw); n2 != n || r2 != r || n > 0 && shape(m2, h2) != shape(m, h) {
+				t.Fatalf("%q: read first %d %v, then %d %v\n%s\n%s", raw, n, r, n2, r2, shape(m, h), shape(m2, h2))
+			}
+		}
 		if n == 0 {
 			return
 		}
@@ -106,7 +112,9 @@ func FuzzResponse(f *testing.F) {
 	} {
 		f.Add([]byte(s), 3)
 	}
+	var o *memo
 	read := func(raw []byte, cuts ...int) (m wire.Message, h head, n int, r Reason) {
+		h.memo = o
 		h.reset(true, true)
 		for _, end := range append(cuts, len(raw)) {
 			if n, r = h.response(raw[:end], &m); n > 0 || r != Fine {
@@ -123,6 +131,13 @@ func FuzzResponse(f *testing.F) {
 				t.Fatalf("%q: read at once %d %v, in pieces %d %v", raw, n, r, n2, r2)
 			}
 		}
+		o = new(memo)
+		for range 2 {
+			if m2, h2, n2, r2 := read(raw); n2 != n || r2 != r || n > 0 && (m2.Status != m.Status || shape(m2, h2) != shape(m, h)) {
+				t.Fatalf("%q: read first %d %v, then %d %v", raw, n, r, n2, r2)
+			}
+		}
+		o = nil
 		if n == 0 {
 			return
 		}

@@ -24,7 +24,6 @@ func (h *head) request(buf []byte, scheme string, m *wire.Message) (int, Reason)
 		if r := h.requestLine(line, m); r != Fine {
 			return 0, r
 		}
-		h.begun = true
 	}
 	done, r := h.fields(buf, &m.Fields)
 	if r != Fine || !done {

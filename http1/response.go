@@ -19,7 +19,6 @@ func (h *head) response(buf []byte, m *wire.Message) (int, Reason) {
 		if m.Status, ok = h.statusLine(line); !ok {
 			return 0, BadStatus
 		}
-		h.begun = true
 	}
 	done, r := h.fields(buf, &m.Fields)
 	if r != Fine || !done {

@@ -71,6 +71,7 @@ type link struct {
 	cutter  func()  // cut; made when it is wanted first
 	used    bool    // it has carried an exchange before
 	heard   bool    // something was received in this exchange
+	before  memo    // the last answer's fields
 	since   instant // when the last exchange ended
 
 	// Of one RawConn.Read.
