@@ -372,7 +372,7 @@ func (f *FleetGateway) judge(now time.Time, head feed.Position) {
 	}
 	f.Behind = max(head.Seq-f.Receipt.Position.Seq, 0)
 	f.Silent = now.Sub(f.Heard) > silentAfter
-	if f.Receipt.Trouble != "" {
+	if f.Receipt.Trouble != "" && !slices.Contains(f.Trouble, f.Receipt.Trouble) {
 		f.Trouble = append(f.Trouble, f.Receipt.Trouble)
 	}
 	if skew := time.Duration(f.SkewMS * float64(time.Millisecond)); skew > skewed || skew < -skewed {

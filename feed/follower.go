@@ -60,6 +60,7 @@ type Follower struct {
 	mu      sync.Mutex
 	at      Position
 	trouble error
+	refused refusal // what was refused last, until the feed is followed again past it
 
 	// Of the goroutine that runs it.
 	told     Receipt
@@ -99,7 +100,8 @@ func (f *Follower) Position() Position {
 	return f.at
 }
 
-// Trouble is why the follower does not get on, or nil.
+// Trouble is why the follower does not get on, or nil. What was refused stays the reason, whatever happens to the connection
+// meanwhile, until the feed is followed again past it.
 func (f *Follower) Trouble() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -186,7 +188,7 @@ func (f *Follower) pull(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("tail of %s after %d: %w", f.o.Environment, after.Seq, err)
 	}
 	if err := checkAll(f.o.Environment, after, es, f.o.Verify); err != nil {
-		return 0, err
+		return 0, untrue{err}
 	}
 	f.keep(es)
 	for i, e := range es {
@@ -235,6 +237,10 @@ func cause(err error) error {
 func (f *Follower) note(err error) {
 	f.mu.Lock()
 	before := f.trouble
+	f.refused = f.refused.after(err, f.at, f.o.Now())
+	if f.refused.err != nil {
+		err = f.refused.err
+	}
 	f.trouble = err
 	f.mu.Unlock()
 	switch {
@@ -243,6 +249,19 @@ func (f *Follower) note(err error) {
 	case err == nil && before != nil:
 		f.o.Log.Info("the feed goes on", "environment", f.o.Environment, "gateway", f.o.Gateway, "seq", f.Position().Seq)
 	}
+}
+
+// word is what a receipt says of the trouble: of what was refused, with the time.
+func (f *Follower) word() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.trouble == nil:
+		return ""
+	case f.trouble == f.refused.err:
+		return fault.As(f.trouble).Public + " (refused since " + f.refused.since.UTC().Format(time.RFC3339) + ")"
+	}
+	return fault.As(f.trouble).Public
 }
 
 // acknowledged is the place up to which everything is in force and kept.
@@ -261,8 +280,8 @@ func (f *Follower) acknowledge(ctx context.Context) (due time.Duration) {
 	if f.o.Status != nil {
 		r.Revision, r.Desired, r.Trouble = f.o.Status()
 	}
-	if t := f.Trouble(); t != nil && r.Trouble == "" {
-		r.Trouble = fault.As(t).Public
+	if r.Trouble == "" {
+		r.Trouble = f.word()
 	}
 	now := f.o.Now()
 	since := now.Sub(f.lastTold)

@@ -50,6 +50,8 @@ type Client struct {
 	again   context.CancelFunc
 	up      func(kind byte, v any) error // nil: not connected
 	receipt *signedReceipt               // the newest: sent once there is a connection
+	trouble string                       // what it says is wrong
+	telling sync.Mutex                   // held while it is sent, so that no older one comes after it
 	asked   int64
 	asks    map[int64]chan answer
 	prober  feed.Prober // nil: nobody can be asked yet
@@ -137,13 +139,22 @@ func (c *Client) Acknowledge(_ context.Context, r feed.Receipt) error {
 		return err
 	}
 	c.mu.Lock()
-	c.receipt = &s
-	up := c.up
+	c.receipt, c.trouble = &s, r.Trouble
 	c.mu.Unlock()
-	if up != nil {
-		_ = up(frameReceipt, s) // else with the next connection
-	}
+	c.tell()
 	return nil
+}
+
+// tell sends the newest receipt, if there is one and a connection; else it is sent with the next connection.
+func (c *Client) tell() {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	c.mu.Lock()
+	up, newest := c.up, c.receipt
+	c.mu.Unlock()
+	if up != nil && newest != nil {
+		_ = up(frameReceipt, newest)
+	}
 }
 
 // Ship implements feed.Uplink.
@@ -267,8 +278,9 @@ func (c *Client) connect(ctx context.Context) error {
 		at = c.buffer[n-1].Position()
 	}
 	c.again = cancel
+	h := hello{Protocol, Oldest, c.o.Version, at, c.o.Now().UTC(), true, c.trouble}
 	c.mu.Unlock()
-	go func() { _ = up.send(frameHello, hello{Protocol, Oldest, c.o.Version, at, c.o.Now().UTC(), true}) }()
+	go func() { _ = up.send(frameHello, h) }()
 	res, err := answered(t.RoundTrip(req))
 	if err != nil {
 		return err
@@ -360,12 +372,9 @@ func (c *Client) welcome(up *sender, body []byte) error {
 	c.up, c.err, c.head = up.send, nil, w.Head
 	close(c.changed)
 	c.changed = make(chan struct{})
-	last := c.receipt
 	c.mu.Unlock()
 	c.o.Log.Info("connected to the control plane", "version", w.Version)
-	if last != nil {
-		go func() { _ = up.send(frameReceipt, last) }()
-	}
+	go c.tell()
 	return nil
 }
 

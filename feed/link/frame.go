@@ -58,7 +58,8 @@ type hello struct {
 	Version  string        `json:"version"`
 	Position feed.Position `json:"position"`
 	Now      time.Time     `json:"now"`
-	Swears   bool          `json:"swears,omitempty"` // it answers probes
+	Swears   bool          `json:"swears,omitempty"`  // it answers probes
+	Trouble  string        `json:"trouble,omitempty"` // as in its newest receipt, which may not be read before the stream ends
 }
 
 type welcome struct {

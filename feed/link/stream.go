@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,7 +62,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	seen := fleet.Sighting{Environment: g.Environment, Gateway: g.Name, ID: g.ID, Version: h.Version, Protocol: min(h.Protocol, Protocol),
-		Address: r.RemoteAddr, Skew: h.Now.Sub(s.Now()), Heard: s.Now().UTC(), Connected: true}
+		Address: r.RemoteAddr, Skew: h.Now.Sub(s.Now()), Heard: s.Now().UTC(), Connected: true, Trouble: clip(h.Trouble, longestTrouble)}
 	c.sighting.Store(&seen)
 	c.s.Plane.Sighted(seen)
 	c.version, c.swears = h.Version, h.Swears
@@ -86,7 +87,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	gone := *c.sighting.Load()
 	gone.Connected, gone.Heard = false, s.Now().UTC()
 	if err != nil && ctx.Err() == nil {
-		gone.Trouble = tell(err).Text
+		if text := tell(err).Text; gone.Trouble == "" {
+			gone.Trouble = text
+		} else { // what it said itself is not known otherwise: a stream may end before its receipt is read
+			gone.Trouble += "; " + text
+		}
 		c.refuse(err)
 	}
 	c.s.Plane.Sighted(gone)
@@ -100,7 +105,7 @@ func (c *conn) greet(ctx context.Context, in *bufio.Reader) (hello, error) {
 	if err != nil || kind != frameHello || json.Unmarshal(body, &h) != nil {
 		return h, fault.Of(fault.Invalid, "hello", "the stream begins in a way that this control plane does not know").Because(err)
 	}
-	c.at, c.version = h.Position, clip(h.Version)
+	c.at, c.version = h.Position, clip(h.Version, longestVersion)
 	switch {
 	case h.Protocol < Oldest:
 		err = fault.Of(fault.Forbidden, "gateway-old", "the gateway %s (%s) speaks protocol %d, and this control plane (%s) speaks %d to %d: upgrade the gateway, at most one release stands between the two", c.g.Name, h.Version, h.Protocol, c.s.Version, Oldest, Protocol)
@@ -131,8 +136,13 @@ func (c *conn) putBack() {
 	c.s.record(c.g, c.address, c.version, f)
 }
 
-// clip bounds what a gateway says of its build.
-func clip(version string) string { return version[:min(len(version), 100)] }
+// Bounds of what a gateway says of itself, in bytes.
+const (
+	longestVersion = 100
+	longestTrouble = 1000
+)
+
+func clip(said string, most int) string { return strings.ToValidUTF8(said[:min(len(said), most)], "") }
 
 func (c *conn) send(kind byte, v any) error {
 	b, err := pack(kind, v)
@@ -273,6 +283,7 @@ func (c *conn) read(ctx context.Context, in *bufio.Reader) error {
 		switch kind {
 		case frameReceipt:
 			err = c.receipt(ctx, body, seen.Heard)
+			seen.Trouble = "" // from here on the receipts say it
 		case frameBatch:
 			err = c.batch(ctx, body)
 		case frameTallies:
