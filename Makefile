@@ -5,7 +5,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: drift-secrets help build run demo test check fast fuzz bench bench-fleet microbench lossless kill-loop bench-records bench-tokens soak screenshots tools clean docs
+.PHONY: drift-secrets help build run demo test check fast fuzz bench bench-fleet bench-offboarding microbench lossless kill-loop bench-records bench-tokens soak screenshots tools clean docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,10 @@ bench: build ## Gatehouse, nginx, HAProxy and Caddy in one run (SHORT=1: the two
 bench-fleet: build ## a control plane, 100 feed connections, 1,000,000 credentials: revocations, publishing, cold starts, writes (SHORT=1: fewer, under three minutes)
 	@scripts/tools postgresql >&2
 	@$(GO) run ./bench -fleet -gatehouse $(BIN)/gatehouse $(if $(ONLY),-only $(ONLY)) $(if $(SHORT),-short,$(if $(ONLY),,-page docs/performance.md))
+
+bench-offboarding: ## an organization with 1,000 credentials (CREDENTIALS=n) ends at three gateways, real processes, SQLite and PostgreSQL, until its evidence has verified offline
+	@scripts/tools postgresql >&2
+	GATEHOUSE_OFFBOARDED=$(or $(CREDENTIALS),1000) $(GO) test -count=1 -v -run OffboardingOfManyCredentials -timeout 30m ./cmd/gatehouse
 
 bench-records: build ## lists and decisions among 10,000 organizations and 1,000,000 credentials, on SQLite and PostgreSQL (SHORT=1; ONLY=sqlite; CASE=dormant; DATA=dir keeps SQLite's)
 	@scripts/tools postgresql >&2

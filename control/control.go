@@ -46,6 +46,7 @@ type Control struct {
 	taking      taking        // marks that wait to be written
 	issued      *issued       // tokens since the last report
 	told        chan struct{} // an event may wait for a webhook
+	ended       chan struct{} // an organization's end may be complete before the next look
 	patience    time.Duration // how long gateways have to let a canary in
 	even        time.Duration // how long an answer takes that must not tell whether something was written
 
@@ -135,7 +136,7 @@ func New(o Options) *Control {
 		host:     secret.Random("ghh_"),
 		posted:   make(chan struct{}, 1),
 		told:     make(chan struct{}, 1),
-		patience: canaryPatience,
+		patience: canaryPatience, ended: make(chan struct{}, 1),
 		even:     evenly,
 		proofs:   token.NewProver(),
 		issued:   newIssued(),

@@ -45,11 +45,15 @@ func (c *Control) issuer(w *write, environment string, atOnce bool, reason strin
 	}
 	next := old
 	next.Environment, next.URL = environment, c.issuerURL(environment)
-	if at := strings.TrimSuffix(c.Gateways[environment], "/"); at != "" {
+	at, err := c.addressIn(w.ctx, w.tx, environment) // the address that partners are told
+	if err != nil {
+		return old, err
+	}
+	if at = strings.TrimSuffix(at, "/"); at != "" {
 		next.Audience = at
 	}
 	if next.Audience == "" {
-		return old, fault.Of(fault.Conflict, "no-address", "it is not known at which address partners call the environment %s: tokens cannot say what they are for", environment)
+		return old, fault.Of(fault.Conflict, "no-address", "it is not known at which address partners call the environment %s: tokens cannot say what they are for. Give the environment a url in the manifest", environment)
 	}
 	next, err = next.Rotated(w.now, keyPeriod, tokenLives, atOnce, func(number int64) (credential.SigningKey, error) {
 		s, err := c.signer(environment, number)

@@ -38,7 +38,7 @@ func (c *Control) OffboardOrganization(ctx context.Context, a identity.Actor, i 
 		return organization.Organization{}, err
 	}
 	c.showCanaries(ctx, &probing)
-	return c.turnOrganization(ctx, a, "OffboardOrganization", "offboarded", i, version, reason, &f,
+	o, err := c.turnOrganization(ctx, a, "OffboardOrganization", "offboarded", i, version, reason, &f,
 		func(w *write, o organization.Organization) (organization.Organization, error) {
 			fresh, err := o.Offboard(reason)
 			if err != nil {
@@ -64,6 +64,13 @@ func (c *Control) OffboardOrganization(ctx context.Context, a identity.Actor, i 
 			_, err = w.tx.PutProbing(ctx, probing)
 			return fresh, err
 		})
+	if err == nil {
+		select {
+		case c.ended <- struct{}{}:
+		default: // it is looked at already
+		}
+	}
+	return o, err
 }
 
 // endMembers ends the sessions and machine tokens of an organization's people, and its open invitations. They can sign in again, to

@@ -160,13 +160,13 @@ func (c *Control) showSome(ctx context.Context, p *feed.Probing, envs map[string
 			if !here {
 				continue
 			}
-			var s feed.Sworn
-			if err == nil {
-				s, err = c.probe(ctx, g, ask, true)
+			if err != nil { // no gateway is asked about less than all of them
+				p.Unshown[at] = fault.As(err).Public
+				continue
 			}
+			s, err := c.probe(ctx, g, ask, true)
 			if err != nil {
 				p.Unshown[at] = fault.As(err).Public
-				err = nil
 				continue
 			}
 			p.Before = append(p.Before, s)

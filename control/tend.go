@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	tendPoll  = 5 * time.Second // how late a reminder, an escalation or a lapse may be
-	tendLease = time.Minute     // longer than one batch can take
-	tendBatch = 50
+	tendPoll   = 5 * time.Second        // how late a reminder, an escalation or a lapse may be
+	tendEnding = 200 * time.Millisecond // between two looks at an organization that was ended a moment ago
+	tendLease  = time.Minute            // longer than one batch can take
+	tendBatch  = 50
 )
 
 // tend does what happens by itself, until ctx ends. What cannot be done is tried again after its lease.
@@ -31,6 +32,25 @@ func (c *Control) tend(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		case <-c.ended:
+			c.tendEnd(ctx)
+		}
+	}
+}
+
+// tendEnd looks often for a while: gateways answer within moments of an organization's end, and whoever ended it waits for the proof.
+func (c *Control) tendEnd(ctx context.Context) {
+	t := time.NewTicker(tendEnding)
+	defer t.Stop()
+	for until := time.Now().Add(tendPoll); time.Now().Before(until); {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := c.tendOffboardings(ctx); err != nil && ctx.Err() == nil {
+			c.Log.Error("the end of an organization", "error", err)
+			return // it is looked at again at the usual pace
 		}
 	}
 }

@@ -37,11 +37,20 @@ func newSites(t *testing.T, address string) *sites {
 
 func newSitesIn(t *testing.T, dir, address string) *sites {
 	t.Helper()
-	s := &sites{&killed{T: t, dir: dir, keys: map[string]*killedKey{}}, map[string]*site{}}
+	return newSitesOn(t, dir, address, "")
+}
+
+// newSitesOn is newSitesIn on a database of PostgreSQL, with changes of its manifest: what is there and what takes its place, in turn.
+func newSitesOn(t *testing.T, dir, address, database string, changes ...string) *sites {
+	t.Helper()
+	s := &sites{&killed{T: t, dir: dir, database: database, keys: map[string]*killedKey{}}, map[string]*site{}}
 	up := newUpstream()
 	t.Cleanup(up.Close)
 	err := errors.Join(copyManifest(filepath.Join(s.dir, "manifest"), up.URL),
 		replaceIn(filepath.Join(s.dir, "manifest", "gatehouse.yaml"), "approval: { stages: [{ name: owner, role: approver }] }", "approval: { automatic: true }"))
+	for n := 0; n+1 < len(changes); n += 2 {
+		err = errors.Join(err, replaceIn(filepath.Join(s.dir, "manifest", "gatehouse.yaml"), changes[n], changes[n+1]))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

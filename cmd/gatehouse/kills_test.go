@@ -29,6 +29,7 @@ const howMany = "GATEHOUSE_KILLS"
 type killed struct {
 	*testing.T
 	dir, feed        string
+	database         string // of PostgreSQL; "": SQLite
 	control, gateway *victim
 	portal, at       string // of the control plane, of the gateway
 	admin, member    string
@@ -114,7 +115,11 @@ func (k *killed) startControl() {
 		Portal string
 		SignIn string `json:"sign_in"`
 	}
-	k.control = k.start(&at, nil, "control", "-o", "json", "--dev", "--manifest", "manifest", "--data", "control-data", "--feed", k.feed)
+	var env []string
+	if k.database != "" {
+		env = append(env, "GATEHOUSE_DATABASE="+k.database)
+	}
+	k.control = k.start(&at, env, "control", "-o", "json", "--dev", "--manifest", "manifest", "--data", "control-data", "--feed", k.feed)
 	k.portal = at.Portal
 	if u, err := url.Parse(at.SignIn); err == nil && k.admin == "" {
 		var in struct{ Token string }
