@@ -277,6 +277,7 @@ func recordWords() map[string]word {
 		"Grant.emergency":       {text: "Short, approved by two, told to many", example: false},
 		"Grant.reviewed":        {text: "When somebody last confirmed in a review that it is still needed"},
 		"Grant.reviewed_by":     {text: "Who did", example: "per" + anID},
+		"Grant.scopes_since":    {text: "When those scopes were approved that the grant did not begin with"},
 		"Grant.ended":           {text: "When it was ended, if it was before its end"},
 		"Grant.from":            {text: "The start"},
 		"Grant.request":         {text: "The access request that it came from", example: "req" + anID},

@@ -284,6 +284,9 @@ func TestRenewGrowAndNarrow(t *testing.T) {
 	if g.ID != renewed.ID || len(g.Scopes) != 2 || g.Purpose != "and start them" {
 		t.Errorf("grown %+v", g)
 	}
+	if renewed.ScopesSince != nil || g.Since("checks:write").Before(grown.Created) || !g.Since("checks:read").Equal(g.From) {
+		t.Errorf("renewed, its scopes are of %v; grown at %s, of %v", renewed.ScopesSince, grown.Created, g.ScopesSince)
+	}
 	// Shrinking asks nobody.
 	_, err = w.NarrowGrant(w.ctx, a, g.ID, 0, []string{"other"}, time.Time{}, "r")
 	if wrong(err) != "/scopes" {
@@ -296,6 +299,9 @@ func TestRenewGrowAndNarrow(t *testing.T) {
 	n := must(w.NarrowGrant(w.ctx, a, g.ID, g.Version, []string{"checks:write"}, g.Until.Add(-time.Hour), "no longer needed"))(t)
 	if len(n.Scopes) != 1 || !n.Until.Before(g.Until) || n.Version != g.Version+1 {
 		t.Errorf("narrowed %+v", n)
+	}
+	if len(n.ScopesSince) != 1 || !n.Since("checks:write").Equal(g.Since("checks:write")) {
+		t.Errorf("narrowed, its scopes are of %v", n.ScopesSince)
 	}
 	if got := must(w.Credential(w.ctx, a, key.ID))(t); len(got.Grants) != 1 || got.Grants[0] != g.ID {
 		t.Errorf("the key is bound to %v", got.Grants)

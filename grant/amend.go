@@ -27,8 +27,9 @@ func (r Request) Amended(g Grant, now time.Time) (Grant, error) {
 	if g.State == Ended || !now.Before(g.Until) {
 		return g, fault.Of(fault.Conflict, "grant-over", "grant %s is %s: it cannot be renewed or grown any more, ask for a new one", g.ID, g.Standing(now))
 	}
+	before := g
 	g.Request, g.Purpose = r.ID, r.Purpose
-	return r.onto(g), nil
+	return r.onto(g).holdsSince(before, now), nil
 }
 
 // onto puts what was approved onto a grant.
@@ -57,6 +58,7 @@ func (g Grant) Narrow(scopes []string, until, now time.Time) (Grant, error) {
 			return g, fault.Bad("/scopes", "the grant does not hold all of these: growing it is a new request")
 		}
 		fresh.Scopes = slices.Compact(slices.Sorted(slices.Values(scopes)))
+		fresh = fresh.holdsSince(g, now)
 	}
 	if !until.IsZero() {
 		switch {

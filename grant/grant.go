@@ -43,6 +43,33 @@ type Grant struct {
 	Emergency    bool      `json:"emergency,omitempty"` // short, approved by two, told to many
 	Reviewed     time.Time `json:"reviewed,omitzero"`   // when somebody last confirmed in a review that it is still needed
 	ReviewedBy   id.ID     `json:"reviewed_by,omitempty"`
+
+	// ScopesSince is when those scopes were approved that the grant did not begin with; the others count from its start.
+	ScopesSince map[string]time.Time `json:"scopes_since,omitempty"`
+}
+
+// Since is from when the grant has held the scope, as far as it holds it.
+func (g Grant) Since(scope string) time.Time {
+	if at, later := g.ScopesSince[scope]; later {
+		return at
+	}
+	return g.From
+}
+
+// holdsSince notes when its scopes were approved, as of now: those that the grant before did not hold are new.
+func (g Grant) holdsSince(before Grant, now time.Time) Grant {
+	since := map[string]time.Time{}
+	for _, s := range g.Scopes {
+		if !slices.Contains(before.Scopes, s) {
+			since[s] = now
+		} else if at, later := before.ScopesSince[s]; later {
+			since[s] = at
+		}
+	}
+	if g.ScopesSince = since; len(since) == 0 {
+		g.ScopesSince = nil
+	}
+	return g
 }
 
 // Live reports whether the grant lets anything through at that time.

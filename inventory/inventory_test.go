@@ -103,14 +103,23 @@ func TestJudge(t *testing.T) {
 		"of sensitive data": {both(key, func(f *inventory.Facts) {
 			f.Rights[0].Kinds, f.Rights[0].DataClass = []string{"api_key", "oauth_client"}, "sensitive"
 		}), "high NHI4 weak-method:crd_1"},
-		"secret":                        {client("client_secret", ""), "medium NHI4 weak-method:crd_1"},
-		"key of its own, tokens free":   {client("private_key_jwt", ""), "low NHI4 weak-method:crd_1"},
-		"key of its own, tokens bound":  {client("private_key_jwt", "dpop"), ""},
-		"certificate of its own":        {client("self_signed_tls_client_auth", ""), ""},
-		"from anywhere":                 {both(key, func(f *inventory.Facts) { f.Credential.Sources = nil }), "low NHI4 anywhere:crd_1"},
-		"a scope that nothing needed":   {func(f *inventory.Facts) { f.Rights[0].Called = []string{"eid/read"} }, "medium NHI5 unused-scopes:crd_1:gr_1"},
-		"what was called is gone":       {func(f *inventory.Facts) { f.Rights[0].Called = []string{"eid/read", "eid/old"} }, ""},
-		"a young grant":                 {func(f *inventory.Facts) { f.Rights[0].Called, f.Rights[0].Grant.From = []string{"eid/read"}, ago(day) }, ""},
+		"secret":                       {client("client_secret", ""), "medium NHI4 weak-method:crd_1"},
+		"key of its own, tokens free":  {client("private_key_jwt", ""), "low NHI4 weak-method:crd_1"},
+		"key of its own, tokens bound": {client("private_key_jwt", "dpop"), ""},
+		"certificate of its own":       {client("self_signed_tls_client_auth", ""), ""},
+		"from anywhere":                {both(key, func(f *inventory.Facts) { f.Credential.Sources = nil }), "low NHI4 anywhere:crd_1"},
+		"a scope that nothing needed":  {func(f *inventory.Facts) { f.Rights[0].Called = []string{"eid/read"} }, "medium NHI5 unused-scopes:crd_1:gr_1"},
+		"what was called is gone":      {func(f *inventory.Facts) { f.Rights[0].Called = []string{"eid/read", "eid/old"} }, ""},
+		"a young grant":                {func(f *inventory.Facts) { f.Rights[0].Called, f.Rights[0].Grant.From = []string{"eid/read"}, ago(day) }, ""},
+		"a scope of yesterday": {func(f *inventory.Facts) {
+			f.Rights[0].Called, f.Rights[0].Grant.ScopesSince = []string{"eid/read"}, map[string]time.Time{"w": ago(day)}
+		}, ""},
+		"a scope that was approved later, long ago": {func(f *inventory.Facts) {
+			f.Rights[0].Called, f.Rights[0].Grant.ScopesSince = []string{"eid/read"}, map[string]time.Time{"w": ago(91 * day)}
+		}, "medium NHI5 unused-scopes:crd_1:gr_1"},
+		"an operation that a scope of yesterday opens": {func(f *inventory.Facts) {
+			f.Uses, f.Reach[1].Scopes, f.Rights[0].Grant.ScopesSince = f.Uses[:1], []string{"w"}, map[string]time.Time{"w": ago(day)}
+		}, ""},
 		"an operation that it does not": {func(f *inventory.Facts) { f.Uses = f.Uses[:1] }, "low NHI5 unused-operations:crd_1"},
 		"a grant that it does not use":  {func(f *inventory.Facts) { f.Rights = append(f.Rights, right("gr_2")) }, "medium NHI5 unused-grant:crd_1:gr_2"},
 		"no end":                        {func(f *inventory.Facts) { f.Credential.Expires = time.Time{} }, "high NHI7 no-end:crd_1"},

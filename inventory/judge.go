@@ -248,13 +248,14 @@ func (j *judging) privileges() {
 			j.found("unused-grant", "NHI5", Medium, "It can be used with a grant that it did not call anything with for "+days(j.rules.Unused)+".", j.bind(grants),
 				"grant", string(g.ID), "product", g.Product, "calls that could not be counted", some(j.Lost))
 		}
-		j.scopes(r)
+		j.scopes(r, since)
 	}
 	j.operations(mine, since)
 }
 
 // scopes looks for scopes of a grant that no call needed, whichever credential made it.
-func (j *judging) scopes(r Right) {
+// One that was approved since then is too young to tell.
+func (j *judging) scopes(r Right, since time.Time) {
 	needed, known := map[string]bool{}, len(r.Called) > 0
 	for _, op := range r.Called {
 		scopes, ok := r.Needs[op]
@@ -268,7 +269,7 @@ func (j *judging) scopes(r Right) {
 	}
 	var keep, unused []string
 	for _, s := range r.Grant.Scopes {
-		if needed[s] {
+		if needed[s] || r.Grant.Since(s).After(since) {
 			keep = append(keep, s)
 		} else {
 			unused = append(unused, s)
@@ -287,14 +288,16 @@ func (j *judging) scopes(r Right) {
 
 // operations looks for operations that it can call and does not.
 func (j *judging) operations(called map[string]bool, since time.Time) {
-	young := map[id.ID]bool{}
+	grants := map[id.ID]grant.Grant{}
 	for _, r := range j.Rights {
-		young[r.Grant.ID] = r.Grant.From.After(since)
+		grants[r.Grant.ID] = r.Grant
 	}
 	var unused []string
 	all := 0
 	for _, o := range j.Reach {
-		if o.Grant == "" || young[o.Grant] {
+		g := grants[o.Grant]
+		young := g.From.After(since) || slices.ContainsFunc(o.Scopes, func(s string) bool { return g.Since(s).After(since) })
+		if o.Grant == "" || young {
 			continue
 		}
 		all++

@@ -29,6 +29,8 @@ type grantMore struct {
 	Emergency  bool      `json:"emergency,omitempty"`
 	Reviewed   time.Time `json:"reviewed,omitzero"`
 	ReviewedBy id.ID     `json:"reviewed_by,omitempty"`
+
+	ScopesSince map[string]time.Time `json:"scopes_since,omitempty"`
 }
 
 func scanGrant(r row) (g grant.Grant, err error) {
@@ -36,7 +38,7 @@ func scanGrant(r row) (g grant.Grant, err error) {
 	err = r.Scan(&g.ID, &g.Request, &g.Organization, &g.Application, &g.Environment, &g.Product, &g.Plan, from[[]string]{&g.Scopes},
 		&g.Purpose, from[[]id.ID]{&g.ApprovedBy}, when{&g.From}, when{&g.Until}, &g.State, &g.Reason, when{&g.Ended},
 		from[grantMore]{&m}, &g.Version)
-	g.Emergency, g.Reviewed, g.ReviewedBy = m.Emergency, m.Reviewed, m.ReviewedBy
+	g.Emergency, g.Reviewed, g.ReviewedBy, g.ScopesSince = m.Emergency, m.Reviewed, m.ReviewedBy, m.ScopesSince
 	return g, err
 }
 
@@ -47,7 +49,7 @@ func (t *tx) Grant(ctx context.Context, i id.ID) (grant.Grant, error) {
 func (t *tx) PutGrant(ctx context.Context, g grant.Grant) (grant.Grant, error) {
 	return put(ctx, t, scanGrant, "grant", grantInsert, grantUpdate, grantHas, string(g.ID), string(g.Request), string(g.Organization),
 		string(g.Application), g.Environment, g.Product, g.Plan, doc(g.Scopes), g.Purpose, doc(g.ApprovedBy), at(g.From), at(g.Until),
-		string(g.State), g.Reason, at(g.Ended), doc(grantMore{g.Emergency, g.Reviewed, g.ReviewedBy}), g.Version)
+		string(g.State), g.Reason, at(g.Ended), doc(grantMore{g.Emergency, g.Reviewed, g.ReviewedBy, g.ScopesSince}), g.Version)
 }
 
 // endingFew is how many grants that end by a time are sorted by ID; of more, most pages are full after a look at some.

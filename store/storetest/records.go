@@ -287,6 +287,7 @@ func grants() []promise {
 				func(g *grant.Grant) {
 					g.State, g.Reason, g.Ended, g.Scopes, g.ApprovedBy, g.Plan = grant.Ended, "over", w.now, []string{}, nil, "silver"
 					g.Emergency, g.Reviewed, g.ReviewedBy = true, w.now, "per_9"
+					g.ScopesSince = map[string]time.Time{"write": w.now}
 				},
 				func(tx store.Tx, g grant.Grant) (grant.Grant, error) { return tx.PutGrant(w.ctx(), g) },
 				func(tx store.Tx) (grant.Grant, error) { return tx.Grant(w.ctx(), g.ID) })
