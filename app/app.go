@@ -317,7 +317,7 @@ func (s *serving) run(ctx context.Context, began time.Time, bundle manifest.Bund
 		}
 		s.startIn(&serving, above, "the gateway of "+g.environment, func(ctx context.Context) error { return g.Serve(ctx, g.listener) })
 		if t, ok := g.listener.(*secureListener); ok && s.Config.HTTP3 {
-			s.startIn(&serving, above, "HTTP/3 of the gateway of "+g.environment, func(ctx context.Context) error { return s.serveH3(ctx, g, t) })
+			s.startIn(&serving, above, "HTTP/3 of the gateway of "+g.environment, func(ctx context.Context) error { return serveH3(ctx, s.Log, g.environment, g.Gateway, t) })
 		}
 	}
 	s.start(below, "the operations listener", func(ctx context.Context) error {

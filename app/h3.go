@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"syscall"
 	"time"
+
+	"gatehouse/gateway"
 )
 
 // udpAgain is between two tries to take a UDP port that a predecessor still has: its connections end first, and clients come
@@ -14,7 +17,7 @@ import (
 const udpAgain = 250 * time.Millisecond
 
 // serveH3 speaks HTTP/3 on the UDP port of the same number as the listener's.
-func (s *serving) serveH3(ctx context.Context, g *served, l *secureListener) error {
+func serveH3(ctx context.Context, log *slog.Logger, environment string, g *gateway.Gateway, l *secureListener) error {
 	at := l.Addr().String()
 	for told := false; ; told = true {
 		pc, err := new(net.ListenConfig).ListenPacket(ctx, "udp", at)
@@ -25,7 +28,7 @@ func (s *serving) serveH3(ctx context.Context, g *served, l *secureListener) err
 			return fmt.Errorf("HTTP/3 cannot listen on the UDP port %s: %w. Choose another address with gateway.listen, or set gateway.http3 to false", at, err)
 		}
 		if !told {
-			s.Log.Warn("HTTP/3 waits: somebody else has the UDP port", "environment", g.environment, "address", at)
+			log.Warn("HTTP/3 waits: somebody else has the UDP port", "environment", environment, "address", at)
 		}
 		select {
 		case <-ctx.Done():

@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -321,17 +320,5 @@ func (s *serving) caughtUp(ctx context.Context, awaited []string) error {
 // taken tells the predecessor that our gateways serve, and waits until its own take no more requests: only then may
 // anything change. A predecessor that is gone takes none either.
 func (s *serving) taken() error {
-	t := s.Inherited.with
-	if t == nil {
-		return nil
-	}
-	defer t.f.Close()
-	if err := t.say("ready"); err != nil {
-		s.Log.Warn("the process that handed over is gone", "error", err)
-		return nil
-	}
-	if _, err := t.hear("quiet", takeTime); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("the process that handed over does not end: %w", err)
-	}
-	return nil
+	return s.Inherited.taken(s.Log)
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -38,6 +39,10 @@ type Remote struct {
 	Log     *slog.Logger
 	Events  io.Writer // where events go when the configuration says stdout
 	Ready   func(RemoteStarted)
+	// Inherited is what the process was started with; nil: nothing.
+	Inherited *Inherited
+	// Succeed asks for everything to be handed to a successor; nil: nobody does.
+	Succeed <-chan os.Signal
 }
 
 // RemoteStarted says where a gateway that is ready is reached.
@@ -65,6 +70,8 @@ type remote struct {
 	from    string
 	gateway *gateway.Gateway
 	counted *shared.Store // of shared limits; nil: none
+	sockets *sockets
+	told    *receipts // nil until it is enrolled
 
 	failed chan error
 	wait   sync.WaitGroup
@@ -78,10 +85,11 @@ func (r *remote) identityFile() string { return filepath.Join(r.dir, "identity")
 // Run serves until ctx ends, then drains.
 func (o Remote) Run(ctx context.Context) (err error) {
 	began := time.Now()
-	if o.Config.HTTP3 {
-		return errors.New("gateway.http3 is set: a gateway of its own does not speak HTTP/3 yet, only those of 'gatehouse serve' do")
+	if o.Inherited == nil {
+		o.Inherited = &Inherited{}
 	}
-	r := &remote{Remote: o, dir: filepath.Join(o.Config.Data, "gateway"), failed: make(chan error, 16)}
+	r := &remote{Remote: o, dir: filepath.Join(o.Config.Data, "gateway"), sockets: &sockets{came: o.Inherited.came}, failed: make(chan error, 16)}
+	defer r.sockets.close()
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return fmt.Errorf("the data directory %s cannot be made (%w): name another one with --data, or make it writable", o.Config.Data, cause(err))
 	}
@@ -95,6 +103,9 @@ func (o Remote) Run(ctx context.Context) (err error) {
 	}
 	key, environment, err := r.trusted()
 	if err != nil {
+		return err
+	}
+	if err := r.Inherited.lent(); err != nil {
 		return err
 	}
 	if r.disk, err = disk.Open(filepath.Join(r.dir, environment), environment, key); err != nil {
@@ -122,9 +133,6 @@ func (o Remote) Run(ctx context.Context) (err error) {
 	}
 	if err := r.open(ctx, events, environment, key); err != nil {
 		return err
-	}
-	if r.client != nil {
-		r.client.Answer(r.gateway)
 	}
 	r.start(below, "the feed", r.gateway.Follow)
 	r.start(below, "the clock", r.bond.keepTime)
@@ -198,7 +206,8 @@ func (r *remote) open(ctx context.Context, events event.Sink, environment string
 	o.Shared = sharing(r.counted)
 	o.Source, o.Hinted, o.Limits.Retry = feed.Source(alone{}), true, time.Second
 	if r.client != nil {
-		o.Source, o.Tally, o.Signer = r.client, r.client.Tally, r.client.Signer()
+		r.told = &receipts{Source: r.client, held: r.Inherited.with != nil} // the predecessor takes requests, and may not know
+		o.Source, o.Tally, o.Signer = r.told, r.client.Tally, r.client.Signer()
 	}
 	if o.Name == "" {
 		o.Name = "never-enrolled"
@@ -326,50 +335,89 @@ func (r *remote) serve(ctx, below context.Context, began time.Time, environment 
 	case <-ctx.Done():
 		return nil
 	}
-	sockets := &sockets{}
-	defer sockets.close()
 	protocols := []string{"h2", "http/1.1"}
 	if r.Config.Codec != string(gateway.HTTP1) {
 		protocols = protocols[1:]
 	}
-	l, err := sockets.tls(ctx, r.Log, "gateway-"+environment, r.Config.Gateway, "the gateway", "gateway", protocols...)
+	l, err := r.sockets.tls(ctx, r.Log, "gateway-"+environment, r.Config.Gateway, "the gateway", "gateway", protocols...)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	operationsAt, err := sockets.tls(ctx, r.Log, "operations", r.Config.Operations, "the operations listener", "operations")
+	operationsAt, err := r.sockets.tls(ctx, r.Log, "operations", r.Config.Operations, "the operations listener", "operations")
 	if err != nil {
 		return err
 	}
 	defer operationsAt.Close()
+	for _, unused := range r.sockets.settle() {
+		r.Log.Warn("a socket that the process was started with is not used", "socket", unused)
+	}
+	above, stopAbove := context.WithCancel(ctx)
+	defer stopAbove()
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	defer stopAbove()
 	if t, ok := l.(*secureListener); ok {
 		r.gateway.Apart(t.certs.Apart)
 		r.start(below, "the certificates of the gateway", t.certs.Watch)
+		if r.Config.HTTP3 {
+			r.gateway.OfferH3(t.Addr().(*net.TCPAddr).Port)
+			r.startIn(&serving, above, "HTTP/3 of the gateway", func(ctx context.Context) error { return serveH3(ctx, r.Log, environment, r.gateway, t) })
+		}
 	}
-	r.start(below, "the operations listener", func(ctx context.Context) error { return serveHTTP(ctx, operationsAt, r.operations(), r.Log) })
-	serving := make(chan error, 1)
-	go func() { serving <- r.gateway.Serve(ctx, l) }()
+	r.startIn(&serving, above, "the operations listener", func(ctx context.Context) error { return serveHTTP(ctx, operationsAt, r.operations(), r.Log) })
+	r.startIn(&serving, above, "the gateway", func(ctx context.Context) error { return r.gateway.Serve(ctx, l) })
+	if err := r.Inherited.taken(r.Log); err != nil {
+		return err
+	}
+	if r.client != nil {
+		r.client.Answer(r.gateway)
+		r.told.release(ctx)
+	}
 	if r.Ready != nil {
 		took := time.Since(began)
 		r.Ready(RemoteStarted{Name: r.id.Name, Environment: environment, Gateway: address(r.Config.Gateway, l), Operations: address(r.Config.Operations, operationsAt),
 			Seq: r.gateway.Position().Seq, From: r.from, Process: os.Getpid(), Took: took, TookMS: float64(took.Microseconds()) / 1000})
 	}
 	notify(r.Log)
-	select {
-	case err := <-r.failed:
-		return err
-	case err := <-serving:
-		return err
-	case <-ctx.Done():
-		r.Log.Info("stopping: running requests may end", "at_most", drainTime.String())
-		return <-serving
+	quiet := func() <-chan struct{} {
+		stopAbove()
+		stopped := make(chan struct{})
+		go func() { serving.Wait(); close(stopped) }()
+		return stopped
+	}
+	for {
+		select {
+		case err := <-r.failed:
+			return err
+		case <-ctx.Done():
+			r.Log.Info("stopping: running requests may end", "at_most", drainTime.String())
+			return nil
+		case <-r.Succeed:
+		}
+		failed, broken := r.handOver(ctx, quiet)
+		switch {
+		case broken:
+			return failed
+		case failed == nil:
+			r.Log.Info("handed over: running requests may end", "at_most", drainTime.String())
+			return nil
+		}
+		r.Log.Error("nothing was handed over: this process goes on", "error", failed)
 	}
 }
 
 func (r *remote) start(ctx context.Context, what string, fn func(context.Context) error) {
-	r.wait.Go(func() {
+	r.startIn(&r.wait, ctx, what, fn)
+}
+
+func (r *remote) startIn(wait *sync.WaitGroup, ctx context.Context, what string, fn func(context.Context) error) {
+	wait.Go(func() {
 		err := fn(ctx)
 		if ctx.Err() != nil {
+			if err != nil && !errors.Is(err, context.Canceled) {
+				r.Log.Error("ended with an error", "part", what, "error", err)
+			}
 			return
 		}
 		if err == nil {

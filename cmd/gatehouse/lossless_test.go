@@ -37,6 +37,8 @@ type running struct {
 type startedAs struct {
 	Process  int
 	Gateways map[string]string
+	Gateway  string // of a process that is one
+	Seq      int64
 }
 
 const losslessManifest = `gatehouse: 1

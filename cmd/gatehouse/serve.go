@@ -119,11 +119,16 @@ func (c *cli) gateway() *cobra.Command {
 	cmd := &cobra.Command{Use: "gateway", Short: "Run one gateway of one environment, which dials the control plane", Args: noArgs,
 		Long: `Runs one gateway, and nothing else. The first time it needs an enrolment token ('gatehouse gateways enrol' makes one); from then
 on its identity is in the data directory. It keeps what it knows there too, and starts from it without the control plane.
+SIGHUP starts the program anew and hands it the listening sockets and the directory, without a call that is lost.
 See docs/fleet.md.
 ` + settings(),
 		Example: `  GATEHOUSE_FEED_TOKEN=ghe_… gatehouse gateway --control control.example:8002 --data /var/lib/gatehouse
   gatehouse gateway --image live.image`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			inherited, err := app.Inherit()
+			if err != nil {
+				return err
+			}
 			conf, err := r.load(c, cmd, map[string]string{"listen": r.gateway, "enrol": token, "image": image, "control": ""})
 			if err != nil {
 				return err
@@ -131,7 +136,7 @@ See docs/fleet.md.
 			if cmd.Flags().Changed("control") {
 				conf.Feed.Control = at
 			}
-			return c.runGateway(conf)
+			return c.runGateway(conf, inherited)
 		}}
 	r.shared(cmd)
 	f := cmd.Flags()
@@ -211,11 +216,14 @@ func (c *cli) logs(conf config.Config) (*slog.Logger, io.Writer) {
 }
 
 // runGateway serves until an interrupt.
-func (c *cli) runGateway(conf config.Config) error {
+func (c *cli) runGateway(conf config.Config, inherited *app.Inherited) error {
 	ctx, stop := interrupted()
 	defer stop()
 	log, events := c.logs(conf)
-	return explained(app.Remote{Config: conf, Version: version, Log: log, Events: events, Ready: func(s app.RemoteStarted) {
+	succeed := make(chan os.Signal, 1)
+	signal.Notify(succeed, syscall.SIGHUP)
+	defer signal.Stop(succeed)
+	return explained(app.Remote{Config: conf, Version: version, Log: log, Events: events, Inherited: inherited, Succeed: succeed, Ready: func(s app.RemoteStarted) {
 		if c.format == "json" {
 			_ = json.NewEncoder(c.out).Encode(s)
 			return

@@ -23,22 +23,28 @@ type Disk struct {
 	work  sync.Mutex // guards log and image
 	log   *log
 	image feed.Position
+	lock  *os.File
+	lent  *lent // nil: the folder is ours
 
 	mu    sync.Mutex // guards what follows
-	file  *stateFile
+	file  *stateFile // nil: the folder is lent
 	state State
 }
 
-// Open opens the folder, making it if it is not there. Load comes next.
+// Open opens the folder, making it if it is not there, and keeps other processes out of it. Load comes next.
 func Open(dir, environment string, key ed25519.PublicKey) (*Disk, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
 	file, state, err := openState(filepath.Join(dir, "state"))
 	if err != nil {
-		return nil, fmt.Errorf("open the state of the gateway: %w", err)
+		return nil, errors.Join(fmt.Errorf("open the state of the gateway: %w", err), lock.Close())
 	}
-	return &Disk{dir: dir, environment: environment, key: key, file: file, state: state}, nil
+	return &Disk{dir: dir, environment: environment, key: key, lock: lock, file: file, state: state}, nil
 }
 
 func (d *Disk) path(name string) string { return filepath.Join(d.dir, name) }
@@ -49,11 +55,14 @@ func (d *Disk) Close() error {
 	defer d.work.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.file == nil {
+		return nil
+	}
 	err := d.file.f.Close()
 	if d.log != nil {
 		err = errors.Join(err, d.log.f.Close())
 	}
-	return err
+	return errors.Join(err, d.lock.Close())
 }
 
 // Load reads the image and the log after it, hands every entry to add, and returns the position where the feed goes on; the
@@ -62,14 +71,10 @@ func (d *Disk) Load(add func(feed.Entry) error) (feed.Position, error) {
 	var none feed.Position
 	d.work.Lock()
 	defer d.work.Unlock()
-	f, err := os.Open(d.path("image"))
-	if err == nil {
-		img, err := ReadImage(f, d.environment, d.key, add)
-		if err = errors.Join(err, f.Close()); err != nil {
-			return none, err
-		}
-		d.image = img.Position
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if d.lent != nil {
+		return none, errLent
+	}
+	if err := d.loadImage(add); err != nil {
 		return none, err
 	}
 	if err := d.loadLog(add); err != nil {
@@ -79,6 +84,21 @@ func (d *Disk) Load(add func(feed.Entry) error) (feed.Position, error) {
 		return none, fault.Of(fault.Conflict, "log-cut", "the log on disk ends at entry %d, and this gateway has said that %d was in force: something was cut off or an older copy was put back", d.log.at.Seq, said.Seq)
 	}
 	return d.log.at, nil
+}
+
+func (d *Disk) loadImage(add func(feed.Entry) error) error {
+	f, err := os.Open(d.path("image"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	img, err := ReadImage(f, d.environment, d.key, add)
+	if err = errors.Join(err, f.Close()); err == nil {
+		d.image = img.Position
+	}
+	return err
 }
 
 func (d *Disk) loadLog(add func(feed.Entry) error) error {
@@ -118,13 +138,19 @@ func (d *Disk) loadLog(add func(feed.Entry) error) error {
 func (d *Disk) Keep(es []feed.Entry) error {
 	d.work.Lock()
 	defer d.work.Unlock()
+	if d.lent != nil {
+		return d.lent.keep(es)
+	}
 	return d.log.append(es)
 }
 
 // Sync makes durable what was kept, and notes that it was acknowledged through the position.
 func (d *Disk) Sync(p feed.Position) error {
 	d.work.Lock()
-	err := d.log.f.Sync()
+	var err error
+	if d.lent == nil {
+		err = d.log.f.Sync()
+	}
 	d.work.Unlock()
 	if err != nil {
 		return err
@@ -144,6 +170,9 @@ func (d *Disk) Change(sync bool, fn func(*State)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	fn(&d.state)
+	if d.file == nil {
+		return nil
+	}
 	return d.file.write(d.state, sync)
 }
 
@@ -163,6 +192,9 @@ func (d *Disk) PutImage(from io.Reader) (feed.Image, error) {
 	d.work.Lock()
 	defer d.work.Unlock()
 	var img feed.Image
+	if d.lent != nil {
+		return img, errLent
+	}
 	said := d.State().Position
 	err := replace(d.path("image"), func(w io.Writer) (err error) {
 		img, err = ReadImage(io.TeeReader(from, w), d.environment, d.key, func(feed.Entry) error { return nil })
@@ -200,6 +232,9 @@ func (d *Disk) forgetLog() error {
 func (d *Disk) SetAside() error {
 	d.work.Lock()
 	defer d.work.Unlock()
+	if d.lent != nil {
+		return errLent
+	}
 	if d.log != nil {
 		if err := d.log.f.Close(); err != nil {
 			return err

@@ -37,6 +37,13 @@ func (s *Server) here(c *conn) {
 	s.conns[[2]string{c.g.Environment, c.g.Name}] = c
 }
 
+// newest reports whether the gateway has not come again by another stream.
+func (s *Server) newest(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns[[2]string{c.g.Environment, c.g.Name}] == c
+}
+
 // away forgets a stream, unless the gateway has come again by another one.
 func (s *Server) away(c *conn) {
 	s.mu.Lock()

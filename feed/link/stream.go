@@ -94,7 +94,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		}
 		c.refuse(err)
 	}
-	c.s.Plane.Sighted(gone)
+	if s.newest(c) { // else it is here by another stream
+		c.s.Plane.Sighted(gone)
+	}
 	s.Log.Info("a gateway is gone", "environment", g.Environment, "gateway", g.Name, "error", err)
 }
 
