@@ -191,6 +191,41 @@ func (revoker) Revoked(a *authority.Authority) *policy.Revocations {
 	return out
 }
 
+func (revoker) OnlyRevoked(map[[sha256.Size]byte]bool) {}
+
+// keeping is a revoker that notes what it may forget.
+type keeping struct {
+	revoker
+	keys map[[sha256.Size]byte]bool
+}
+
+func (k *keeping) OnlyRevoked(keys map[[sha256.Size]byte]bool) { k.keys = keys }
+
+// The control plane looks after those authorities alone that the newest manifests declare.
+func TestAuthoritiesThatLeaveTheManifestAreForgotten(t *testing.T) {
+	r := newRealm(t)
+	first, second := newPartnerCA(t, r.clock.Now()), newPartnerCA(t, r.clock.Now())
+	k := &keeping{}
+	r.Control.Revoker = k
+	var before map[[sha256.Size]byte]bool
+	for n, c := range []struct {
+		yaml string
+		want int
+	}{{first.yaml(first.list(1)), 1}, {second.yaml(second.list(1)), 1}, {"", 0}} {
+		r.publish(r.text + c.yaml)
+		left := control.ForgetAuthorities(r.ctx, r.Control)
+		if left != c.want || len(k.keys) != c.want {
+			t.Errorf("manifest %d: %d authorities are kept read, and %d looked after", n, left, len(k.keys))
+		}
+		for key := range k.keys {
+			if before[key] {
+				t.Errorf("manifest %d: the authority of the one before is looked after", n)
+			}
+		}
+		before = k.keys
+	}
+}
+
 func TestTLSAuth(t *testing.T) {
 	r := newRealm(t)
 	e := newPartnerCA(t, r.clock.Now())

@@ -69,6 +69,12 @@ func (c *Control) ForgetEntry(ctx context.Context) error {
 // Bounded is the methods for which a role bound to a place counts.
 func Bounded() []string { return slices.Sorted(maps.Keys(bounded)) }
 
+// ForgetAuthorities forgets those that have left the manifest, and tells how many are kept read.
+func ForgetAuthorities(ctx context.Context, c *Control) int {
+	c.forgetAuthorities(ctx)
+	return len(c.authorities.read)
+}
+
 // Tend does everything that is due by itself.
 func (c *Control) Tend(ctx context.Context) error { return c.tendAll(ctx) }
 

@@ -118,6 +118,7 @@ func (c *Control) keepIssuers(ctx context.Context) {
 		select {
 		case <-rotate.C:
 			c.rotateIssuers(ctx)
+			c.forgetAuthorities(ctx)
 		case <-tell.C:
 			c.tellIssued(ctx)
 		case <-ctx.Done():

@@ -1,8 +1,10 @@
 package control
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -11,11 +13,14 @@ import (
 	"gatehouse/fault"
 	"gatehouse/policy"
 	"gatehouse/snapshot"
+	"gatehouse/store"
 )
 
 // Revoker tells what authorities have revoked: it looks at their lists and asks their responders, outside of requests.
 type Revoker interface {
 	Revoked(a *authority.Authority) *policy.Revocations
+	// OnlyRevoked forgets what all authorities have revoked but those with these keys, and asks after them no more.
+	OnlyRevoked(keys map[[sha256.Size]byte]bool)
 }
 
 // authoritiesMost is how many authorities are kept read: of all environments, and of the manifests before.
@@ -31,7 +36,7 @@ type authorities struct {
 func (s *authorities) of(environment string, settings authority.Settings) (*authority.Authority, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := environment + " " + settings.Name
+	key := placeOf(environment, settings.Name)
 	if a := s.read[key]; a != nil && sameSettings(a.Settings, settings) {
 		return a, nil
 	}
@@ -45,6 +50,47 @@ func (s *authorities) of(environment string, settings authority.Settings) (*auth
 	s.read[key] = a
 	return a, nil
 }
+
+// only forgets all authorities but those in the places of the map.
+func (s *authorities) only(declared map[string]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.read, func(key string, _ *authority.Authority) bool { return !declared[key] })
+}
+
+// forgetAuthorities stops looking after authorities that no environment's newest manifest declares any more, or declares otherwise.
+func (c *Control) forgetAuthorities(ctx context.Context) {
+	var offers []offer
+	err := c.Store.View(ctx, func(tx store.Tx) (err error) {
+		offers, err = c.offersNow(ctx, tx)
+		return err
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			c.Log.Error("authorities that have left the manifest cannot be forgotten", "error", err)
+		}
+		return
+	}
+	declared, keys := map[string]bool{}, map[[sha256.Size]byte]bool{}
+	for _, o := range offers {
+		for _, m := range o.ClientAuthorities {
+			if !slices.Contains(m.Environments, o.Name) {
+				continue
+			}
+			declared[placeOf(o.Name, m.Name)] = true
+			if a, err := c.authorities.of(o.Name, snapshot.AuthoritySettings(m)); err == nil {
+				keys[a.Key] = true
+			}
+		}
+	}
+	c.authorities.only(declared)
+	if c.Revoker != nil {
+		c.Revoker.OnlyRevoked(keys)
+	}
+}
+
+// placeOf is under what an authority is kept.
+func placeOf(environment, name string) string { return environment + " " + name }
 
 func sameSettings(a, b authority.Settings) bool {
 	return a.Name == b.Name && a.Certificates == b.Certificates && a.Intermediates == b.Intermediates && slices.Equal(a.Lists, b.Lists) && a.Responder == b.Responder && a.Lenient == b.Lenient

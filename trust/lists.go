@@ -47,6 +47,26 @@ func (k *Keeper) Revoked(a *authority.Authority) *policy.Revocations {
 	return l.told
 }
 
+// OnlyRevoked forgets what all authorities have revoked but those with these keys.
+func (k *Keeper) OnlyRevoked(keys map[[sha256.Size]byte]bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.onlyLists(func(key [sha256.Size]byte, _ *revocations) bool { return keys[key] })
+}
+
+// onlyLists forgets those that are not to be kept, and ends what looks at them. k is locked.
+func (k *Keeper) onlyLists(keep func([sha256.Size]byte, *revocations) bool) {
+	for key, l := range k.lists {
+		if keep(key, l) {
+			continue
+		}
+		delete(k.lists, key)
+		if l.stop != nil {
+			l.stop()
+		}
+	}
+}
+
 // lookAtLists fetches all lists of an authority once. One that is not right, that the authority has not signed, or that is older
 // than the one before it, changes nothing.
 func (k *Keeper) lookAtLists(ctx context.Context, l *revocations) error {

@@ -178,8 +178,19 @@ func TestRevocationListsAreFetched(t *testing.T) {
 	}
 	c.change(func() { c.list = c.revokes(t, c.key, 2, 7) })
 	until(t, "the revocation", func() bool { return verdict() == authority.ErrRevoked })
+	k.OnlyRevoked(map[[sha256.Size]byte]bool{a.Key: true})
+	if k.Revoked(a) != r {
+		t.Error("what is named is forgotten")
+	}
+	k.OnlyRevoked(nil)
+	c.change(func() { c.list = c.revokes(t, c.key, 3, 7) })
+	again := k.Revoked(a)
+	if again == r {
+		t.Error("what no manifest names is not forgotten")
+	}
+	until(t, "the list, asked for anew", func() bool { return again.Lists() != nil })
 	k.Only(nil, nil)
-	if k.Revoked(a) == r {
+	if k.Revoked(a) == again {
 		t.Error("what nobody names is not forgotten")
 	}
 }

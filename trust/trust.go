@@ -105,14 +105,7 @@ func (k *Keeper) Keys(t *policy.TrustedIssuer) *policy.TrustedKeys {
 func (k *Keeper) Only(named map[*policy.TrustedKeys]bool, revoked map[*policy.Revocations]bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for at, l := range k.lists {
-		if !revoked[l.told] {
-			delete(k.lists, at)
-			if l.stop != nil {
-				l.stop()
-			}
-		}
-	}
+	k.onlyLists(func(_ [sha256.Size]byte, l *revocations) bool { return revoked[l.told] })
 	for o, s := range k.sources {
 		if !named[s.keys] {
 			delete(k.sources, o)
