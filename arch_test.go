@@ -43,7 +43,7 @@ var rooms = map[string]room{
 	"audit":            {2, "fault feed id", "the log's entries, leaves and verification"},
 	"ratelimit/shared": {2, "fault ratelimit", "the counter that gateways share, in Valkey or Redis"},
 	"feed":             {2, "fault id", "entries, chain, receipts, both ends (decision 0001)"},
-	"fleet":            {2, "fault id secret", "a noun: the gateways that dial in, their enrolments and anchors"},
+	"fleet":            {2, "env fault id secret", "a noun: the gateways that dial in, their enrolments and anchors"},
 	"webhook":          {2, "fault id secret", "endpoints that are told, by Standard Webhooks"},
 	"review":           {2, "fault id", "campaigns about grants: their states and their store"},
 	"notice":           {2, "id", "what comes to its end soon"},
@@ -122,7 +122,7 @@ var rooms = map[string]room{
 	"adminapi":   {7, "inventory review application audit control credential env fault feed grant id identity manifest organization problem secret session snapshot webhook drift drift/watch usage fleet", "JSON"},
 	"portal":     {7, "inventory review application audit control credential env fault feed grant id identity mail manifest organization problem ratelimit secret session snapshot webhook drift drift/watch drift/report usage fleet", "pages"},
 
-	"app":           {8, "sso adminapi audit authority certs config control event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/bundle drift/live drift/review usage feed/disk feed/link fleet policy/workload ratelimit/shared trust", "the only room that knows all"},
+	"app":           {8, "sso adminapi audit authority certs config control env event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/bundle drift/live drift/review usage feed/disk feed/link fleet policy/workload ratelimit/shared trust", "the only room that knows all"},
 	"cmd/gatehouse": {9, "inventory review drift drift/handshake drift/live drift/review drift/watch app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage fleet", "flags, signals, exit codes"},
 
 	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
@@ -135,6 +135,7 @@ var rooms = map[string]room{
 
 // sideways are the arrows between rooms of one floor, each with its reason.
 var sideways = map[string]string{
+	"fleet -> env":                    "a gateway serves an environment, in a region of it",
 	"id -> fault":                    "faults are the lowest of all",
 	"secret -> id":                   "one alphabet",
 	"config -> fault":                "faults are the lowest of all",

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/control"
+	"gatehouse/env"
 	"gatehouse/fault"
 	"gatehouse/feed"
 	"gatehouse/fleet"
@@ -20,6 +21,7 @@ import (
 // NewEnrolment is a gateway that is to join.
 type NewEnrolment struct {
 	Environment string `json:"environment" doc:"The environment that it serves" example:"live"`
+	Region      string `json:"region,omitempty" doc:"In which region, where the environment is served in some" example:"eu"`
 	Name        string `json:"name" doc:"What it is called: unique among those of its environment. An active one of that name is revoked once the token is used" example:"fra-1"`
 	Lifetime    string `json:"lifetime,omitempty" doc:"How long the token is good for, at most 24h; an hour, when left out" example:"30m"`
 }
@@ -34,6 +36,20 @@ type GatewayEnrolment struct {
 type InEnvironment struct {
 	Caller
 	Name string `path:"environment" doc:"The environment" example:"live"`
+}
+
+// OfFeed is the input of an operation on one feed.
+type OfFeed struct {
+	InEnvironment
+	Region string `query:"region" doc:"The region whose feed it is, where the environment is served in some" example:"eu"`
+}
+
+// feed is its name.
+func (i OfFeed) feed() string { return env.FeedOf(i.Name, i.Region) }
+
+// NewRegion is a region in which an environment is to be served.
+type NewRegion struct {
+	Region string `json:"region" doc:"Lower case letters, digits and hyphens, a letter first" example:"eu"`
 }
 
 // fleet adds the gateways.
@@ -54,7 +70,7 @@ func (a *api) fleet() {
 		if err != nil {
 			return nil, err
 		}
-		e, err := c.EnrolGateway(ctx, in.actor(), in.Body.Environment, in.Body.Name, lifetime)
+		e, err := c.EnrolGateway(ctx, in.actor(), in.Body.Environment, in.Body.Region, in.Body.Name, lifetime)
 		return got(GatewayEnrolment{e.Enrolment, e.Token.Reveal()}, err)
 	})
 	add(a, operation{id: "fleetChanges", method: http.MethodGet, path: "/api/gateway-changes", tag: tagGateways,
@@ -95,20 +111,41 @@ take everything anew. Revoke first what was revoked since the copy was made. For
 		e, err := c.RaiseEpoch(ctx, in.actor(), in.Name, in.Body.Reason)
 		return got(Environment{Environment: e, Gateways: []feed.Receipt{}}, err)
 	})
+	add(a, operation{id: "addRegion", method: http.MethodPost, path: "/api/environments/{environment}/regions", tag: tagGateways, status: http.StatusCreated, traits: []trait{slow},
+		summary: "Serve an environment in another region",
+		doc: `Gateways can be enrolled there once this is answered: their feed then tells everything that came before. Broken off, it goes on when it is
+called again. Upgrade every process of the control plane first: an older one refuses the database from now on. For an operator or admin.`,
+	}, func(ctx context.Context, in *struct {
+		InEnvironment
+		Body NewRegion
+	}) (*Got[Environment], error) {
+		e, err := c.AddRegion(ctx, in.actor(), in.Name, in.Body.Region)
+		return got(Environment{Environment: e, Gateways: []feed.Receipt{}}, err)
+	})
+	add(a, operation{id: "removeRegion", method: http.MethodDelete, path: "/api/environments/{environment}/regions/{region}", tag: tagGateways,
+		summary: "Serve an environment in a region no more",
+		doc:     "Its gateways must have been drained or revoked, and no organization may be pinned to it. For an operator or admin.",
+	}, func(ctx context.Context, in *struct {
+		InEnvironment
+		Region string `path:"region" doc:"The region" example:"eu"`
+	}) (*Got[Environment], error) {
+		e, err := c.RemoveRegion(ctx, in.actor(), in.Name, in.Region)
+		return got(Environment{Environment: e, Gateways: []feed.Receipt{}}, err)
+	})
 	add(a, operation{id: "inForceAt", method: http.MethodGet, path: "/api/environments/{environment}/changes/{seq}", tag: tagGateways,
 		summary: "Say where the change with a number is in force",
 		doc:     "On how many gateways, how long after its commit the last of them said so, and which have not. For staff.",
 	}, func(ctx context.Context, in *struct {
-		InEnvironment
+		OfFeed
 		Seq int64 `path:"seq" minimum:"1" doc:"The change's number in the environment's feed" example:"4711"`
 	}) (*Got[control.InForce], error) {
-		return got(c.InForceAt(ctx, in.actor(), in.Name, in.Seq))
+		return got(c.InForceAt(ctx, in.actor(), in.feed(), in.Seq))
 	})
 	add(a, operation{id: "gatewayImage", method: http.MethodGet, path: "/api/environments/{environment}/image", tag: tagGateways, traits: []trait{slow},
 		summary: "Get an image from which a gateway can begin while the control plane is away",
 		doc:     "Signed; it holds no secret. The field X-Feed-Key is the public key that verifies it. For an operator or admin.",
-	}, func(ctx context.Context, in *InEnvironment) (*huma.StreamResponse, error) {
-		file, err := c.GatewayImage(ctx, in.actor(), in.Name)
+	}, func(ctx context.Context, in *OfFeed) (*huma.StreamResponse, error) {
+		file, err := c.GatewayImage(ctx, in.actor(), in.feed())
 		if err != nil {
 			return nil, err
 		}

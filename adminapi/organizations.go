@@ -78,8 +78,29 @@ could still be called by the view that gateways enforce. Complete once it waits 
 	}, func(ctx context.Context, in *Object) (*Got[control.Offboarding], error) {
 		return got(c.Offboarding(ctx, in.actor(), in.object()))
 	})
+	add(a, operation{id: "pinOrganization", method: http.MethodPost, path: "/api/organizations/{id}/pin", tag: tagOrganizations,
+		summary: "Say in which region its grants and credentials are",
+		doc: `Gateways of that region alone are told of them; those of other regions are told in the same moment that all of them are over. Without a
+region they are everywhere. For an operator or admin.`,
+	}, func(ctx context.Context, in *struct {
+		Change
+		Body Pin
+	}) (*Versioned[organization.Organization], error) {
+		version, err := in.version()
+		if err != nil {
+			return nil, err
+		}
+		o, err := c.PinOrganization(ctx, in.actor(), in.object(), version, in.Body.Region, in.Body.Reason)
+		return versioned(o, o.Version, err)
+	})
 	turned(operation{id: "resumeOrganization", path: "/api/organizations/{id}/resume", summary: "End a suspension",
 		doc: "Grants and keys are what they were; ends that have passed meanwhile have passed. For an operator or admin."}, c.ResumeOrganization)
+}
+
+// Pin is where an organization's grants and credentials are to be.
+type Pin struct {
+	Region string `json:"region,omitempty" doc:"The region; everywhere, when left out" example:"eu"`
+	Reason string `json:"reason" doc:"Why; it stands in the audit" example:"its contract names the EU"`
 }
 
 // NewApplication is what an application is made from.

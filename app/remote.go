@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"gatehouse/config"
+	"gatehouse/env"
 	"gatehouse/event"
 	"gatehouse/fault"
 	"gatehouse/feed"
@@ -49,6 +50,7 @@ type Remote struct {
 type RemoteStarted struct {
 	Name        string        `json:"name"`
 	Environment string        `json:"environment"`
+	Region      string        `json:"region,omitempty"`
 	Gateway     string        `json:"gateway"`
 	Operations  string        `json:"operations"`
 	Seq         int64         `json:"seq"`  // what it has in force
@@ -101,14 +103,15 @@ func (o Remote) Run(ctx context.Context) (err error) {
 	if err := r.identify(ctx); err != nil {
 		return err
 	}
-	key, environment, err := r.trusted()
+	key, name, err := r.trusted()
 	if err != nil {
 		return err
 	}
 	if err := r.Inherited.lent(); err != nil {
 		return err
 	}
-	if r.disk, err = disk.Open(filepath.Join(r.dir, environment), environment, key); err != nil {
+	environment, region := env.OfFeed(name)
+	if r.disk, err = disk.Open(filepath.Join(r.dir, name), name, key); err != nil {
 		return fmt.Errorf("what the gateway knows cannot be read: %w", err)
 	}
 	defer func() { err = errors.Join(err, r.disk.Close()) }()
@@ -142,7 +145,7 @@ func (o Remote) Run(ctx context.Context) (err error) {
 	if r.counted != nil {
 		r.start(below, "the counters", r.counted.Run)
 	}
-	return r.serve(ctx, below, began, environment)
+	return r.serve(ctx, below, began, environment, region)
 }
 
 // identify reads the identity, or gets one with the enrolment token.
@@ -172,7 +175,7 @@ func (r *remote) identify(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the gateway cannot be enrolled: %w", err)
 	}
-	r.Log.Info("enrolled", "environment", id.Environment, "gateway", id.Name, "id", id.ID)
+	r.Log.Info("enrolled", "environment", id.Environment, "region", id.Region, "gateway", id.Name, "id", id.ID)
 	r.id = id
 	return r.keepIdentity(id)
 }
@@ -187,22 +190,22 @@ func (r *remote) keepIdentity(i link.Identity) error {
 	return writePrivate(r.identityFile(), string(b)+"\n", 0o600)
 }
 
-// trusted is the key of the control plane, and the environment.
+// trusted is the key of the control plane, and the feed that is followed.
 func (r *remote) trusted() (ed25519.PublicKey, string, error) {
 	if r.enrolled() {
-		return r.id.FeedKey, r.id.Environment, nil
+		return r.id.FeedKey, r.id.Feed(), nil
 	}
 	key, err := base64.StdEncoding.DecodeString(r.Config.Feed.Key)
 	if err != nil || len(key) != ed25519.PublicKeySize {
 		return nil, "", errors.New("feed.key is not a key: 'gatehouse gateways image' prints it")
 	}
-	return key, r.Config.Feed.Environment, nil
+	return key, r.Config.Feed.Environment, env.CheckFeed(r.Config.Feed.Environment)
 }
 
 // open makes the gateway from what is on disk; from an image when there is nothing, or nothing that can be used.
 func (r *remote) open(ctx context.Context, events event.Sink, environment string, key ed25519.PublicKey) error {
 	o := dataPlane(r.Config, events, r.Log)
-	o.Environment, o.Key, o.Name, o.Now = environment, key, r.id.Name, r.bond.time
+	o.Environment, o.Feed, o.Key, o.Name, o.Now = environment, r.disk.Environment(), key, r.id.Name, r.bond.time
 	o.Shared = sharing(r.counted)
 	o.Source, o.Hinted, o.Limits.Retry = feed.Source(alone{}), true, time.Second
 	if r.client != nil {
@@ -320,7 +323,7 @@ func openImage(ctx context.Context, at string) (io.ReadCloser, error) {
 const catchTime = 3 * time.Second
 
 // serve opens the listeners once what is known is in force, and goes on until ctx ends.
-func (r *remote) serve(ctx, below context.Context, began time.Time, environment string) error {
+func (r *remote) serve(ctx, below context.Context, began time.Time, environment, region string) error {
 	patience := time.NewTimer(catchTime)
 	defer patience.Stop()
 	if r.client == nil {
@@ -365,7 +368,7 @@ func (r *remote) serve(ctx, below context.Context, began time.Time, environment 
 			r.startIn(&serving, above, "HTTP/3 of the gateway", func(ctx context.Context) error { return serveH3(ctx, r.Log, environment, r.gateway, t) })
 		}
 	}
-	r.startIn(&serving, above, "the operations listener", func(ctx context.Context) error { return serveHTTP(ctx, operationsAt, r.operations(), r.Log) })
+	r.startIn(&serving, above, "the operations listener", func(ctx context.Context) error { return serveHTTP(ctx, operationsAt, r.operations(environment), r.Log) })
 	r.startIn(&serving, above, "the gateway", func(ctx context.Context) error { return r.gateway.Serve(ctx, l) })
 	if err := r.Inherited.taken(r.Log); err != nil {
 		return err
@@ -376,7 +379,7 @@ func (r *remote) serve(ctx, below context.Context, began time.Time, environment 
 	}
 	if r.Ready != nil {
 		took := time.Since(began)
-		r.Ready(RemoteStarted{Name: r.id.Name, Environment: environment, Gateway: address(r.Config.Gateway, l), Operations: address(r.Config.Operations, operationsAt),
+		r.Ready(RemoteStarted{Name: r.id.Name, Environment: environment, Region: region, Gateway: address(r.Config.Gateway, l), Operations: address(r.Config.Operations, operationsAt),
 			Seq: r.gateway.Position().Seq, From: r.from, Process: os.Getpid(), Took: took, TookMS: float64(took.Microseconds()) / 1000})
 	}
 	notify(r.Log)
@@ -428,7 +431,7 @@ func (r *remote) startIn(wait *sync.WaitGroup, ctx context.Context, what string,
 }
 
 // operations is health and metrics.
-func (r *remote) operations() http.Handler {
+func (r *remote) operations(environment string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -445,12 +448,12 @@ func (r *remote) operations() http.Handler {
 	mux.HandleFunc("GET /upstreams", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		for _, u := range r.gateway.Upstreams() {
-			writeUpstream(w, r.disk.Environment(), u)
+			writeUpstream(w, environment, u)
 		}
 	})
 	all := prometheus.Gatherers{prometheus.DefaultGatherer, r.gateway.Metrics()}
 	if r.counted != nil {
-		all = append(all, countersMetrics(r.disk.Environment(), r.counted))
+		all = append(all, countersMetrics(environment, r.counted))
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(all, promhttp.HandlerOpts{}))
 	return mux

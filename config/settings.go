@@ -47,7 +47,7 @@ func Settings() []Setting {
 		{"feed.listen", "address where gateways elsewhere dial in, by mutual TLS (default 127.0.0.1:8002 for gatehouse control; none for gatehouse serve)", address(func(c *Config) *string { return &c.Feed.Listen })},
 		{"feed.control", "of gatehouse gateway: address of the control plane's feed, such as control.example:8002", address(func(c *Config) *string { return &c.Feed.Control })},
 		{"feed.token", "of gatehouse gateway: the enrolment token, for its first start; better by variable", func(c *Config, v string) error { c.Feed.Token = secret.New(v); return nil }},
-		{"feed.environment", "of gatehouse gateway: the environment, when it begins from an image and was never enrolled", text(func(c *Config) *string { return &c.Feed.Environment })},
+		{"feed.environment", "of gatehouse gateway: the environment (in a region: live@eu), when it begins from an image and was never enrolled", text(func(c *Config) *string { return &c.Feed.Environment })},
 		{"feed.key", "of gatehouse gateway: the control plane's public key, which 'gatehouse gateways image' prints, for the same", text(func(c *Config) *string { return &c.Feed.Key })},
 		{"feed.image", "of gatehouse gateway: file or https address of an image to begin from while the control plane is away", text(func(c *Config) *string { return &c.Feed.Image })},
 		{"feed.max-offline", "how long a gateway may serve without a word of the control plane, such as 12h; at least 1m (default 24h)", span(func(c *Config) *time.Duration { return &c.Feed.MaxOffline })},

@@ -14,7 +14,7 @@ import (
 // place. Looking is for all staff, wherever their roles are bound.
 var bounded = map[string]bool{
 	"Decide": true, "AskQuestion": true, "NarrowGrant": true, "SuspendGrant": true, "ResumeGrant": true, "EndGrant": true,
-	"VerifyOrganization": true, "SuspendOrganization": true, "ResumeOrganization": true, "OffboardOrganization": true,
+	"VerifyOrganization": true, "SuspendOrganization": true, "ResumeOrganization": true, "OffboardOrganization": true, "PinOrganization": true,
 	"RevokeCredential": true, "StartReview": true, "AnswerReview": true,
 }
 

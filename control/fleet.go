@@ -36,9 +36,9 @@ type Enrolled struct {
 }
 
 // EnrolGateway makes a token with which one gateway becomes a member of the environment's fleet, once and soon: lifetime 0 is
-// an hour, and a day is the most. A gateway of that name which is there already is revoked once the token is used. Operator,
+// an hour, and a day is the most. Where the environment is served in regions, it needs one. A gateway of that name which is there already is revoked once the token is used. Operator,
 // admin or Host.
-func (c *Control) EnrolGateway(ctx context.Context, a identity.Actor, environment, name string, lifetime time.Duration) (Enrolled, error) {
+func (c *Control) EnrolGateway(ctx context.Context, a identity.Actor, environment, region, name string, lifetime time.Duration) (Enrolled, error) {
 	var out Enrolled
 	if err := allow(a, "EnrolGateway"); err != nil {
 		return out, err
@@ -57,11 +57,14 @@ func (c *Control) EnrolGateway(ctx context.Context, a identity.Actor, environmen
 		if err := w.environment(environment); err != nil {
 			return fault.Bad("/environment", "there is no environment %q", clip(environment))
 		}
+		if err := w.mayStand(environment, region, name); err != nil {
+			return fault.Bad("/region", "%s", fault.As(err).Public)
+		}
 		anchor, err := c.signingAnchor(w)
 		if err != nil {
 			return err
 		}
-		out.Enrolment, err = w.putEnrolment("gateway.invite", fleet.Enrolment{ID: w.fresh(id.Enrolment), Environment: environment, Name: name,
+		out.Enrolment, err = w.putEnrolment("gateway.invite", fleet.Enrolment{ID: w.fresh(id.Enrolment), Environment: environment, Region: region, Name: name,
 			Hash: value.Hash(), Created: w.now, CreatedBy: a.Person, Expires: w.after(lifetime)})
 		out.Token = secret.New(link.Token(value.Reveal(), anchor.cert.Raw))
 		return err
@@ -93,7 +96,10 @@ func (c *Control) Join(ctx context.Context, j link.Joining) (link.Joined, error)
 		if err := meant(j, e, w.now); err != nil {
 			return err
 		}
-		g := fleet.Gateway{ID: w.fresh(id.Gateway), Environment: e.Environment, Name: e.Name, State: fleet.Active, Key: digestOfKey(key), Created: w.now, CreatedBy: e.CreatedBy}
+		if err := w.mayStand(e.Environment, e.Region, e.Name); err != nil { // it may be other than when the token was made
+			return err
+		}
+		g := fleet.Gateway{ID: w.fresh(id.Gateway), Environment: e.Environment, Region: e.Region, Name: e.Name, State: fleet.Active, Key: digestOfKey(key), Created: w.now, CreatedBy: e.CreatedBy}
 		// First: it is the single-use gate.
 		if e, err = e.Use(g.ID, w.now); err != nil {
 			return err
@@ -111,7 +117,7 @@ func (c *Control) Join(ctx context.Context, j link.Joining) (link.Joined, error)
 		if g, err = w.putGateway("gateway.join", fleet.Gateway{}, g); err != nil {
 			return err
 		}
-		out = link.Joined{ID: g.ID, Name: g.Name, Environment: g.Environment, FeedKey: c.FeedKey, MaxOffline: c.source.offline, Certificate: cert}
+		out = link.Joined{ID: g.ID, Name: g.Name, Environment: g.Environment, Region: g.Region, FeedKey: c.FeedKey, MaxOffline: c.source.offline, Certificate: cert}
 		return nil
 	})
 	if err == nil {
@@ -122,7 +128,7 @@ func (c *Control) Join(ctx context.Context, j link.Joining) (link.Joined, error)
 
 // meant refuses to use a token up for a gateway that would be at the wrong place or time.
 func meant(j link.Joining, e fleet.Enrolment, now time.Time) error {
-	if j.Environment != "" && j.Environment != e.Environment {
+	if j.Environment != "" && j.Environment != e.Environment && j.Environment != env.FeedOf(e.Environment, e.Region) {
 		return fault.Of(fault.Forbidden, "enrolment-elsewhere", "the token is for a gateway of %s, and this one is configured for %s: make a token for that one. This one was not used up", e.Environment, clip(j.Environment))
 	}
 	if off := j.Now.Sub(now); !j.Now.IsZero() && (off > fleet.MostSkew || off < -fleet.MostSkew) {
@@ -300,9 +306,11 @@ func (c *Control) Fleet(ctx context.Context, a identity.Actor) ([]FleetGateway, 
 			return err
 		}
 		for _, e := range envs {
-			head, err := r.tx.Head(ctx, e.Name)
-			if err != nil {
-				return err
+			heads := map[string]feed.Position{}
+			for _, name := range e.Feeds() {
+				if heads[name], err = r.tx.Head(ctx, name); err != nil {
+					return err
+				}
 			}
 			records, err := r.fleetOf(e.Name)
 			if err != nil {
@@ -312,7 +320,7 @@ func (c *Control) Fleet(ctx context.Context, a identity.Actor) ([]FleetGateway, 
 			if err != nil {
 				return err
 			}
-			out = append(out, c.fleetIn(r.now, e, head, records, kept)...)
+			out = append(out, c.fleetIn(r.now, e, heads, records, kept)...)
 		}
 		return nil
 	})
@@ -322,14 +330,18 @@ func (c *Control) Fleet(ctx context.Context, a identity.Actor) ([]FleetGateway, 
 // endedFor is how long a gateway that has ended is shown.
 const endedFor = 7 * 24 * time.Hour
 
-func (c *Control) fleetIn(now time.Time, e env.Environment, head feed.Position, records []fleet.Gateway, kept []fleet.Sighting) (out []FleetGateway) {
+func (c *Control) fleetIn(now time.Time, e env.Environment, heads map[string]feed.Position, records []fleet.Gateway, kept []fleet.Sighting) (out []FleetGateway) {
 	sightings := map[id.ID]fleet.Sighting{}
 	for _, s := range append(kept, c.source.glimpses(e.Name)...) { // what this process has seen is the newest
 		sightings[s.ID] = s
 	}
 	said := map[string]feed.Receipt{}
-	for _, r := range c.source.receipts(e.Name) {
-		said[r.Gateway] = r
+	for _, name := range e.Feeds() {
+		for _, r := range c.source.receipts(name) {
+			if before, twice := said[r.Gateway]; !twice || r.At.After(before.At) { // a gateway that was enrolled elsewhere
+				said[r.Gateway] = r
+			}
+		}
 	}
 	for _, g := range records {
 		if g.State != fleet.Active && now.Sub(g.Ended) > endedFor {
@@ -340,7 +352,8 @@ func (c *Control) fleetIn(now time.Time, e env.Environment, head feed.Position, 
 			SkewMS: float64(s.Skew.Microseconds()) / 1000, Receipt: said[g.Name]}
 		if g.State == fleet.Active {
 			delete(said, g.Name)
-		} else {
+		}
+		if g.State != fleet.Active || f.Receipt.Environment != g.Feed() {
 			f.Receipt = feed.Receipt{}
 		}
 		if s.Trouble != "" {
@@ -355,7 +368,7 @@ func (c *Control) fleetIn(now time.Time, e env.Environment, head feed.Position, 
 		}
 	}
 	for i := range out {
-		out[i].judge(now, head)
+		out[i].judge(now, heads[out[i].Feed()])
 	}
 	slices.SortFunc(out, func(a, b FleetGateway) int { return strings.Compare(a.Name+string(a.ID), b.Name+string(b.ID)) })
 	return out
@@ -396,11 +409,12 @@ func (r read) fleetOf(environment string) ([]fleet.Gateway, error) {
 	return out, nil
 }
 
-// InForceAt tells where the change with the number is in force. Staff or Host.
+// InForceAt tells where the change with the number is in force. Of a region's feed, environment is its name (env.FeedOf). Staff or
+// Host.
 func (c *Control) InForceAt(ctx context.Context, a identity.Actor, environment string, seq int64) (InForce, error) {
 	var out InForce
 	err := c.view(ctx, a, "InForceAt", func(r read) error {
-		if err := r.environment(environment); err != nil {
+		if err := r.feedOf(environment); err != nil {
 			return err
 		}
 		e, err := r.tx.Entry(ctx, environment, seq)

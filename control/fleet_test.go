@@ -67,7 +67,7 @@ func feeding(w *world) *fed {
 
 func (f *fed) token(environment, name string) string {
 	f.t.Helper()
-	return must(f.EnrolGateway(f.ctx, f.host, environment, name, 0))(f.t).Token.Reveal()
+	return must(f.EnrolGateway(f.ctx, f.host, environment, "", name, 0))(f.t).Token.Reveal()
 }
 
 func (f *fed) enrol(environment, name string) link.Identity {
@@ -134,7 +134,7 @@ func TestEnrolmentTokens(t *testing.T) {
 		environment, name string
 		lifetime          time.Duration
 	}{{"nowhere", "a", 0}, {"live", "local-live", 0}, {"live", "A b", 0}, {"live", "a", time.Second}, {"live", "a", 48 * time.Hour}} {
-		if _, err := f.EnrolGateway(f.ctx, f.host, bad.environment, bad.name, bad.lifetime); !errors.Is(err, fault.Invalid) {
+		if _, err := f.EnrolGateway(f.ctx, f.host, bad.environment, "", bad.name, bad.lifetime); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -94,9 +95,15 @@ func (c *Control) readyImages(ctx context.Context) error {
 			if gs, err = tx.Gateways(ctx, e.Name, "", 1); err != nil {
 				return err
 			}
-			var head feed.Position
-			if head, err = tx.Head(ctx, e.Name); len(gs) > 0 || head.Seq >= longFeed {
-				wanted = append(wanted, e.Name)
+			for _, name := range e.Feeds() {
+				var head feed.Position
+				if head, err = tx.Head(ctx, name); err != nil {
+					return err
+				}
+				alone := name == e.Name && len(e.Regions) > 0 // nobody dials in for it
+				if len(gs) > 0 && !alone || head.Seq >= longFeed {
+					wanted = append(wanted, name)
+				}
 			}
 		}
 		return err
@@ -117,12 +124,17 @@ const (
 
 // GatewayImage makes an image of what the environment's gateways know, or finds a fresh one, and returns its file: what a new
 // gateway can begin from while there is no control plane. It holds no secret: keys are hashed, and the manifest names secrets
-// only. Operator, admin or Host.
+// only. Of a region's feed, environment is its name (env.FeedOf). Operator, admin or Host.
 func (c *Control) GatewayImage(ctx context.Context, a identity.Actor, environment string) (string, error) {
 	if err := allow(a, "GatewayImage"); err != nil {
 		return "", err
 	}
-	err := c.view(ctx, a, "GatewayImage", func(r read) error { return r.environment(environment) })
+	err := c.view(ctx, a, "GatewayImage", func(r read) error {
+		if err := r.feedOf(environment); err != nil || strings.Contains(environment, "@") {
+			return err
+		}
+		return unpinned(r.ctx, r.tx, "that begins from it")
+	})
 	if err != nil {
 		return "", err
 	}
@@ -196,7 +208,7 @@ func (c *Control) writeImage(ctx context.Context, tx store.Tx, file string, head
 			return 0, err
 		}
 		for _, e := range es {
-			if e.Kind == feed.KindEpoch {
+			if e.Kind == feed.KindEpoch || e.Withdrawn() { // who begins from it never knew that
 				continue
 			}
 			if err := w.Add(e); err != nil {

@@ -136,9 +136,10 @@ type EndedObject struct {
 	Digest      string `json:"digest,omitempty"`
 }
 
-// OffboardedAt is what the gateways of one environment have said.
+// OffboardedAt is what the gateways of one environment have said, or of a region of it.
 type OffboardedAt struct {
 	Environment string            `json:"environment"`
+	Region      string            `json:"region,omitempty"`
 	Seq         int64             `json:"seq"`                // everything about the organization is at or before this change
 	Counted     []string          `json:"counted"`            // the gateways that must have it in force
 	Unserved    bool              `json:"unserved,omitempty"` // there are none: nobody there can say or swear anything
@@ -194,11 +195,16 @@ func (c *Control) offboarding(r read, i id.ID) (Offboarding, error) {
 		return out, err
 	}
 	for _, e := range envs {
-		at, err := c.offboardedAt(r, e, apps, &out)
-		if err != nil {
-			return out, err
+		for _, name := range e.Feeds() {
+			if name == e.Name && len(e.Regions) > 0 && len(c.source.receipts(name)) == 0 {
+				continue // nobody follows it
+			}
+			at, err := c.offboardedAt(r, name, apps, &out)
+			if err != nil {
+				return out, err
+			}
+			out.Gateways = append(out.Gateways, at)
 		}
-		out.Gateways = append(out.Gateways, at)
 	}
 	if o.State == organization.Offboarded { // its last change, that it is over, is waited for by nobody
 		out.Waits = nil
@@ -239,6 +245,14 @@ func (r read) endedObjects(i id.ID, out *Offboarding) error {
 	return nil
 }
 
+// kindOf is what the feed calls an object that ended.
+func kindOf(i id.ID) feed.Kind {
+	if i.Is(id.Credential) {
+		return feed.KindCredential
+	}
+	return feed.KindGrant
+}
+
 func (r read) endedObject(out *Offboarding, k feed.Kind, o EndedObject, version int64) error {
 	e, err := r.tx.EntryOf(r.ctx, o.Environment, k, string(o.ID))
 	switch {
@@ -253,10 +267,11 @@ func (r read) endedObject(out *Offboarding, k feed.Kind, o EndedObject, version 
 	return nil
 }
 
-// offboardedAt asks what the gateways of one environment have said, and what the view that they enforce still lets through.
-func (c *Control) offboardedAt(r read, e env.Environment, apps []application.Application, out *Offboarding) (OffboardedAt, error) {
-	at := OffboardedAt{Environment: e.Name, Receipts: []feed.Receipt{}}
-	flag, err := r.tx.EntryOf(r.ctx, e.Name, feed.KindOrganization, string(out.Organization.ID))
+// offboardedAt asks what the gateways of one feed have said, and what the view that they enforce still lets through.
+func (c *Control) offboardedAt(r read, name string, apps []application.Application, out *Offboarding) (OffboardedAt, error) {
+	environment, region := env.OfFeed(name)
+	at := OffboardedAt{Environment: environment, Region: region, Receipts: []feed.Receipt{}}
+	flag, err := r.tx.EntryOf(r.ctx, name, feed.KindOrganization, string(out.Organization.ID))
 	committed := flag.Committed
 	if errors.Is(err, fault.NotFound) {
 		err, committed = nil, r.now
@@ -266,22 +281,31 @@ func (c *Control) offboardedAt(r read, e env.Environment, apps []application.App
 	}
 	// Complete puts the organization once more: the flag that stops everything is the version before, or this one.
 	if flag.Version < out.Organization.Version && out.Organization.State == organization.Offboarding {
-		out.Waits = append(out.Waits, "the organization's end has no number in "+e.Name+" yet")
+		out.Waits = append(out.Waits, "the organization's end has no number in "+name+" yet")
 	}
 	at.Seq = flag.Seq
 	for _, o := range out.Ended {
-		if o.Environment == e.Name {
-			at.Seq = max(at.Seq, o.Seq)
+		if o.Environment != environment {
+			continue
 		}
+		if region == "" {
+			at.Seq = max(at.Seq, o.Seq)
+			continue
+		}
+		e, err := r.tx.EntryOf(r.ctx, name, kindOf(o.ID), string(o.ID))
+		if err != nil && !errors.Is(err, fault.NotFound) {
+			return at, err
+		}
+		at.Seq = max(at.Seq, e.Seq) // 0 where it was never known
 	}
-	f := c.source.inForce(e.Name, at.Seq, committed)
+	f := c.source.inForce(name, at.Seq, committed)
 	at.Waiting = f.Waiting
 	for _, g := range f.Waiting {
-		out.Waits = append(out.Waits, fmt.Sprintf("gateway %s of %s has not said that change %d is in force", g, e.Name, at.Seq))
+		out.Waits = append(out.Waits, fmt.Sprintf("gateway %s of %s has not said that change %d is in force", g, name, at.Seq))
 	}
-	at.Receipts = c.source.receipts(e.Name)
-	at.Counted = c.source.counted(e.Name, committed)
-	enrolled, err := r.fleetOf(e.Name)
+	at.Receipts = c.source.receipts(name)
+	at.Counted = c.source.counted(name, committed)
+	enrolled, err := r.fleetOf(environment)
 	if err != nil {
 		return at, err
 	}
@@ -294,7 +318,7 @@ func (c *Control) offboardedAt(r read, e env.Environment, apps []application.App
 		}
 	}
 	at.swear(out)
-	if v := c.Views.View(e.Name); v != nil && v.Routes != nil && v.Access != nil {
+	if v := c.Views.View(environment); v != nil && v.Routes != nil && v.Access != nil {
 		for _, a := range apps {
 			for _, op := range v.Reach(a.ID, r.now) {
 				if op.Grant != "" {
@@ -304,7 +328,7 @@ func (c *Control) offboardedAt(r read, e env.Environment, apps []application.App
 		}
 	}
 	if at.Reach > 0 {
-		out.Waits = append(out.Waits, fmt.Sprintf("%d operations of %s can still be called", at.Reach, e.Name))
+		out.Waits = append(out.Waits, fmt.Sprintf("%d operations of %s can still be called", at.Reach, environment))
 	}
 	return at, nil
 }

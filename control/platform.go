@@ -56,7 +56,8 @@ func (c *Control) Environments(ctx context.Context, a identity.Actor) ([]Environ
 // InForce says where one change is in force.
 type InForce struct {
 	Environment string        `json:"environment"`
-	Seq         int64         `json:"seq"` // 0 while it has no number yet
+	Region      string        `json:"region,omitempty"` // of whose feed it is told
+	Seq         int64         `json:"seq"`              // 0 while it has no number yet
 	Committed   time.Time     `json:"committed"`
 	Gateways    int           `json:"gateways"`
 	Done        int           `json:"done"`
@@ -82,18 +83,36 @@ func (c *Control) InForce(ctx context.Context, a identity.Actor, object id.ID) (
 			if environment != "" && e.Name != environment {
 				continue
 			}
-			entry, err := r.tx.EntryOf(ctx, e.Name, kind, string(object))
-			if err != nil && !errors.Is(err, fault.NotFound) {
+			of, err := c.inForceOf(r, e, kind, string(object), version)
+			if err != nil {
 				return err
 			}
-			if err != nil || entry.Version < version { // the newest change has no number yet
-				entry = feed.Entry{Committed: r.now}
-			}
-			out = append(out, c.source.inForce(e.Name, entry.Seq, entry.Committed))
+			out = append(out, of...)
 		}
 		return nil
 	})
 	return out, err
+}
+
+// inForceOf tells it of one environment: for each of its feeds that the newest change of the object stands in, as what it is or as its
+// withdrawal. A feed that nobody follows is left out where there are those of regions.
+func (c *Control) inForceOf(r read, e env.Environment, k feed.Kind, key string, version int64) (out []InForce, err error) {
+	for _, name := range e.Feeds() {
+		entry, err := r.tx.EntryOf(r.ctx, name, k, key)
+		if err != nil && !errors.Is(err, fault.NotFound) {
+			return nil, err
+		}
+		if err != nil || entry.Version < version {
+			if name != e.Name {
+				continue
+			}
+			entry = feed.Entry{Committed: r.now} // the newest change has no number yet
+		}
+		if f := c.source.inForce(name, entry.Seq, entry.Committed); name != e.Name || len(e.Regions) == 0 || f.Gateways > 0 {
+			out = append(out, f)
+		}
+	}
+	return out, nil
 }
 
 // fed returns what the feed says an object is, where it is told, and in which version it stands.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -245,13 +246,28 @@ func (c *Control) Presents(ctx context.Context) (*tls.Certificate, error) {
 
 // Known implements link.Plane.
 func (c *Control) Known(ctx context.Context, gateway id.ID) (g fleet.Gateway, err error) {
-	err = c.Store.View(ctx, func(tx store.Tx) (err error) { g, err = tx.Gateway(ctx, gateway); return err })
+	err = c.Store.View(ctx, func(tx store.Tx) (err error) {
+		if g, err = tx.Gateway(ctx, gateway); err != nil || g.Region != "" || g.State == fleet.Revoked {
+			return err
+		}
+		return unpinned(ctx, tx, g.Name)
+	})
 	return g, err
+}
+
+// unpinned refuses that a gateway without a region is told anything while an organization is pinned to one: its feed leaves nothing
+// out.
+func unpinned(ctx context.Context, tx store.Tx, gateway string) error {
+	at, err := tx.Pinned(ctx)
+	if err == nil && len(at) > 0 {
+		err = fault.Of(fault.Forbidden, "gateway-without-region", "the gateway %s has no region, and organizations are pinned to %s: enrol it anew with 'gatehouse gateways enrol --region REGION'", gateway, strings.Join(at, ", "))
+	}
+	return err
 }
 
 // Word implements link.Plane.
 func (c *Control) Word(_ context.Context, k feed.WordKind, g fleet.Gateway) (feed.Signed, error) {
-	return feed.Say(feed.Word{Kind: k, Environment: g.Environment, Gateway: g.ID, Position: c.source.head(g.Environment), At: c.now(),
+	return feed.Say(feed.Word{Kind: k, Environment: g.Environment, Gateway: g.ID, Position: c.source.head(g.Feed()), At: c.now(),
 		MaxOffline: c.source.offline, Reason: g.Reason}, c.Keys.SignFeed)
 }
 

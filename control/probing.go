@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/application"
 	"gatehouse/credential"
+	"gatehouse/env"
 	"gatehouse/fault"
 	"gatehouse/feed"
 	"gatehouse/id"
@@ -109,26 +110,27 @@ func markOf(cr credential.Credential) []byte {
 
 // showCanaries has gateways swear that they let the canaries in, and notes where none did in time.
 func (c *Control) showCanaries(ctx context.Context, p *feed.Probing) {
-	envs := map[string][]int{}
-	for n, k := range p.Canaries {
-		if k.Credential != "" {
-			envs[k.Environment] = append(envs[k.Environment], n)
+	p.Unshown = map[string]string{}
+	feeds, err := c.feedsOfCanaries(ctx, p)
+	if err != nil {
+		c.Log.Warn("gateways cannot be asked about canaries", "error", err)
+		return
+	}
+	asked := map[string]bool{} // environments with a gateway that is
+	for name := range feeds {
+		environment, _ := env.OfFeed(name)
+		for _, g := range c.source.counted(name, c.now()) {
+			p.Unshown[name+"/"+g] = "it was not asked in time"
+			asked[environment] = true
 		}
 	}
-	p.Unshown = map[string]string{}
-	for e, places := range envs {
-		gateways := c.source.counted(e, c.now())
-		for _, g := range gateways {
-			p.Unshown[e+"/"+g] = "it was not asked in time"
-		}
-		if len(gateways) == 0 {
-			for _, n := range places {
-				p.Canaries[n].Why = "no gateway serves " + e
-			}
+	for n, k := range p.Canaries {
+		if k.Credential != "" && !asked[k.Environment] {
+			p.Canaries[n].Why = "no gateway serves " + k.Environment
 		}
 	}
 	for until := time.Now().Add(c.patience); len(p.Unshown) > 0 && ctx.Err() == nil; {
-		c.showSome(ctx, p, envs)
+		c.showSome(ctx, p, feeds)
 		if !time.Now().Before(until) {
 			return
 		}
@@ -139,10 +141,36 @@ func (c *Control) showCanaries(ctx context.Context, p *feed.Probing) {
 	}
 }
 
+// feedsOfCanaries are the feeds whose gateways know canaries, with the places of those.
+func (c *Control) feedsOfCanaries(ctx context.Context, p *feed.Probing) (map[string][]int, error) {
+	out := map[string][]int{}
+	err := c.Store.View(ctx, func(tx store.Tx) error {
+		clear(out)
+		o, err := tx.Organization(ctx, p.Organization)
+		if err != nil {
+			return err
+		}
+		envs, err := tx.Environments(ctx)
+		for _, e := range envs {
+			for n, k := range p.Canaries {
+				if k.Credential == "" || k.Environment != e.Name {
+					continue
+				}
+				for _, name := range servedIn(e, o.Region) {
+					out[name] = append(out[name], n)
+				}
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
 // showSome asks every gateway once that has not shown it yet.
-func (c *Control) showSome(ctx context.Context, p *feed.Probing, envs map[string][]int) {
-	for e, places := range envs {
-		ask := feed.Probe{ID: p.ID, Environment: e}
+func (c *Control) showSome(ctx context.Context, p *feed.Probing, feeds map[string][]int) {
+	for e, places := range feeds {
+		ask := feed.Probe{ID: p.ID}
+		ask.Environment, _ = env.OfFeed(e)
 		err := c.Store.View(ctx, func(tx store.Tx) error {
 			for _, n := range places {
 				k := &p.Canaries[n]
@@ -216,7 +244,7 @@ func (at *OffboardedAt) swear(out *Offboarding) {
 		ask.Seq = 0 // it was sworn before the organization's last change
 	}
 	for _, s := range out.probing.Before {
-		if a, err := s.Open(); err == nil && a.Environment == at.Environment {
+		if a, err := s.Open(); err == nil && a.Environment == at.Environment && (at.Region == "" || slices.Contains(at.Counted, a.Gateway)) {
 			at.Before = append(at.Before, s)
 		}
 	}

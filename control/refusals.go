@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"gatehouse/credential"
-	"gatehouse/env"
 	"gatehouse/feed"
 	"gatehouse/fleet"
 	"gatehouse/grant"
@@ -78,29 +77,34 @@ func (c *Control) FleetChanges(ctx context.Context, a identity.Actor) ([]FleetCh
 			return err
 		}
 		for _, e := range envs {
-			of, err := c.changesOf(r, e)
-			if err != nil {
-				return err
+			for _, name := range e.Feeds() {
+				if name == e.Name && len(e.Regions) > 0 && len(c.source.receipts(name)) == 0 {
+					continue // nobody follows it
+				}
+				of, err := c.changesOf(r, name)
+				if err != nil {
+					return err
+				}
+				out = append(out, of...)
 			}
-			out = append(out, of...)
 		}
 		return nil
 	})
 	slices.SortFunc(out, func(a, b FleetChange) int {
-		return cmp.Or(b.Committed.Compare(a.Committed), cmp.Compare(a.Environment, b.Environment), cmp.Compare(b.Seq, a.Seq))
+		return cmp.Or(b.Committed.Compare(a.Committed), cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Region, b.Region), cmp.Compare(b.Seq, a.Seq))
 	})
 	return out, err
 }
 
-func (c *Control) changesOf(r read, e env.Environment) (out []FleetChange, err error) {
-	head, err := r.tx.Head(r.ctx, e.Name)
+func (c *Control) changesOf(r read, name string) (out []FleetChange, err error) {
+	head, err := r.tx.Head(r.ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	es, err := r.tx.Entries(r.ctx, e.Name, max(head.Seq-changesBack, 0), changesBack)
+	es, err := r.tx.Entries(r.ctx, name, max(head.Seq-changesBack, 0), changesBack)
 	for _, entry := range slices.Backward(es) {
 		if f, ok := told(entry); ok && len(out) < changesShown {
-			f.InForce = c.source.inForce(e.Name, entry.Seq, entry.Committed)
+			f.InForce = c.source.inForce(name, entry.Seq, entry.Committed)
 			out = append(out, f)
 		}
 	}
@@ -131,6 +135,9 @@ func told(e feed.Entry) (f FleetChange, ok bool) {
 		ok, f.State = read(&v) && !v.Live, "stopped"
 	case feed.KindDenial:
 		ok, f.State, f.Object = true, "denied", ""
+	}
+	if ok && e.Withdrawn() {
+		f.State = "withdrawn" // from a region
 	}
 	return f, ok
 }

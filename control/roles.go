@@ -110,6 +110,7 @@ var rights = map[string]who{
 	"VerifyOrganization":   keepers,
 	"SuspendOrganization":  keepers,
 	"ResumeOrganization":   keepers,
+	"PinOrganization":      keepers,
 	"OffboardOrganization": keepers | inPerson | lately, // a leaked token ends no partner
 	"Offboarding":          readers,
 
@@ -220,6 +221,8 @@ var rights = map[string]who{
 	"RaiseEpoch":    (keepers | inPerson) | host,
 	"InForceAt":     staff | host,
 	"GatewayImage":  keepers | host,
+	"AddRegion":     keepers | host,
+	"RemoveRegion":  keepers | host,
 
 	// Webhooks.
 	"AddWebhook":          builders | keepers | host,

@@ -111,7 +111,7 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			return err
 		},
 		"EnrolGateway": func(a identity.Actor) error {
-			_, err := c.EnrolGateway(ctx, a, "live", "gw", time.Hour)
+			_, err := c.EnrolGateway(ctx, a, "live", "", "gw", time.Hour)
 			return err
 		},
 		"EndGateway": func(a identity.Actor) error {
@@ -122,15 +122,21 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 		"FleetRefusals": func(a identity.Actor) error { _, err := c.FleetRefusals(ctx, a); return err },
 		"FleetChanges":  func(a identity.Actor) error { _, err := c.FleetChanges(ctx, a); return err },
 		"GatewayImage":  func(a identity.Actor) error { _, err := c.GatewayImage(ctx, a, "moon"); return err },
-		"InForceAt":     func(a identity.Actor) error { _, err := c.InForceAt(ctx, a, "live", 1); return err },
-		"RaiseEpoch":    func(a identity.Actor) error { _, err := c.RaiseEpoch(ctx, a, "live", ""); return err },
-		"RotateAnchor":  func(a identity.Actor) error { _, err := c.RotateAnchor(ctx, a); return err },
-		"UploadDrift":   func(a identity.Actor) error { _, err := c.UploadDrift(ctx, a, "moon", nil); return err },
-		"Drift":         func(a identity.Actor) error { _, err := c.Drift(ctx, a); return err },
-		"DriftRuns":     func(a identity.Actor) error { _, err := c.DriftRuns(ctx, a); return err },
-		"ReviewDrift":   func(a identity.Actor) error { _, err := c.ReviewDrift(ctx, a); return err },
-		"WaiveDrift":    func(a identity.Actor) error { _, err := c.WaiveDrift(ctx, a, control.NewWaiver{}); return err },
-		"DriftWaivers":  func(a identity.Actor) error { _, err := c.DriftWaivers(ctx, a, page); return err },
+		"AddRegion":     func(a identity.Actor) error { _, err := c.AddRegion(ctx, a, "moon", "eu"); return err },
+		"RemoveRegion":  func(a identity.Actor) error { _, err := c.RemoveRegion(ctx, a, "moon", "eu"); return err },
+		"PinOrganization": func(a identity.Actor) error {
+			_, err := c.PinOrganization(ctx, a, o.org, 0, "moon", "why")
+			return err
+		},
+		"InForceAt":    func(a identity.Actor) error { _, err := c.InForceAt(ctx, a, "live", 1); return err },
+		"RaiseEpoch":   func(a identity.Actor) error { _, err := c.RaiseEpoch(ctx, a, "live", ""); return err },
+		"RotateAnchor": func(a identity.Actor) error { _, err := c.RotateAnchor(ctx, a); return err },
+		"UploadDrift":  func(a identity.Actor) error { _, err := c.UploadDrift(ctx, a, "moon", nil); return err },
+		"Drift":        func(a identity.Actor) error { _, err := c.Drift(ctx, a); return err },
+		"DriftRuns":    func(a identity.Actor) error { _, err := c.DriftRuns(ctx, a); return err },
+		"ReviewDrift":  func(a identity.Actor) error { _, err := c.ReviewDrift(ctx, a); return err },
+		"WaiveDrift":   func(a identity.Actor) error { _, err := c.WaiveDrift(ctx, a, control.NewWaiver{}); return err },
+		"DriftWaivers": func(a identity.Actor) error { _, err := c.DriftWaivers(ctx, a, page); return err },
 		"EndDriftWaiver": func(a identity.Actor) error {
 			_, err := c.EndDriftWaiver(ctx, a, "dwv_00000000000000000000000000")
 			return err

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"gatehouse/audit"
+	"gatehouse/env"
 	"gatehouse/fault"
 	"gatehouse/feed"
 	"gatehouse/store"
@@ -213,19 +215,25 @@ func (q *sequencer) step(ctx context.Context) (more bool, err error) {
 	return more && sealing == nil, sealing
 }
 
-// heads is where each environment stands.
+// heads is where each feed stands.
 func (q *sequencer) heads(ctx context.Context, tx store.Tx) ([]feed.Head, error) {
 	es, err := tx.Environments(ctx)
 	if err != nil {
 		return nil, err
 	}
-	heads := make([]feed.Head, len(es))
-	for i, e := range es {
-		p, err := tx.Head(ctx, e.Name)
-		if err != nil {
-			return nil, err
+	var heads []feed.Head
+	for _, e := range es {
+		for _, name := range e.Feeds() {
+			p, err := tx.Head(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			h := feed.Head{Environment: name, Epoch: e.Epoch, Position: p}
+			if name != e.Name {
+				h.Of, h.Region = env.OfFeed(name)
+			}
+			heads = append(heads, h)
 		}
-		heads[i] = feed.Head{Environment: e.Name, Epoch: e.Epoch, Position: p}
 	}
 	return heads, nil
 }
@@ -235,6 +243,15 @@ func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change)
 	heads, err := q.heads(ctx, tx)
 	if err != nil {
 		return nil, nil, err
+	}
+	if slices.ContainsFunc(heads, func(h feed.Head) bool { return h.Region != "" }) {
+		regions, err := tx.Regions(ctx, rows)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, r := range regions {
+			rows[i].Region = r
+		}
 	}
 	newest, err := q.newest(ctx, tx, heads, rows)
 	if err != nil {
@@ -263,13 +280,13 @@ func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change)
 }
 
 // newest reads which version of each changed entity its environments know, and returns how to look that up.
-func (q *sequencer) newest(ctx context.Context, tx store.Tx, heads []feed.Head, rows []feed.Change) (func(string, feed.Kind, string) (int64, error), error) {
+func (q *sequencer) newest(ctx context.Context, tx store.Tx, heads []feed.Head, rows []feed.Change) (func(string, feed.Kind, string) (feed.Known, error), error) {
 	type entity struct{ environment, kind, key string }
-	known := map[entity]int64{}
+	known := map[entity]feed.Known{}
 	for _, h := range heads {
 		var of []feed.Change
 		for _, c := range rows {
-			if c.Environment == "" || c.Environment == h.Environment {
+			if h.Takes(c) {
 				of = append(of, c)
 			}
 		}
@@ -278,10 +295,18 @@ func (q *sequencer) newest(ctx context.Context, tx store.Tx, heads []feed.Head, 
 			return nil, err
 		}
 		for i, c := range of {
-			known[entity{h.Environment, string(c.Kind), c.Key}] = vs[i]
+			k := feed.Known{Version: vs[i]}
+			if vs[i] > 0 && h.Elsewhere(c) {
+				e, err := tx.EntryOf(ctx, h.Environment, c.Kind, c.Key)
+				if err != nil {
+					return nil, err
+				}
+				k.Withdrawn = e.Withdrawn()
+			}
+			known[entity{h.Environment, string(c.Kind), c.Key}] = k
 		}
 	}
-	return func(environment string, k feed.Kind, key string) (int64, error) {
+	return func(environment string, k feed.Kind, key string) (feed.Known, error) {
 		return known[entity{environment, string(k), key}], nil
 	}, nil
 }

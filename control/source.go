@@ -106,9 +106,13 @@ func (s *source) learn(ctx context.Context) error {
 			if err != nil {
 				break
 			}
-			var of []feed.Receipt
-			of, err = tx.Receipts(ctx, e.Name)
-			rs = append(rs, of...)
+			for _, name := range e.Feeds() {
+				var of []feed.Receipt
+				if of, err = tx.Receipts(ctx, name); err != nil {
+					break
+				}
+				rs = append(rs, of...)
+			}
 		}
 		return err
 	})
@@ -264,7 +268,7 @@ func (s *source) Acknowledge(ctx context.Context, r feed.Receipt) error {
 	if r.Gateway == "" || r.At.IsZero() {
 		return fault.New(fault.Invalid, "a receipt needs a gateway and a time")
 	}
-	if err := env.CheckName(r.Environment); err != nil {
+	if err := env.CheckFeed(r.Environment); err != nil {
 		return err
 	}
 	if !s.remembers(r.Environment, r.Position) {
@@ -384,7 +388,8 @@ func (s *source) counted(environment string, committed time.Time) []string {
 func (s *source) inForce(environment string, seq int64, committed time.Time) InForce {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := InForce{Environment: environment, Seq: seq, Committed: committed}
+	f := InForce{Seq: seq, Committed: committed}
+	f.Environment, f.Region = env.OfFeed(environment)
 	o := s.environments[environment]
 	if o == nil {
 		return f

@@ -4,6 +4,7 @@ package env
 import (
 	"context"
 	"regexp"
+	"strings"
 	"time"
 
 	"gatehouse/fault"
@@ -17,6 +18,65 @@ type Environment struct {
 	Created  time.Time `json:"created"`
 	Epoch    int64     `json:"epoch"`    // of its feed; raised by an operator after a restore
 	Revision int64     `json:"revision"` // the newest published; 0: none
+	Regions  []Region  `json:"regions,omitempty"`
+}
+
+// Region is a place in the world where an environment is served by gateways of its own, which have a feed of their own.
+type Region struct {
+	Name  string    `json:"name"`
+	Added time.Time `json:"added"`
+	Ready bool      `json:"ready"` // its feed tells all that came before it: gateways may join
+}
+
+// FeedOf is the name of the feed of an environment, or of one of its regions: the first one tells everything, and those of
+// regions leave out what is pinned to another one. The environment is what stands before the "@".
+func FeedOf(environment, region string) string {
+	if region == "" {
+		return environment
+	}
+	return environment + "@" + region
+}
+
+// OfFeed is FeedOf the other way round.
+func OfFeed(feed string) (environment, region string) {
+	environment, region, _ = strings.Cut(feed, "@")
+	return environment, region
+}
+
+// CheckFeed reports whether the name can be a feed's.
+func CheckFeed(s string) error {
+	environment, region := OfFeed(s)
+	if err := CheckName(environment); err != nil || environment == s {
+		return err
+	}
+	return CheckRegion(region)
+}
+
+// CheckRegion reports whether the name can be a region's: it has the form of an environment's.
+func CheckRegion(s string) error {
+	if !nameForm.MatchString(s) {
+		return fault.New(fault.Invalid, "%q is not a name of a region: use up to %d lower case letters, digits and hyphens, a letter first", s, MaxName)
+	}
+	return nil
+}
+
+// In returns the region of that name; false when the environment is not served there.
+func (e Environment) In(region string) (Region, bool) {
+	for _, r := range e.Regions {
+		if r.Name == region {
+			return r, true
+		}
+	}
+	return Region{}, false
+}
+
+// Feeds are the names of its feeds: its own, then those of its regions.
+func (e Environment) Feeds() []string {
+	out := []string{e.Name}
+	for _, r := range e.Regions {
+		out = append(out, FeedOf(e.Name, r.Name))
+	}
+	return out
 }
 
 // MaxName is the longest name of an environment, which is part of every key.
@@ -49,6 +109,8 @@ type Store interface {
 	Environments(ctx context.Context) ([]Environment, error)
 	// AddEnvironment stores a new one after all others; one that exists is fault.Conflict.
 	AddEnvironment(ctx context.Context, name string, now time.Time) (Environment, error)
+	// SetRegions stores where the environment is served.
+	SetRegions(ctx context.Context, name string, regions []Region) error
 	// RaiseEpoch makes the environment's epoch one higher and returns it.
 	RaiseEpoch(ctx context.Context, name string) (int64, error)
 	// AddRevision stores r under the next number of its environment and returns it numbered.

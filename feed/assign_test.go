@@ -12,7 +12,7 @@ import (
 	"gatehouse/feed"
 )
 
-func none(string, feed.Kind, string) (int64, error) { return 0, nil }
+func none(string, feed.Kind, string) (feed.Known, error) { return feed.Known{}, nil }
 
 func row(n int64, environment, key string, version int64) feed.Change {
 	return feed.Change{Row: n, Environment: environment, Kind: feed.KindGrant, Key: key, Version: version, Payload: json.RawMessage(`{}`), Committed: now}
@@ -30,11 +30,11 @@ func short(ns []feed.Numbered) (out []string) {
 
 func TestAssign(t *testing.T) {
 	heads := []feed.Head{{Environment: "live", Epoch: 1, Position: feed.Position{Epoch: 1, Seq: 7, Digest: "d"}}, {Environment: "test", Epoch: 3}}
-	known := func(environment string, _ feed.Kind, key string) (int64, error) {
+	known := func(environment string, _ feed.Kind, key string) (feed.Known, error) {
 		if environment == "live" && key == "old" {
-			return 5, nil
+			return feed.Known{Version: 5}, nil
 		}
-		return 0, nil
+		return feed.Known{}, nil
 	}
 	for name, c := range map[string]struct {
 		rows []feed.Change
@@ -109,7 +109,9 @@ func TestAssignAnyOrderEndsTheSame(t *testing.T) {
 		}
 		heads := []feed.Head{{Environment: "live", Epoch: 1}, {Environment: "test", Epoch: 1}}
 		seen := map[string]map[string]int64{"live": {}, "test": {}}
-		newest := func(environment string, _ feed.Kind, key string) (int64, error) { return seen[environment][key], nil }
+		newest := func(environment string, _ feed.Kind, key string) (feed.Known, error) {
+			return feed.Known{Version: seen[environment][key]}, nil
+		}
 		for batch := range slices.Chunk(rows, rapid.IntRange(1, 6).Draw(t, "batch")) {
 			out, after, err := feed.Assign(heads, newest, batch, sign)
 			if err != nil {

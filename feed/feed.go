@@ -28,7 +28,8 @@ const (
 // Change is a row of the feed before it has a number: written in the transaction of the change it tells of.
 type Change struct {
 	Row         int64  // set by the store: the order of commits
-	Environment string // "" means every environment
+	Environment string // "" means every environment; its feed and those of its regions, or one of those by its name
+	Region      string // where it may be told besides the feed that tells everything; "": everywhere. Set when it is numbered
 	Kind        Kind
 	Key         string // the ID of what changed
 	Version     int64  // of that entity: rows of one entity are numbered by it
@@ -36,7 +37,8 @@ type Change struct {
 	Committed   time.Time
 }
 
-// Position is a place in one environment's feed: everything through Seq, whose digest is Digest, in that Epoch.
+// Position is a place in one environment's feed, or in that of a region of it, whose name then stands for the environment:
+// everything through Seq, whose digest is Digest, in that Epoch.
 type Position struct {
 	Epoch  int64  `json:"epoch"`
 	Seq    int64  `json:"seq"`
@@ -86,8 +88,9 @@ type Credential struct {
 	Sources     []string  `json:"sources,omitempty"` // networks it may be used from; none: any
 	Claims      []Claim   `json:"claims,omitempty"`  // what a workload's token must say beside its subject
 	Live        bool      `json:"live"`
-	Ended       string    `json:"ended,omitempty"` // the state's word when it is not live: pending, revoked, suspended
-	Expires     time.Time `json:"expires"`         // the earlier of its expiry and its retirement
+	Ended       string    `json:"ended,omitempty"`     // the state's word when it is not live: pending, revoked, suspended
+	Expires     time.Time `json:"expires"`             // the earlier of its expiry and its retirement
+	Withdrawn   bool      `json:"withdrawn,omitempty"` // its organization is in another region: it is over here
 }
 
 // Claim is what a token must say under a name.
@@ -105,7 +108,8 @@ type Grant struct {
 	Scopes      []string  `json:"scopes"`
 	From        time.Time `json:"from"`
 	Until       time.Time `json:"until"`
-	State       string    `json:"state"` // active, suspended, ended
+	State       string    `json:"state"`               // active, suspended, ended
+	Withdrawn   bool      `json:"withdrawn,omitempty"` // as of a credential
 }
 
 // Revision is a published manifest. Bundle is as manifest.Bundle encodes it.
@@ -183,6 +187,9 @@ type Log interface {
 	EntryOf(ctx context.Context, environment string, k Kind, key string) (Entry, error)
 	// Versions returns, for each of the changes, the version of the newest entry of that kind and key; 0 where there is none.
 	Versions(ctx context.Context, environment string, of []Change) ([]int64, error)
+	// Regions returns for each of the changes the region that the organization of its credential or grant is pinned to; "" of
+	// anything else, and of one that is pinned to none.
+	Regions(ctx context.Context, of []Change) ([]string, error)
 	// Newest returns the newest entry of each kind and key among those up to the number through, ascending, after the number
 	// after: what an image is made of.
 	Newest(ctx context.Context, environment string, through, after int64, limit int) ([]Entry, error)

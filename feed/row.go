@@ -79,7 +79,7 @@ func RowOf(e Entry) (r Row, ok bool) {
 		return r, r.ids(id.Application, a.ID, id.Organization, a.Organization)
 	case KindCredential:
 		var c Credential
-		if exactly(e.Payload, &c) != nil || len(c.Hash) != len(r.Hash) || len(c.Grants)+len(c.Sources)+len(c.Claims) > 0 {
+		if exactly(e.Payload, &c) != nil || len(c.Hash) != len(r.Hash) || len(c.Grants)+len(c.Sources)+len(c.Claims) > 0 || c.Withdrawn {
 			return r, false
 		}
 		kind := slices.Index(proofs[:], c.Kind)
@@ -98,7 +98,7 @@ func RowOf(e Entry) (r Row, ok bool) {
 		return r, r.ids(id.Credential, c.ID, id.Application, c.Application) && whole(c.Expires)
 	case KindGrant:
 		var g Grant
-		if exactly(e.Payload, &g) != nil {
+		if exactly(e.Payload, &g) != nil || g.Withdrawn {
 			return r, false
 		}
 		switch g.State {

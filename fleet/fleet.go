@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"time"
 
+	"gatehouse/env"
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/secret"
@@ -25,7 +26,8 @@ const (
 type Gateway struct {
 	ID          id.ID     `json:"id"`
 	Environment string    `json:"environment"`
-	Name        string    `json:"name"` // unique in its environment among those that are active
+	Region      string    `json:"region,omitempty"` // where it stands; "": it has none
+	Name        string    `json:"name"`             // unique in its environment among those that are active
 	State       State     `json:"state"`
 	Key         string    `json:"key"` // SHA-256 of its public key (SubjectPublicKeyInfo), in hexadecimal
 	Created     time.Time `json:"created"`
@@ -35,6 +37,9 @@ type Gateway struct {
 	Reason      string    `json:"reason,omitempty"`
 	Version     int64     `json:"version"`
 }
+
+// Feed is the name of the feed that it follows.
+func (g Gateway) Feed() string { return env.FeedOf(g.Environment, g.Region) }
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
 
@@ -69,6 +74,7 @@ func (g Gateway) Renew(until time.Time) (Gateway, error) {
 type Enrolment struct {
 	ID          id.ID       `json:"id"`
 	Environment string      `json:"environment"`
+	Region      string      `json:"region,omitempty"`
 	Name        string      `json:"name"`
 	Hash        secret.Hash `json:"-"` // of the token's secret
 	Created     time.Time   `json:"created"`

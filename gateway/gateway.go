@@ -33,6 +33,7 @@ import (
 // Options is what a gateway is made from.
 type Options struct {
 	Environment string            // the one it serves
+	Feed        string            // the name of the feed that it follows; "": the environment's own
 	Name        string            // its own, in receipts and events
 	Source      feed.Source       // where its changes come from
 	Key         ed25519.PublicKey // of the control plane, which signs the feed
@@ -138,7 +139,7 @@ func New(o Options) (*Gateway, error) {
 		o.Events = event.Nowhere{}
 	}
 	o.Limits = o.Limits.withDefaults()
-	g := &Gateway{o: o, clocked: clocked, access: snapshot.NewAccess(o.Environment), limiters: map[string]*ratelimit.Limiter{}, quotas: ratelimit.NewQuotas(), pools: map[string]*pool{},
+	g := &Gateway{o: o, clocked: clocked, access: snapshot.NewAccess(o.feed()), limiters: map[string]*ratelimit.Limiter{}, quotas: ratelimit.NewQuotas(), pools: map[string]*pool{},
 		uses: newUses(), tokens: policy.NewTokens(), proofs: token.NewProver(), names: names{o.DNS}, secure: &tls.Config{MinVersion: tls.VersionTLS12}}
 	if o.Fetch != nil {
 		g.trust = trust.New(trust.Options{Fetch: o.Fetch, Now: o.Now, Log: o.Log})

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -85,8 +86,11 @@ func (g *Gateway) begin() error {
 	return g.follow(from)
 }
 
+// feed is the name of the feed that is followed.
+func (o Options) feed() string { return cmp.Or(o.Feed, o.Environment) }
+
 func (g *Gateway) follow(from feed.Position) error {
-	f, err := feed.NewFollower(feed.Options{Source: g.o.Source, Environment: g.o.Environment, Gateway: g.o.Name, Key: g.o.Key, From: from,
+	f, err := feed.NewFollower(feed.Options{Source: g.o.Source, Environment: g.o.feed(), Gateway: g.o.Name, Key: g.o.Key, From: from,
 		Apply: g.apply, Status: g.status, Keep: g.o.Keep, Sync: g.o.Sync, Poll: g.o.Limits.Poll, Retry: g.o.Limits.Retry, Hinted: g.o.Hinted,
 		Now: g.o.Now, Log: g.o.Log})
 	if err != nil {
@@ -145,7 +149,7 @@ func (g *Gateway) pursueOnce(ctx context.Context) (renewed bool, err error) {
 
 // renew swaps in what another history says.
 func (g *Gateway) renew(ctx context.Context) error {
-	fresh := snapshot.NewAccess(g.o.Environment)
+	fresh := snapshot.NewAccess(g.o.feed())
 	var from feed.Position
 	err := fresh.Load(func(add func(feed.Entry) error) (err error) { from, err = g.o.Renew(ctx, g.load(add)); return err })
 	if err != nil {

@@ -33,7 +33,20 @@ type Organization struct {
 	Created    time.Time `json:"created"`
 	Verified   time.Time `json:"verified,omitzero"`
 	VerifiedBy id.ID     `json:"verified_by,omitempty"`
+	Region     string    `json:"region,omitempty"` // its grants and credentials are known to gateways of this region only; "": everywhere
 	Version    int64     `json:"version"`
+}
+
+// Pin says in which region its grants and credentials are: "" is everywhere. Nothing else of it changes.
+func (o Organization) Pin(region string) (Organization, error) {
+	switch {
+	case o.State == Offboarding || o.State == Offboarded:
+		return o, fault.New(fault.Conflict, "organization %s is %s: it has nothing that could be anywhere", o.ID, o.State)
+	case o.Region == region:
+		return o, fault.Of(fault.Conflict, "organization-there", "the organization is there already")
+	}
+	o.Region = region
+	return o, nil
 }
 
 // Verify says that staff have checked who this is.
@@ -94,4 +107,6 @@ type Store interface {
 	// Organizations lists by ID, ascending, after the given one. State "" lists all; search "" too, else the name must
 	// contain it, without case.
 	Organizations(ctx context.Context, s State, search string, after id.ID, limit int) ([]Organization, error)
+	// Pinned returns the regions that organizations are pinned to, ascending.
+	Pinned(ctx context.Context) ([]string, error)
 }

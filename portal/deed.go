@@ -35,6 +35,8 @@ type deed struct {
 	back                string
 	notice              string
 	do                  func(version int64, reason string) error
+	choice              *field                                           // what is chosen besides
+	choose              func(version int64, reason, chosen string) error // instead of do, with a choice
 }
 
 func (v *visit) deedPage(d deed) *deedPage {
@@ -42,7 +44,11 @@ func (v *visit) deedPage(d deed) *deedPage {
 	if d.optional {
 		reason.Label, reason.Hint = "Note", "What you checked; it is kept in the audit"
 	}
-	p := &deedPage{Form: newForm(v.r.URL.Path, reason), Text: d.text, Facts: d.facts, Button: d.button, Danger: d.danger, Back: d.back}
+	fields := []field{reason}
+	if d.choice != nil {
+		fields = []field{*d.choice, reason}
+	}
+	p := &deedPage{Form: newForm(v.r.URL.Path, fields...), Text: d.text, Facts: d.facts, Button: d.button, Danger: d.danger, Back: d.back}
 	p.Form.Version = d.version
 	p.Title, p.Trail = d.title, d.trail
 	return p
@@ -65,7 +71,13 @@ func doDeed(v *visit) error {
 	if !p.Form.read(v.r.PostForm) {
 		return v.show(statusOfForm(p.Form), p)
 	}
-	if err := d.do(p.Form.Version, p.Form.value("reason")); err != nil {
+	do := d.do
+	if d.choice != nil {
+		do = func(version int64, reason string) error {
+			return d.choose(version, reason, p.Form.value(d.choice.Name))
+		}
+	}
+	if err := do(p.Form.Version, p.Form.value("reason")); err != nil {
 		if p.Form.refuse(err) {
 			p.Form.Version = d.version
 			return v.show(statusOfForm(p.Form), p)
@@ -183,6 +195,31 @@ func (v *visit) organizationDeed(verb string) (deed, error) {
 		d.text = "Its applications' calls pass again, as far as their grants and keys still hold."
 		d.do = func(version int64, reason string) error {
 			_, err := v.Control.ResumeOrganization(ctx, v.actor, i, version, reason)
+			return err
+		}
+	case "pin":
+		d.title, d.button, d.danger, d.notice = "Choose a region for "+o.Name, "Move it there", true, "org-pinned"
+		d.text = "Gateways of the region you choose, and no others, know its grants and credentials. Elsewhere its calls are refused within moments."
+		regions, err := v.regions()
+		if err != nil {
+			return d, err
+		}
+		options := []option{}
+		if o.Region != "" {
+			options = append(options, option{Value: "everywhere", Label: "Everywhere"})
+		}
+		for _, r := range regions {
+			if r != o.Region {
+				options = append(options, option{Value: r, Label: r})
+			}
+		}
+		d.facts = append(d.facts, fact{"Region", cmp.Or(o.Region, "everywhere")})
+		d.choice = &field{Name: "region", Label: "Region", Kind: selectField, Required: true, Options: options}
+		d.choose = func(version int64, reason, region string) error {
+			if region == "everywhere" {
+				region = ""
+			}
+			_, err := v.Control.PinOrganization(ctx, v.actor, i, version, region, reason)
 			return err
 		}
 	case "offboard":

@@ -110,7 +110,7 @@ func showFleet(v *visit) error {
 	p.Refused = p.Refused[:len(refused)-p.More]
 	for _, r := range p.Rows {
 		if r.Standing == "silent" {
-			p.Silent = append(p.Silent, r.Name+" of "+r.Environment)
+			p.Silent = append(p.Silent, r.Name+" of "+r.Feed())
 		}
 	}
 	p.Title, p.Lead = "Gateways", "What each gateway serves, when it was heard of, and where the newest changes are in force."
@@ -127,8 +127,31 @@ func (v *visit) enrolmentForm() (form, error) {
 		field{Name: "environment", Label: "Environment", Kind: selectField, Required: true, Options: rows(envs, func(e control.EnvironmentStatus) option { return environmentOption(e.Environment) })},
 		field{Name: "lifetime", Label: "Token valid for", Kind: selectField, Required: true, Options: []option{
 			{Value: "15m", Label: "15 minutes"}, {Value: "1h", Label: "1 hour"}, {Value: "24h", Label: "1 day"}}})
+	regions, err := v.regions()
+	if len(regions) > 0 {
+		options := []option{{Value: "", Label: "No region"}}
+		for _, r := range regions {
+			options = append(options, option{Value: r, Label: r})
+		}
+		f.Fields = slices.Insert(f.Fields, 2, field{Name: "region", Label: "Region", Kind: selectField, Options: options, Hint: "Needed where the environment is served in regions"})
+	}
 	f.set("lifetime", "1h")
-	return f, nil
+	return f, err
+}
+
+// regions are all in which an environment is served.
+func (v *visit) regions() ([]string, error) {
+	envs, err := v.Control.Environments(v.r.Context(), v.actor)
+	var out []string
+	for _, e := range envs {
+		for _, r := range e.Regions {
+			if r.Ready && !slices.Contains(out, r.Name) {
+				out = append(out, r.Name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out, err
 }
 
 func environmentOption(e env.Environment) option { return option{Value: e.Name, Label: e.Name} }
@@ -170,7 +193,7 @@ func enrolGateway(v *visit) error {
 	if err != nil {
 		return fault.Bad("/lifetime", "must be one of those offered")
 	}
-	e, err := v.Control.EnrolGateway(v.r.Context(), v.actor, f.value("environment"), f.value("name"), lifetime)
+	e, err := v.Control.EnrolGateway(v.r.Context(), v.actor, f.value("environment"), f.value("region"), f.value("name"), lifetime)
 	if err != nil {
 		if f.refuse(err) {
 			return v.enrolmentPage(f)
@@ -200,7 +223,7 @@ func (v *visit) gatewayDeed(verb string) (deed, error) {
 	}
 	g := all[at].Gateway
 	d := deed{version: g.Version, back: "/gateways", trail: []crumb{{"Gateways", "/gateways"}},
-		facts: []fact{{"Gateway", g.Name}, {"Environment", g.Environment}, {"State", string(g.State)}, {"Enrolled", g.Created.UTC().Format("2 January 2006, 15:04 UTC")}}}
+		facts: []fact{{"Gateway", g.Name}, {"Environment", env.FeedOf(g.Environment, g.Region)}, {"State", string(g.State)}, {"Enrolled", g.Created.UTC().Format("2 January 2006, 15:04 UTC")}}}
 	end := fleet.Drained
 	switch verb {
 	case "revoke":

@@ -56,6 +56,7 @@ type organizationPage struct {
 	Grants       []grantRow
 	InForce      []forceView
 	Own          bool
+	Regions      bool                // there are some to choose from
 	Leaving      bool                // it is offboarding or offboarded
 	Offboarding  control.Offboarding // then: how far
 	Audit        string              // where its entries are
@@ -118,6 +119,11 @@ func (v *visit) organizationPage(i id.ID) error {
 	if p.InForce, err = v.inForce(i); err != nil {
 		return err
 	}
+	regions, err := v.regions()
+	if err != nil {
+		return err
+	}
+	p.Regions = len(regions) > 0
 	p.Audit = "/audit?organization=" + url.QueryEscape(string(i))
 	p.Trail = []crumb{{"Organizations", "/organizations"}}
 	p.Lead = cmp.Or(o.Reason, "")

@@ -86,6 +86,7 @@ var notices = map[string]string{
 	"org-verified":      "The organization is verified.",
 	"org-suspended":     "The organization is suspended. Nothing of it passes a gateway.",
 	"org-offboarded":    "Everything of the organization has ended. It is offboarded once every gateway has said so.",
+	"org-pinned":        "The organization is in its region. What gateways elsewhere knew of it is over.",
 	"org-resumed":       "The organization is active again.",
 	"invited":           "The invitation is on its way.",
 	"invite-withdrawn":  "The invitation is withdrawn: its link opens nothing any more.",

@@ -29,7 +29,7 @@ differs is named with its trouble.`,
 			return c.print(l, func(p *printer) { p.fleet(l.Items, time.Now()) })
 		}}
 	cmd.AddCommand(c.enrolGateway(), c.endGateway("revoke", "Revoke a gateway's identity: it serves nothing from the moment it hears of it", "revocation"),
-		c.endGateway("drain", "Take a gateway out in good order: no change waits for it any more", "drain"), c.gatewayImage(), c.rotateAnchor(), c.raiseEpoch(), c.gatewayChanges(), c.gatewayRefusals())
+		c.endGateway("drain", "Take a gateway out in good order: no change waits for it any more", "drain"), c.gatewayImage(), c.rotateAnchor(), c.raiseEpoch(), c.gatewayChanges(), c.gatewayRefusals(), c.addRegion(), c.removeRegion())
 	return cmd
 }
 
@@ -49,7 +49,7 @@ its commit the last of those said so. 'gatehouse receipt SEQ' says it of any cha
 					if f.Publish {
 						what = fmt.Sprint("revision ", f.Number)
 					}
-					rows = append(rows, []string{f.Environment, fmt.Sprint(f.Seq), when(f.Committed), strings.TrimSpace(what), f.State,
+					rows = append(rows, []string{env.FeedOf(f.Environment, f.Region), fmt.Sprint(f.Seq), when(f.Committed), strings.TrimSpace(what), f.State,
 						fmt.Sprintf("%d of %d", f.Done, f.Gateways), fmt.Sprintf("%.1f ms", f.LastMS), strings.Join(f.Waiting, ", ")})
 				}
 				p.table([]string{"ENVIRONMENT", "CHANGE", "COMMITTED", "WHAT", "SINCE", "IN FORCE ON", "LAST AFTER", "WAITING FOR"}, rows)
@@ -97,7 +97,7 @@ func (p *printer) fleet(gs []control.FleetGateway, now time.Time) {
 		if !g.Local {
 			skew = fmt.Sprintf("%.0f ms", g.SkewMS)
 		}
-		rows = append(rows, []string{g.Environment, g.Name, string(g.ID), state, fmt.Sprint(g.Receipt.Revision), fmt.Sprint(g.Receipt.Position.Seq), fmt.Sprint(g.Behind),
+		rows = append(rows, []string{g.Feed(), g.Name, string(g.ID), state, fmt.Sprint(g.Receipt.Revision), fmt.Sprint(g.Receipt.Position.Seq), fmt.Sprint(g.Behind),
 			heard, skew, g.Build, strings.Join(g.Trouble, "; ")})
 	}
 	p.table([]string{"ENVIRONMENT", "GATEWAY", "ID", "STATE", "REVISION", "CHANGE", "BEHIND", "HEARD", "SKEW", "BUILD", "TROUBLE"}, rows)
@@ -106,6 +106,7 @@ func (p *printer) fleet(gs []control.FleetGateway, now time.Time) {
 func (c *cli) enrolGateway() *cobra.Command {
 	var n struct {
 		Environment string `json:"environment"`
+		Region      string `json:"region,omitempty"`
 		Name        string `json:"name"`
 		Lifetime    string `json:"lifetime,omitempty"`
 	}
@@ -128,6 +129,7 @@ carries the pin of the control plane's anchor, so that the gateway tells it to n
 			return c.print(out, func(p *printer) { p.line("%s", out.Token) })
 		}}
 	environmentFlag(cmd, &n.Environment, "the environment that it serves")
+	cmd.Flags().StringVar(&n.Region, "region", "", "the region that it is in, where the environment is served in some")
 	cmd.Flags().StringVar(&n.Lifetime, "lifetime", "", "how long the token is good for, at most 24h (default 1h)")
 	return cmd
 }
@@ -150,7 +152,7 @@ func (c *cli) endGateway(use, short, path string) *cobra.Command {
 }
 
 func (c *cli) gatewayImage() *cobra.Command {
-	var environment, file string
+	var environment, region, file string
 	cmd := &cobra.Command{Use: "image", Short: "Write an image from which a gateway can begin while the control plane is away", Args: noArgs,
 		Long: `Writes what the environment's gateways know, signed: keep it where a new gateway can get it during an outage
 ('gatehouse gateway --image FILE'). It holds no secret: keys are kept as hashes, and what the manifest names as secrets each
@@ -164,13 +166,14 @@ gateway has from its own configuration. Prints the public key that a gateway ver
 			if err != nil {
 				return err
 			}
-			key, n, err := a.download(cmd.Context(), "/api/environments/"+url.PathEscape(environment)+"/image", file)
+			key, n, err := a.download(cmd.Context(), "/api/environments/"+url.PathEscape(environment)+"/image?region="+url.QueryEscape(region), file)
 			if err != nil {
 				return err
 			}
 			return c.print(map[string]any{"file": file, "bytes": n, "feed_key": key}, func(p *printer) { p.pairs("file", file, "bytes", fmt.Sprint(n), "feed.key", key) })
 		}}
 	environmentFlag(cmd, &environment, "whose image")
+	cmd.Flags().StringVar(&region, "region", "", "of which region, where the environment is served in some")
 	cmd.Flags().StringVar(&file, "file", "", "where it goes")
 	return cmd
 }
@@ -235,5 +238,43 @@ made), this begins another epoch: every gateway of the environment then takes ev
 		}}
 	environmentFlag(cmd, &environment, "whose feed")
 	cmd.Flags().StringVar(&in.Reason, "reason", "", "why; it stands in the audit")
+	return cmd
+}
+
+func (c *cli) addRegion() *cobra.Command {
+	var environment string
+	cmd := &cobra.Command{Use: "add-region REGION", Short: "Serve an environment in another region", Args: exactly("REGION"),
+		Long: `Gateways can be enrolled in the region once this is done: their feed then tells everything that came before. Broken off, it goes on when
+it is run again. Upgrade every process of the control plane first: an older one refuses the database from now on.`,
+		Example: "  gatehouse gateways add-region eu --env live",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if environment == "" {
+				return usage("say of which environment: --env")
+			}
+			var e env.Environment
+			if err := c.call(cmd.Context(), http.MethodPost, "/api/environments/"+url.PathEscape(environment)+"/regions", map[string]string{"region": args[0]}, &e); err != nil {
+				return err
+			}
+			return c.print(e, func(p *printer) { p.line("%s is served in %s", e.Name, args[0]) })
+		}}
+	environmentFlag(cmd, &environment, "which one")
+	return cmd
+}
+
+func (c *cli) removeRegion() *cobra.Command {
+	var environment string
+	cmd := &cobra.Command{Use: "remove-region REGION", Short: "Serve an environment in a region no more", Args: exactly("REGION"),
+		Long: `Its gateways must have been drained or revoked, and no organization may be pinned to it.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if environment == "" {
+				return usage("say of which environment: --env")
+			}
+			var e env.Environment
+			if err := c.call(cmd.Context(), http.MethodDelete, "/api/environments/"+url.PathEscape(environment)+"/regions/"+url.PathEscape(args[0]), nil, &e); err != nil {
+				return err
+			}
+			return c.print(e, func(p *printer) { p.line("%s is not served in %s any more", e.Name, args[0]) })
+		}}
+	environmentFlag(cmd, &environment, "which one")
 	return cmd
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/application"
+	"gatehouse/env"
 	"gatehouse/identity"
 	"gatehouse/snapshot"
 )
@@ -69,6 +70,7 @@ request goes through. It is not read from what was once approved.`,
 // inForce says where one change is in force.
 type inForce struct {
 	Environment string    `json:"environment"`
+	Region      string    `json:"region,omitempty"`
 	Seq         int64     `json:"seq"`
 	Committed   time.Time `json:"committed"`
 	Gateways    int       `json:"gateways"`
@@ -78,6 +80,7 @@ type inForce struct {
 }
 
 func (f inForce) String() string {
+	f.Environment = env.FeedOf(f.Environment, f.Region)
 	switch {
 	case f.Seq == 0:
 		return f.Environment + ": committed, not yet numbered"
@@ -129,7 +132,7 @@ func (c *cli) watch(ctx context.Context, object string) error {
 }
 
 func (c *cli) receipt() *cobra.Command {
-	var environment string
+	var environment, region string
 	cmd := &cobra.Command{Use: "receipt ID|SEQ", Short: "Where a change is in force, and since when", Args: exactly("ID or SEQ"),
 		Long: `For the newest change of a credential, grant, application or organization, or for the change with a number in an
 environment's feed: on how many gateways it is in force, how long after its commit the last of them said so, and which have
@@ -142,7 +145,7 @@ not said it yet.`,
 					return usage("a change has its number in an environment: say --env")
 				}
 				where = make([]inForce, 1)
-				err = c.call(cmd.Context(), http.MethodGet, fmt.Sprintf("/api/environments/%s/changes/%d", url.PathEscape(environment), seq), nil, &where[0])
+				err = c.call(cmd.Context(), http.MethodGet, fmt.Sprintf("/api/environments/%s/changes/%d?region=%s", url.PathEscape(environment), seq, url.QueryEscape(region)), nil, &where[0])
 			} else {
 				where, err = c.whereInForce(cmd.Context(), args[0])
 			}
@@ -156,6 +159,7 @@ not said it yet.`,
 			})
 		}}
 	environmentFlag(cmd, &environment, "whose change the number is of")
+	cmd.Flags().StringVar(&region, "region", "", "in whose feed it is that, where the environment is served in regions")
 	return cmd
 }
 

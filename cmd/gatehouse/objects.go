@@ -99,13 +99,13 @@ func deed[T any](c *cli, verb, short, path, field string, must bool, pairs func(
 }
 
 func organizationPairs(o organization.Organization, _ time.Time) []string {
-	return []string{"organization", string(o.ID), "name", o.Name, "state", string(o.State), "reason", o.Reason, "website", o.Website,
+	return []string{"organization", string(o.ID), "name", o.Name, "state", string(o.State), "reason", o.Reason, "region", o.Region, "website", o.Website,
 		"country", o.Country, "register", o.Register, "created", when(o.Created), "verified", when(o.Verified), "by", string(o.VerifiedBy)}
 }
 
 func (c *cli) organizations() *cobra.Command {
 	const path = "/api/organizations"
-	return group("organization", "Partners: list, verify, suspend, resume, offboard", "",
+	return group("organization", "Partners: list, verify, suspend, resume, pin to a region, offboard", "",
 		listing(c, "list", "List organizations", "  gatehouse organization list --state registered", path, []string{"state", "search"},
 			[]string{"ORGANIZATION", "NAME", "STATE", "CREATED"}, func(o organization.Organization, _ time.Time) []string {
 				return []string{string(o.ID), o.Name, string(o.State), when(o.Created)}
@@ -115,7 +115,33 @@ func (c *cli) organizations() *cobra.Command {
 		deed(c, "suspend", "Stop everything it has, at every gateway", path, "reason", true, organizationPairs),
 		deed(c, "resume", "End a suspension", path, "reason", true, organizationPairs),
 		deed(c, "offboard", "End the trust for good: applications, requests, grants, credentials", path, "reason", true, organizationPairs),
-		c.offboarding(path))
+		c.pin(path), c.offboarding(path))
+}
+
+// pin says in which region an organization's grants and credentials are.
+func (c *cli) pin(path string) *cobra.Command {
+	var n struct {
+		Region string `json:"region,omitempty"`
+		Reason string `json:"reason"`
+	}
+	var everywhere bool
+	cmd := &cobra.Command{Use: "pin ID", Short: "Say in which region its grants and credentials are", Args: exactly("ID"),
+		Long: `Gateways of that region alone are told of its grants and credentials. Those of other regions are told in the same moment that all of
+them are over.`,
+		Example: `  gatehouse organization pin org_… --region eu --reason "its contract names the EU"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (n.Region == "") != everywhere {
+				return usage("say where it is: --region REGION, or --everywhere")
+			}
+			if strings.TrimSpace(n.Reason) == "" {
+				return usage("say why with --reason: it stands in the audit")
+			}
+			return ask(cmd.Context(), c, http.MethodPost, path+"/"+url.PathEscape(args[0])+"/pin", n, organizationPairs)
+		}}
+	cmd.Flags().StringVar(&n.Region, "region", "", "the region")
+	cmd.Flags().BoolVar(&everywhere, "everywhere", false, "in none: every gateway may know them")
+	cmd.Flags().StringVar(&n.Reason, "reason", "", "why; it stands in the audit")
+	return cmd
 }
 
 func applicationPairs(a application.Application, _ time.Time) []string {

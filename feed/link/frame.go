@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/fleet"
 	"gatehouse/id"
 )
 
@@ -133,9 +134,15 @@ type Joined struct {
 	ID          id.ID         `json:"id"`
 	Name        string        `json:"name"`
 	Environment string        `json:"environment"`
+	Region      string        `json:"region,omitempty"`
 	FeedKey     []byte        `json:"feed_key"` // Ed25519: what entries, words and images are signed with
 	MaxOffline  time.Duration `json:"max_offline"`
 	Certificate
+}
+
+// Feed is the name of the feed that the gateway follows.
+func (j Joined) Feed() string {
+	return fleet.Gateway{Environment: j.Environment, Region: j.Region}.Feed()
 }
 
 func tell(err error) refused {

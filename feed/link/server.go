@@ -239,7 +239,7 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		least = 0 // neither does this one
 	}
-	file, err := s.Plane.Image(r.Context(), g.Environment, most, least)
+	file, err := s.Plane.Image(r.Context(), g.Feed(), most, least)
 	if err != nil {
 		s.turnAway(w, g, r.RemoteAddr, err)
 		return

@@ -119,7 +119,7 @@ func (c *conn) greet(ctx context.Context, in *bufio.Reader) (hello, error) {
 			Heard: c.s.Now().UTC(), Trouble: fault.As(err).Public})
 		return h, err
 	}
-	head, err := c.s.Plane.Head(ctx, c.g.Environment)
+	head, err := c.s.Plane.Head(ctx, c.g.Feed())
 	if err != nil {
 		return h, err
 	}
@@ -129,7 +129,7 @@ func (c *conn) greet(ctx context.Context, in *bufio.Reader) (hello, error) {
 // putBack records that a gateway comes with less than it has said to have in force: its disk was put back to an earlier state. It
 // is sent what it misses, and takes no call before it has that.
 func (c *conn) putBack() {
-	said := c.s.Plane.Said(c.g.Environment, c.g.Name)
+	said := c.s.Plane.Said(c.g.Feed(), c.g.Name)
 	if c.at.Epoch != said.Position.Epoch || c.at.Seq >= said.Position.Seq || said.At.Before(c.g.Created) { // else another one of the name said it
 		return
 	}
@@ -185,7 +185,7 @@ func (c *conn) write(ctx context.Context) error {
 		return err
 	}
 	for {
-		es, err := c.s.Plane.Tail(ctx, c.g.Environment, c.at, tailLimit)
+		es, err := c.s.Plane.Tail(ctx, c.g.Feed(), c.at, tailLimit)
 		if err != nil {
 			return err
 		}
@@ -199,7 +199,7 @@ func (c *conn) write(ctx context.Context) error {
 			}
 			c.at = es[len(es)-1].Position()
 		}
-		hint := c.s.Plane.Changed(c.g.Environment, c.at.Seq)
+		hint := c.s.Plane.Changed(c.g.Feed(), c.at.Seq)
 		if len(es) == tailLimit {
 			select {
 			case <-ctx.Done():
@@ -328,7 +328,7 @@ func (c *conn) receipt(ctx context.Context, body []byte, at time.Time) error {
 	if err := json.Unmarshal(sr.Receipt, &r); err != nil {
 		return err
 	}
-	r.Environment, r.Gateway, r.At = c.g.Environment, c.g.Name, at
+	r.Environment, r.Gateway, r.At = c.g.Feed(), c.g.Name, at
 	err = c.s.Plane.Acknowledge(ctx, r)
 	if errors.Is(err, fault.Conflict) {
 		return err // of another history

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -288,7 +289,7 @@ func TestRestoreOlderSchema(t *testing.T) {
 	s := open(t, target)
 	if err := s.View(t.Context(), func(tx store.Tx) error {
 		es, err := tx.Environments(t.Context())
-		if len(es) != 1 || es[0] != (env.Environment{Name: "live", Created: time.UnixMicro(5).UTC(), Epoch: 2}) {
+		if len(es) != 1 || !reflect.DeepEqual(es[0], env.Environment{Name: "live", Created: time.UnixMicro(5).UTC(), Epoch: 2}) {
 			t.Errorf("%+v", es)
 		}
 		return err

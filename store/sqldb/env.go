@@ -11,15 +11,20 @@ import (
 )
 
 const (
-	environmentColumns = `name, place, created, epoch, revision`
+	environmentColumns = `name, place, created, epoch, revision, regions`
 	environmentsAll    = `SELECT ` + environmentColumns + ` FROM environments ORDER BY place`
 	environmentAdd     = `INSERT INTO environments (` + environmentColumns + `)
-		VALUES ($1, (SELECT COUNT(*) FROM environments), $2, 1, 0) RETURNING ` + environmentColumns
+		VALUES ($1, (SELECT COUNT(*) FROM environments), $2, 1, 0, '[]') RETURNING ` + environmentColumns
 	environmentBegins = `INSERT INTO feed_changes (environment, kind, entity, version, payload, committed)
 		SELECT $1, kind, entity, version, payload, committed FROM feed_shared ORDER BY committed, kind DESC, entity`
+	environmentRegions = `UPDATE environments SET regions = $2 WHERE name = $1`
 	environmentRaise   = `UPDATE environments SET epoch = epoch + 1 WHERE name = $1 RETURNING epoch`
 	environmentPublish = `UPDATE environments SET revision = revision + 1 WHERE name = $1 RETURNING revision`
 	environmentEpoch   = `SELECT epoch FROM environments WHERE name = $1`
+
+	// Once there is a region, a program that does not know of them must not number: it would leave its feed out.
+	regionFloor  = `UPDATE schema_floor SET floor = $1 WHERE floor < $1`
+	regionsSince = 130
 
 	revisionColumns = `environment, number, digest, bundle, by_person, at, note`
 	revisionAdd     = `INSERT INTO revisions (` + revisionColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ` + revisionColumns
@@ -29,7 +34,10 @@ const (
 )
 
 func scanEnvironment(r row) (e env.Environment, err error) {
-	err = r.Scan(&e.Name, &e.Order, when{&e.Created}, &e.Epoch, &e.Revision)
+	err = r.Scan(&e.Name, &e.Order, when{&e.Created}, &e.Epoch, &e.Revision, from[[]env.Region]{&e.Regions})
+	if len(e.Regions) == 0 {
+		e.Regions = nil
+	}
 	return e, err
 }
 
@@ -51,6 +59,20 @@ func (t *tx) AddEnvironment(ctx context.Context, name string, now time.Time) (en
 	n, err := t.exec(ctx, environmentBegins, name)
 	t.fresh = t.fresh || n > 0
 	return e, err
+}
+
+func (t *tx) SetRegions(ctx context.Context, name string, regions []env.Region) error {
+	if regions == nil {
+		regions = []env.Region{}
+	}
+	n, err := t.exec(ctx, environmentRegions, name, doc(regions))
+	if err == nil && n == 0 {
+		err = fault.New(fault.NotFound, "there is no environment %q", name)
+	}
+	if err == nil && len(regions) > 0 {
+		_, err = t.exec(ctx, regionFloor, int64(regionsSince))
+	}
+	return err
 }
 
 func (t *tx) RaiseEpoch(ctx context.Context, name string) (int64, error) {
@@ -96,8 +118,9 @@ func (t *tx) Revisions(ctx context.Context, environment string, before int64, li
 	}, q, w.args...)
 }
 
-// epoch is the environment's, or fault.NotFound.
-func (t *tx) epoch(ctx context.Context, environment string) (int64, error) {
+// epoch is that of the environment whose feed it is, or fault.NotFound.
+func (t *tx) epoch(ctx context.Context, feed string) (int64, error) {
+	environment, _ := env.OfFeed(feed)
 	if t.later != nil {
 		if n, known := t.later.epochs[environment]; known {
 			return n, nil

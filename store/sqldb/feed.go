@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"gatehouse/env"
 	"gatehouse/fault"
 	"gatehouse/feed"
 )
@@ -31,6 +32,9 @@ const (
 		ORDER BY seq DESC LIMIT 1`
 	versionsOf = `SELECT COALESCE((SELECT e.version FROM feed_entries e WHERE e.environment = $1 AND e.kind = k.column2 AND e.entity = k.column3
 		ORDER BY e.seq DESC LIMIT 1), 0) FROM (VALUES `
+	credentialRegions = `SELECT c.id, o.region FROM credentials c JOIN organizations o ON o.id = c.organization WHERE o.region <> '' AND c.id IN `
+	grantRegions      = `SELECT g.id, o.region FROM grants g JOIN organizations o ON o.id = g.organization WHERE o.region <> '' AND g.id IN `
+
 	entriesNewest = `SELECT ` + entryColumns + ` FROM feed_entries e WHERE environment = $1 AND seq > $2 AND seq <= $3
 		AND NOT EXISTS (SELECT 1 FROM feed_entries n WHERE n.environment = e.environment AND n.kind = e.kind AND n.entity = e.entity
 		AND n.seq > e.seq AND n.seq <= $3) ORDER BY seq LIMIT $4`
@@ -42,6 +46,14 @@ const (
 		WHERE (excluded.epoch, excluded.seq, excluded.at) > (receipts.epoch, receipts.seq, receipts.at)`
 	receiptsOf = `SELECT ` + receiptColumns + ` FROM receipts WHERE environment = $1 ORDER BY gateway`
 )
+
+// of is the statement for the feed: the entries of those of regions stand in a table of their own.
+func of(name, statement string) string {
+	if _, region := env.OfFeed(name); region == "" {
+		return statement
+	}
+	return strings.ReplaceAll(statement, `feed_entries`, `feed_region_entries`)
+}
 
 func (t *tx) AppendChange(ctx context.Context, c feed.Change) error {
 	if !json.Valid(c.Payload) {
@@ -86,7 +98,7 @@ func (t *tx) Number(ctx context.Context, number int64, entries []feed.Entry) err
 		if err != nil {
 			break
 		}
-		_, err = t.exec(ctx, entryAdd, e.Environment, e.Seq, e.Epoch, e.Previous, string(e.Kind), e.Key, e.Version, string(e.Payload),
+		_, err = t.exec(ctx, of(e.Environment, entryAdd), e.Environment, e.Seq, e.Epoch, e.Previous, string(e.Kind), e.Key, e.Version, string(e.Payload),
 			at(e.Committed), e.Digest, blob(e.Signature))
 	}
 	return err
@@ -96,7 +108,11 @@ func (t *tx) Number(ctx context.Context, number int64, entries []feed.Entry) err
 func (t *tx) numberLater(ctx context.Context, number int64, entries []feed.Entry) (err error) {
 	for _, e := range entries {
 		if err == nil {
-			err = t.add(ctx, &t.later.entries, e.Environment, e.Seq, e.Epoch, e.Previous, string(e.Kind), e.Key, e.Version, string(e.Payload),
+			rows := &t.later.entries
+			if of(e.Environment, entryInsert) != entryInsert {
+				rows = &t.later.regional
+			}
+			err = t.add(ctx, rows, e.Environment, e.Seq, e.Epoch, e.Previous, string(e.Kind), e.Key, e.Version, string(e.Payload),
 				at(e.Committed), e.Digest, blob(e.Signature))
 		}
 	}
@@ -105,20 +121,20 @@ func (t *tx) numberLater(ctx context.Context, number int64, entries []feed.Entry
 	return err
 }
 
-func (t *tx) Versions(ctx context.Context, environment string, of []feed.Change) ([]int64, error) {
-	out := make([]int64, 0, len(of))
+func (t *tx) Versions(ctx context.Context, environment string, rows []feed.Change) ([]int64, error) {
+	out := make([]int64, 0, len(rows))
 	for _, n := range together {
-		for ; len(of) >= n; of = of[n:] {
+		for ; len(rows) >= n; rows = rows[n:] {
 			args := []any{environment}
 			var values strings.Builder
-			for i, c := range of[:n] {
+			for i, c := range rows[:n] {
 				args = append(args, int64(i), string(c.Kind), c.Key)
 				if i > 0 {
 					values.WriteString(`, `)
 				}
 				fmt.Fprintf(&values, `(CAST($%d AS BIGINT), $%d, $%d)`, 3*i+2, 3*i+3, 3*i+4)
 			}
-			vs, err := all(ctx, t, scanInt, versionsOf+values.String()+`) AS k ORDER BY k.column1`, args...)
+			vs, err := all(ctx, t, scanInt, of(environment, versionsOf)+values.String()+`) AS k ORDER BY k.column1`, args...)
 			if err != nil {
 				return nil, err
 			}
@@ -128,11 +144,42 @@ func (t *tx) Versions(ctx context.Context, environment string, of []feed.Change)
 	return out, nil
 }
 
+func (t *tx) Regions(ctx context.Context, of []feed.Change) ([]string, error) {
+	out, found := make([]string, len(of)), map[string]string{}
+	for kind, q := range map[feed.Kind]string{feed.KindCredential: credentialRegions, feed.KindGrant: grantRegions} {
+		var keys []any
+		for _, c := range of {
+			if c.Kind == kind {
+				keys = append(keys, c.Key)
+			}
+		}
+		for _, n := range together {
+			for ; len(keys) >= n; keys = keys[n:] {
+				_, err := all(ctx, t, func(r row) (none struct{}, err error) {
+					var key, region string
+					err = r.Scan(&key, &region)
+					found[key] = region
+					return none, err
+				}, q+brackets(1, n), keys[:n]...)
+				if err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	for i, c := range of {
+		if c.Kind == feed.KindCredential || c.Kind == feed.KindGrant {
+			out[i] = found[c.Key]
+		}
+	}
+	return out, nil
+}
+
 func (t *tx) Head(ctx context.Context, environment string) (feed.Position, error) {
 	p, err := one(ctx, t, func(r row) (p feed.Position, err error) {
 		err = r.Scan(&p.Epoch, &p.Seq, &p.Digest)
 		return p, err
-	}, entryHead, environment)
+	}, of(environment, entryHead), environment)
 	if errors.Is(err, sql.ErrNoRows) {
 		p.Epoch, err = t.epoch(ctx, environment)
 	}
@@ -148,19 +195,19 @@ func scanEntry(r row) (e feed.Entry, err error) {
 }
 
 func (t *tx) Entries(ctx context.Context, environment string, after int64, limit int) ([]feed.Entry, error) {
-	return all(ctx, t, scanEntry, entriesAfter, environment, after, first(limit))
+	return all(ctx, t, scanEntry, of(environment, entriesAfter), environment, after, first(limit))
 }
 
 func (t *tx) Entry(ctx context.Context, environment string, seq int64) (feed.Entry, error) {
-	return get(ctx, t, scanEntry, "entry of the feed", entryGet, environment, seq)
+	return get(ctx, t, scanEntry, "entry of the feed", of(environment, entryGet), environment, seq)
 }
 
 func (t *tx) EntryOf(ctx context.Context, environment string, k feed.Kind, key string) (feed.Entry, error) {
-	return get(ctx, t, scanEntry, "entry of the feed", entryOf, environment, string(k), key)
+	return get(ctx, t, scanEntry, "entry of the feed", of(environment, entryOf), environment, string(k), key)
 }
 
 func (t *tx) Newest(ctx context.Context, environment string, through, after int64, limit int) ([]feed.Entry, error) {
-	return all(ctx, t, scanEntry, entriesNewest, environment, after, through, first(limit))
+	return all(ctx, t, scanEntry, of(environment, entriesNewest), environment, after, through, first(limit))
 }
 
 func (t *tx) PutReceipt(ctx context.Context, r feed.Receipt) error {

@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	gatewayColumns = `id, environment, name, state, key_digest, created, created_by, expires, ended, reason, version`
+	gatewayColumns = `id, environment, name, state, key_digest, created, created_by, expires, ended, reason, region, version`
 	gatewayGet     = `SELECT ` + gatewayColumns + ` FROM gateways WHERE id = $1`
 	gatewayHas     = `SELECT version FROM gateways WHERE id = $1`
 	gatewayInsert  = `INSERT INTO gateways (` + gatewayColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 + 1) RETURNING ` + gatewayColumns
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 + 1) RETURNING ` + gatewayColumns
 	gatewayUpdate = `UPDATE gateways SET environment = $2, name = $3, state = $4, key_digest = $5, created = $6, created_by = $7,
-		expires = $8, ended = $9, reason = $10, version = version + 1 WHERE id = $1 AND version = $11 RETURNING ` + gatewayColumns
+		expires = $8, ended = $9, reason = $10, region = $11, version = version + 1 WHERE id = $1 AND version = $12 RETURNING ` + gatewayColumns
 	gatewaysOf = `SELECT ` + gatewayColumns + ` FROM gateways`
 
-	enrolmentColumns = `id, environment, name, hash, created, created_by, expires, used, gateway, version`
+	enrolmentColumns = `id, environment, name, hash, created, created_by, expires, used, gateway, region, version`
 	enrolmentByHash  = `SELECT ` + enrolmentColumns + ` FROM gateway_enrolments WHERE hash = $1`
 	enrolmentHas     = `SELECT version FROM gateway_enrolments WHERE id = $1`
 	enrolmentInsert  = `INSERT INTO gateway_enrolments (` + enrolmentColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10 + 1) RETURNING ` + enrolmentColumns
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 + 1) RETURNING ` + enrolmentColumns
 	enrolmentUpdate = `UPDATE gateway_enrolments SET environment = $2, name = $3, hash = $4, created = $5, created_by = $6,
-		expires = $7, used = $8, gateway = $9, version = version + 1 WHERE id = $1 AND version = $10 RETURNING ` + enrolmentColumns
+		expires = $7, used = $8, gateway = $9, region = $10, version = version + 1 WHERE id = $1 AND version = $11 RETURNING ` + enrolmentColumns
 
 	anchorColumns = `number, made, signs, ends`
 	anchorsAll    = `SELECT ` + anchorColumns + ` FROM gateway_anchors ORDER BY number`
@@ -46,7 +46,7 @@ const (
 )
 
 func scanGateway(r row) (g fleet.Gateway, err error) {
-	err = r.Scan(&g.ID, &g.Environment, &g.Name, &g.State, &g.Key, when{&g.Created}, &g.CreatedBy, when{&g.Expires}, when{&g.Ended}, &g.Reason, &g.Version)
+	err = r.Scan(&g.ID, &g.Environment, &g.Name, &g.State, &g.Key, when{&g.Created}, &g.CreatedBy, when{&g.Expires}, when{&g.Ended}, &g.Reason, &g.Region, &g.Version)
 	return g, err
 }
 
@@ -63,11 +63,11 @@ func (t *tx) Gateways(ctx context.Context, environment string, after id.ID, limi
 
 func (t *tx) PutGateway(ctx context.Context, g fleet.Gateway) (fleet.Gateway, error) {
 	return put(ctx, t, scanGateway, "gateway", gatewayInsert, gatewayUpdate, gatewayHas, string(g.ID), g.Environment, g.Name, string(g.State),
-		g.Key, at(g.Created), string(g.CreatedBy), at(g.Expires), at(g.Ended), g.Reason, g.Version)
+		g.Key, at(g.Created), string(g.CreatedBy), at(g.Expires), at(g.Ended), g.Reason, g.Region, g.Version)
 }
 
 func scanEnrolment(r row) (e fleet.Enrolment, err error) {
-	err = r.Scan(&e.ID, &e.Environment, &e.Name, hash{&e.Hash}, when{&e.Created}, &e.CreatedBy, when{&e.Expires}, when{&e.Used}, &e.Gateway, &e.Version)
+	err = r.Scan(&e.ID, &e.Environment, &e.Name, hash{&e.Hash}, when{&e.Created}, &e.CreatedBy, when{&e.Expires}, when{&e.Used}, &e.Gateway, &e.Region, &e.Version)
 	return e, err
 }
 
@@ -77,7 +77,7 @@ func (t *tx) EnrolmentByHash(ctx context.Context, h secret.Hash) (fleet.Enrolmen
 
 func (t *tx) PutEnrolment(ctx context.Context, e fleet.Enrolment) (fleet.Enrolment, error) {
 	return put(ctx, t, scanEnrolment, "enrolment", enrolmentInsert, enrolmentUpdate, enrolmentHas, string(e.ID), e.Environment, e.Name, e.Hash[:],
-		at(e.Created), string(e.CreatedBy), at(e.Expires), at(e.Used), string(e.Gateway), e.Version)
+		at(e.Created), string(e.CreatedBy), at(e.Expires), at(e.Used), string(e.Gateway), e.Region, e.Version)
 }
 
 func (t *tx) Anchors(ctx context.Context) ([]fleet.Anchor, error) {

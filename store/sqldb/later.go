@@ -12,6 +12,7 @@ import (
 // together, and what all of them would ask it again. Whoever does read one of those tables sends them first.
 type later struct {
 	audit, personal, changes, entries, hashes [][]any
+	regional                                  [][]any // entries of feeds of regions
 	numbered                                  []any   // rows of feed_changes that have their number
 	sealed                                    [][]any // identifier and place
 
@@ -64,6 +65,7 @@ func (l *later) send(t *tx) error {
 		{&l.personal, personalInsert, ``, false},
 		{&l.changes, changeInsert, ``, false},
 		{&l.entries, entryInsert, ``, false},
+		{&l.regional, strings.ReplaceAll(entryInsert, `feed_entries`, `feed_region_entries`), ``, false},
 		{&l.sealed, laterSeal, `) AS v WHERE audit_entries.id = v.column1 AND audit_entries.seq IS NULL`, true},
 		{&l.hashes, hashInsert, ``, false},
 	} {

@@ -33,6 +33,17 @@ func environments() []promise {
 			w.refused(fault.Conflict, func(tx store.Tx) error { _, err := tx.AddEnvironment(w.ctx(), "test", w.now); return err })
 			w.refused(fault.Invalid, func(tx store.Tx) error { _, err := tx.AddEnvironment(w.ctx(), "Live", w.now); return err })
 		}},
+		{"SetRegionsReplaces", func(w *world) {
+			w.environments("live", "test")
+			want := []env.Region{{Name: "eu", Added: w.now, Ready: true}, {Name: "us", Added: w.now}}
+			w.update(func(tx store.Tx) error { return tx.SetRegions(w.ctx(), "live", want) })
+			got := read(w, func(tx store.Tx) ([]env.Environment, error) { return tx.Environments(w.ctx()) })
+			same(w, "regions", got[0].Regions, want)
+			same(w, "of another one", len(got[1].Regions), 0)
+			w.update(func(tx store.Tx) error { return tx.SetRegions(w.ctx(), "live", nil) })
+			same(w, "none", len(read(w, func(tx store.Tx) ([]env.Environment, error) { return tx.Environments(w.ctx()) })[0].Regions), 0)
+			w.refused(fault.NotFound, func(tx store.Tx) error { return tx.SetRegions(w.ctx(), "x", want) })
+		}},
 		{"RaiseEpochByOne", func(w *world) {
 			w.environments("live", "test")
 			same(w, "epoch", written(w, func(tx store.Tx) (int64, error) { return tx.RaiseEpoch(w.ctx(), "live") }), 2)

@@ -39,6 +39,36 @@ func organizations() []promise {
 				},
 				func(tx store.Tx) (organization.Organization, error) { return tx.Organization(w.ctx(), o.ID) })
 		}},
+		{"PinnedAreTheRegions", func(w *world) {
+			for _, region := range []string{"us", "", "eu", "eu"} {
+				o := w.organization("in " + region)
+				o.Region = region
+				o = w.put(o)
+				same(w, "its region", read(w, func(tx store.Tx) (organization.Organization, error) { return tx.Organization(w.ctx(), o.ID) }).Region, region)
+			}
+			same(w, "all", read(w, func(tx store.Tx) ([]string, error) { return tx.Pinned(w.ctx()) }), []string{"eu", "us"})
+		}},
+		{"RegionsOfCredentials", func(w *world) {
+			o := w.organization("Pinned")
+			o.Region = "eu"
+			w.environments("live")
+			o, other := w.put(o), w.put(w.organization("Other"))
+			var rows []feed.Change
+			for n := range 70 {
+				c := credential.Credential{ID: id.New(id.Credential, w.now), Organization: []id.ID{o.ID, other.ID}[n%2], Application: "app_1", Environment: "live", Kind: credential.APIKey,
+					PublicID: fmt.Sprint("p", n), Hash: w.hash(), State: credential.Active, Created: w.now, Expires: w.now.Add(time.Hour)}
+				w.update(func(tx store.Tx) error { _, err := tx.PutCredential(w.ctx(), c); return err })
+				rows = append(rows, feed.Change{Kind: feed.KindCredential, Key: string(c.ID)})
+			}
+			rows = append(rows, feed.Change{Kind: feed.KindOrganization, Key: string(o.ID)}, feed.Change{Kind: feed.KindGrant, Key: "gr_none"})
+			for n, got := range read(w, func(tx store.Tx) ([]string, error) { return tx.Regions(w.ctx(), rows) }) {
+				want := ""
+				if n < 70 && n%2 == 0 {
+					want = "eu"
+				}
+				same(w, fmt.Sprint("row ", n), got, want)
+			}
+		}},
 		{"PutOrganizationOneOfTwoAtOnce", func(w *world) {
 			o := w.put(w.organization("A"))
 			var wg sync.WaitGroup
