@@ -13,6 +13,7 @@ import (
 	"gatehouse/application"
 	"gatehouse/credential"
 	"gatehouse/fault"
+	"gatehouse/feed"
 	"gatehouse/grant"
 	"gatehouse/id"
 	"gatehouse/organization"
