@@ -203,6 +203,11 @@ func TestStory(t *testing.T) {
 		{name: "another anchor", as: "operator", do: "POST /api/gateway-anchors", body: `{}`, status: 201, has: []string{`"items":[`}},
 		{name: "where a change is in force", as: "operator", do: "GET /api/environments/live/changes/1", status: 200},
 		{name: "no change", as: "operator", do: "GET /api/environments/live/changes/0", status: 422, kind: "invalid"},
+		{name: "an epoch for no reason", as: "operator", do: "POST /api/environments/live/epoch", body: `{"reason":""}`, status: 422, kind: "invalid"},
+		{name: "an image for a partner", as: "member", do: "GET /api/environments/live/image", status: 403, kind: "forbidden"},
+
+		{name: "audit", as: "operator", do: "GET /api/audit?object=${gr}&action=grant.&limit=2", status: 200, has: []string{`"reason":"a test of theirs"`, `"name":"actor.name"`}, keep: "next=next"},
+		{name: "audit, further back", as: "operator", do: "GET /api/audit?object=${gr}&after=${next}", status: 200},
 		{name: "a region that there is not", as: "operator", do: "POST /api/organizations/${memberorg}/pin", body: `{"region":"eu","reason":"the contract"}`, status: 422, kind: "invalid", has: []string{`"pointer":"/region"`}},
 		{name: "a region", as: "operator", do: "POST /api/environments/live/regions", body: `{"region":"eu"}`, status: 201, has: []string{`"name":"eu"`, `"ready":true`}},
 		{name: "pin", as: "operator", do: "POST /api/organizations/${memberorg}/pin", body: `{"region":"eu","reason":"the contract"}`, status: 200, has: []string{`"region":"eu"`}},
@@ -210,11 +215,6 @@ func TestStory(t *testing.T) {
 		{name: "a region that is somebody's", as: "operator", do: "DELETE /api/environments/live/regions/eu", status: 409, kind: "region-pinned"},
 		{name: "everywhere again", as: "operator", do: "POST /api/organizations/${memberorg}/pin", body: `{"reason":"another contract"}`, status: 200},
 		{name: "no region", as: "operator", do: "DELETE /api/environments/live/regions/eu", status: 200, has: []string{`"name":"live"`}},
-		{name: "an epoch for no reason", as: "operator", do: "POST /api/environments/live/epoch", body: `{"reason":""}`, status: 422, kind: "invalid"},
-		{name: "an image for a partner", as: "member", do: "GET /api/environments/live/image", status: 403, kind: "forbidden"},
-
-		{name: "audit", as: "operator", do: "GET /api/audit?object=${gr}&action=grant.&limit=2", status: 200, has: []string{`"reason":"a test of theirs"`, `"name":"actor.name"`}, keep: "next=next"},
-		{name: "audit, further back", as: "operator", do: "GET /api/audit?object=${gr}&after=${next}", status: 200},
 		{name: "a member's audit", as: "member", do: "GET /api/audit?application=${app}", status: 200, has: []string{`"action":"application.close"`}},
 		{name: "the log holds", as: "operator", do: "GET /api/audit/verification", status: 200, has: []string{`"ok":true`}},
 		{name: "evidence", as: "member", do: "GET /api/evidence/${gr}", status: 200, has: []string{`\"action\":\"grant.create\"`, `\"action\":\"request.ask\"`, `"proof":[`}},
