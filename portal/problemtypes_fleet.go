@@ -45,5 +45,12 @@ func fleetProblems() []explained {
 		{"workload-claims", 401, "The token lacks a claim that the binding asks for.", "Compare the token with the workload identity on your application's page."},
 		{"workload-certificate", 401, "The token is bound to another certificate than the connection's.", "Connect with the certificate for which it was made."},
 		{"workload-taken", 409, "The issuer, audience and subject are bound to an application already.", "Use that one, or revoke it first. If it is not yours, tell the platform."},
+		{"gateway-without-region", 403, "A gateway without a region would be told everything, and the environment is served in regions or an organization is pinned to one.", "Enrol the gateway in a region, or drain the one that has none."},
+		{"region-unknown", 422, "The environment is not served in that region.", "Use one of its regions, or add it: gatehouse gateways add-region."},
+		{"region-there", 409, "The environment is served in that region already.", "Nothing is left to do."},
+		{"region-filling", 409, "The feed of the region does not tell everything yet.", "Try again in a while, or add the region once more if that was broken off."},
+		{"region-pinned", 409, "Organizations are pinned to the region.", "Move them to another one, or everywhere, first."},
+		{"region-served", 409, "A gateway is in the region.", "Drain or revoke it first."},
+		{"organization-there", 409, "The organization is in that region already.", "Choose another one, or leave it where it is."},
 	}
 }
