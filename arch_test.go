@@ -135,7 +135,7 @@ var rooms = map[string]room{
 
 // sideways are the arrows between rooms of one floor, each with its reason.
 var sideways = map[string]string{
-	"fleet -> env":                    "a gateway serves an environment, in a region of it",
+	"fleet -> env":                   "a gateway serves an environment, in a region of it",
 	"id -> fault":                    "faults are the lowest of all",
 	"secret -> id":                   "one alphabet",
 	"config -> fault":                "faults are the lowest of all",
