@@ -26,6 +26,9 @@ import (
 	"gatehouse/policy"
 	"gatehouse/policy/oauth"
 	"gatehouse/secret"
+	"gatehouse/store"
+	"gatehouse/store/pgtest"
+	"gatehouse/store/sqldb"
 )
 
 func TestPrivateKeyJWT(t *testing.T) {
@@ -116,13 +119,32 @@ func TestSelfSignedTLS(t *testing.T) {
 
 // What proves a client once does so at one of the control planes that share a store, whichever of them.
 func TestProofCountsOnceAtAllControlPlanes(t *testing.T) {
-	r := newRealm(t)
+	t.Run("sqlite", func(t *testing.T) {
+		w := newWorld(t)
+		proofCountsOnce(newRealmIn(w), [2]store.Store{w.store, w.store})
+	})
+	t.Run("postgres", func(t *testing.T) { // each with connections of its own, as processes have
+		if testing.Short() {
+			t.Skip("needs a PostgreSQL server")
+		}
+		at := pgtest.Database(t)
+		open := func() store.Store { return must(sqldb.OpenPostgres(t.Context(), at, sqldb.PostgresOptions{}))(t) }
+		one, other := open(), open()
+		t.Cleanup(func() { _ = other.Close() })
+		proofCountsOnce(newRealmIn(newWorldOn(t, one)), [2]store.Store{one, other})
+	})
+}
+
+func proofCountsOnce(r *realm, stores [2]store.Store) {
+	t := r.t
+	t.Helper()
 	k := newKey(t)
 	cr, _ := r.client(control.NewClient{Method: credential.PrivateKeyJWT, Keys: k.set(), Constrain: credential.ByDPoP})
 	var at [2]string
 	var planes [2]*control.Control
 	for i := range at {
 		o := r.Control.Options
+		o.Store = stores[i]
 		planes[i] = control.New(o)
 		h, err := authserver.New(authserver.Options{Control: planes[i], Now: r.clock.Now})
 		if err != nil {
@@ -163,6 +185,12 @@ func TestProofCountsOnceAtAllControlPlanes(t *testing.T) {
 		}
 		return good
 	}
+	taken, used := assertion("first"), proof() // in turn: what was used at the one is refused at the other
+	if got := r.postTo(at[0], "live", "token", taken, "DPoP", used); got.status != 200 {
+		t.Fatalf("%d %s", got.status, got.raw)
+	}
+	r.wantError("the assertion that was used at the other", r.postTo(at[1], "live", "token", taken, "DPoP", proof()), 401, "invalid_client")
+	r.wantError("the proof that was used at the other", r.postTo(at[1], "live", "token", assertion("second"), "DPoP", used), 400, "invalid_dpop_proof")
 	same := assertion("a")
 	if n := both(func() url.Values { return same }, proof); n != 1 {
 		t.Errorf("one assertion made %d tokens", n)

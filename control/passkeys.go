@@ -86,10 +86,17 @@ func (w *write) ask(purpose identity.CeremonyPurpose, person id.ID, options, ses
 	return a, w.tx.AddCeremony(w.ctx, identity.Ceremony{Hash: a.Token.Hash(), Purpose: purpose, Person: person, Data: string(state(session)), Created: w.now, Expires: w.after(passkeyLives)})
 }
 
+// begunPasskey is what is needed to finish: and, of a registration, whose session began it. An answer from another one does not count,
+// though it is of the same person.
+type begunPasskey struct {
+	webauthn.SessionData
+	Of id.ID `json:"of,omitempty"`
+}
+
 // passkeyAnswered takes what was begun: it counts once, whatever comes of it.
-func (c *Control) passkeyAnswered(ctx context.Context, a identity.Actor, method string, token secret.Value, purpose identity.CeremonyPurpose) (identity.Ceremony, webauthn.SessionData, error) {
+func (c *Control) passkeyAnswered(ctx context.Context, a identity.Actor, method string, token secret.Value, purpose identity.CeremonyPurpose) (identity.Ceremony, begunPasskey, error) {
 	var begun identity.Ceremony
-	var session webauthn.SessionData
+	var session begunPasskey
 	err := c.update(ctx, a, method, func(w *write) (err error) {
 		begun, err = w.tx.TakeCeremony(ctx, token.Hash(), purpose, w.now)
 		if errors.Is(err, fault.Gone) {
@@ -136,7 +143,7 @@ func (c *Control) BeginPasskey(ctx context.Context, a identity.Actor) (Ask, erro
 		if err != nil {
 			return err
 		}
-		out, err = w.ask(passkeyMade, p.ID, options, session)
+		out, err = w.ask(passkeyMade, p.ID, options, begunPasskey{*session, a.Session})
 		return err
 	})
 	return out, err
@@ -188,10 +195,10 @@ func (c *Control) FinishPasskey(ctx context.Context, a identity.Actor, token sec
 	if err != nil {
 		return k, err
 	}
-	if begun.Person != a.Person || len(answer) > longestAnswer {
+	if begun.Person != a.Person || session.Of != a.Session || len(answer) > longestAnswer {
 		return k, badPasskey(nil)
 	}
-	made, err := c.madePasskey(a.Person, session, answer)
+	made, err := c.madePasskey(a.Person, session.SessionData, answer)
 	if err != nil {
 		return k, badPasskey(err)
 	}
@@ -236,7 +243,7 @@ func (c *Control) BeginPasskeySignIn(ctx context.Context, a identity.Actor) (Ask
 		return out, err
 	}
 	err = c.update(ctx, a, "BeginPasskeySignIn", func(w *write) (err error) {
-		out, err = w.ask(passkeyUsed, "", options, session)
+		out, err = w.ask(passkeyUsed, "", options, begunPasskey{SessionData: *session})
 		return err
 	})
 	return out, err
@@ -253,7 +260,7 @@ func (c *Control) SignInByPasskey(ctx context.Context, a identity.Actor, token s
 	if err != nil {
 		return SignedIn{}, err
 	}
-	old, used, err := c.usedPasskey(ctx, a, session, answer)
+	old, used, err := c.usedPasskey(ctx, a, session.SessionData, answer)
 	if err != nil {
 		return SignedIn{}, err
 	}

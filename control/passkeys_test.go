@@ -22,6 +22,7 @@ import (
 	"gatehouse/audit"
 	"gatehouse/control"
 	"gatehouse/fault"
+	"gatehouse/id"
 	"gatehouse/identity"
 	"gatehouse/secret"
 )
@@ -305,6 +306,12 @@ func TestPasskeysThatAreNotMade(t *testing.T) {
 	mine := must(w.BeginPasskey(w.ctx, a))(t)
 	_, err := w.FinishPasskey(w.ctx, b, mine.Token, "laptop", d.made(mine, nil))
 	wants(t, "what somebody else was asked", err, fault.Invalid, "bad-passkey")
+	elsewhere, here := a, must(w.BeginPasskey(w.ctx, a))(t) // the same person, signed in once more
+	elsewhere.Session = id.New(id.Session, w.clock.Now())
+	_, err = w.FinishPasskey(w.ctx, elsewhere, here.Token, "laptop", d.made(here, nil))
+	wants(t, "from another session", err, fault.Invalid, "bad-passkey")
+	_, err = w.FinishPasskey(w.ctx, a, here.Token, "laptop", d.made(here, nil))
+	wants(t, "once another session has tried", err, fault.Gone, "passkey-over")
 	signIn := must(w.BeginPasskeySignIn(w.ctx, at("192.0.2.1")))(t)
 	_, err = w.FinishPasskey(w.ctx, a, signIn.Token, "laptop", d.made(signIn, nil))
 	wants(t, "what a sign-in was asked", err, fault.Gone, "passkey-over")
