@@ -98,6 +98,10 @@ func (s *sites) offboard(n int) time.Duration {
 	if err := json.Unmarshal(s.cli("audit", "checkpoint", "-o", "json", "--server", s.portal), &point); err != nil || point.Verifier == "" {
 		s.Fatalf("no verifier key: %v", err)
 	}
+	s.eventually("all of it is sealed", func() bool {
+		status, _ := s.ask("GET", "/api/evidence/"+app.Organization, s.admin, nil, nil)
+		return status == http.StatusOK
+	})
 	s.cli("audit", "evidence", app.Organization, "--out", file, "--server", s.portal)
 	s.cli("audit", "verify", "--evidence", file, "--key", point.Verifier)
 	took := time.Since(began)

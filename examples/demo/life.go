@@ -78,6 +78,12 @@ func inviteDeciders(ctx context.Context, v *visit) (string, error) {
 // returns the file and how many entries it holds.
 func (v *visit) evidenceOf(ctx context.Context, object string) (file string, entries int, err error) {
 	r := v.admin.get(ctx, "/api/evidence/"+object)
+	for r.status == http.StatusServiceUnavailable { // its newest entry is sealed within moments
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return "", 0, fmt.Errorf("%w: %w", err, r.is(http.StatusOK))
+		}
+		r = v.admin.get(ctx, "/api/evidence/"+object)
+	}
 	if err := r.is(http.StatusOK); err != nil {
 		return "", 0, err
 	}
