@@ -50,9 +50,9 @@ bench-offboarding: ## an organization with 1,000 credentials (CREDENTIALS=n) end
 	@scripts/tools postgresql >&2
 	GATEHOUSE_OFFBOARDED=$(or $(CREDENTIALS),1000) $(GO) test -count=1 -v -run OffboardingOfManyCredentials -timeout 30m ./cmd/gatehouse
 
-bench-records: build ## lists and decisions among 10,000 organizations and 1,000,000 credentials, on SQLite and PostgreSQL (SHORT=1; ONLY=sqlite; CASE=dormant; DATA=dir keeps SQLite's)
+bench-records: build ## lists and decisions among 10,000 organizations and 1,000,000 credentials, on SQLite and PostgreSQL (SHORT=1; ONLY=sqlite; CASE=dormant; DATA=dir keeps SQLite's; DATABASE=postgres://… is filled and kept)
 	@scripts/tools postgresql >&2
-	@$(GO) run ./bench -gatehouse $(BIN)/gatehouse -records $(if $(SHORT),-short) $(if $(ONLY),-only $(ONLY)) $(if $(CASE),-case $(CASE)) $(if $(DATA),-data $(DATA))
+	@$(GO) run ./bench -gatehouse $(BIN)/gatehouse -records $(if $(SHORT),-short) $(if $(ONLY),-only $(ONLY)) $(if $(CASE),-case $(CASE)) $(if $(DATA),-data $(DATA)) $(if $(DATABASE),-database '$(DATABASE)')
 
 bench-tokens: build ## access tokens a second by the real program with one core: secret, private_key_jwt, DPoP (SHORT=1; CASE=secret)
 	@$(GO) run ./bench -gatehouse $(BIN)/gatehouse -tokens $(if $(SHORT),-short) $(if $(CASE),-case '$(CASE)')

@@ -32,6 +32,7 @@ type options struct {
 	records   bool          // measure lists and decisions among many records instead
 	tokens    bool          // measure the token endpoint instead
 	data      string        // where records are kept for the next run; "": nowhere
+	database  string        // PostgreSQL's, where records are kept for the next run; "": one that goes with the run
 	kase      string        // of records and tokens: only cases whose names hold this
 	profile   string        // where the processor's profile of writes is written; "": nowhere
 	lights    string        // be the light gateways that this file lists
@@ -55,6 +56,7 @@ func main() {
 	flag.BoolVar(&o.records, "records", false, "measure lists and decisions among 1,000,000 credentials, on SQLite and PostgreSQL (-only sqlite)")
 	flag.BoolVar(&o.tokens, "tokens", false, "measure how many access tokens the token endpoint makes with one core, by how clients prove themselves")
 	flag.StringVar(&o.data, "data", "", "with -records: a folder in which SQLite's records are kept for the next run")
+	flag.StringVar(&o.database, "database", "", "with -records and -data: the address of a database of PostgreSQL, empty or filled by an earlier run: it alone is measured, and kept")
 	flag.StringVar(&o.kase, "case", "", "with -records or -tokens: only cases whose names hold this")
 	flag.BoolVar(&o.hold, "hold", false, "measure nothing: start the targets, print how each is asked, and wait for an interrupt")
 	flag.Parse()

@@ -37,6 +37,7 @@ type archive struct {
 	name     string // sqlite or postgresql
 	dir      string
 	database secret.Value // of PostgreSQL
+	kept     bool         // the database is kept for the next run
 	sample   sample
 	approver string // a session's token
 	grant    string // of the partner that members' questions are asked by
@@ -63,7 +64,7 @@ func measureRecords(ctx context.Context, o options, out, log io.Writer) (err err
 		many = shortSize
 	}
 	for _, name := range []string{"sqlite", "postgresql"} {
-		if !(&lab{options: o}).wanted(group{name: name, short: true}) {
+		if name == "sqlite" && o.database != "" || !(&lab{options: o}).wanted(group{name: name, short: true}) {
 			continue
 		}
 		if err := measureArchive(ctx, &archive{size: many, name: name, dir: dir, log: log}, o, out); err != nil {
@@ -74,7 +75,10 @@ func measureRecords(ctx context.Context, o options, out, log io.Writer) (err err
 }
 
 func measureArchive(ctx context.Context, a *archive, o options, out io.Writer) (err error) {
-	if a.name == "postgresql" {
+	if a.kept = o.database != ""; a.kept {
+		a.database = secret.New(o.database)
+	}
+	if a.name == "postgresql" && !a.kept {
 		server, err := pgtest.Start("-c", "shared_buffers=512MB")
 		if err != nil {
 			return fmt.Errorf("%w (%s)", err, pgtest.Install)

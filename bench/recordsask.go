@@ -111,6 +111,7 @@ func (a *archive) lists() (out []question) {
 		{"organizations", []string{"", in("after", string(s.Organization)), "state=suspended", "state=verified", "search=partner+00042", "search=nobody", "search=0004"}},
 		{"applications", []string{"", in("after", string(s.Application)), org}},
 		{"credentials", []string{"", in("after", string(s.Credential)), org, app, "dormant=30d", "dormant=250d", org + "&dormant=30d"}},
+		{"inventory", []string{"", in("after", string(s.Credential)), org, app, "severity=critical", "risk=NHI1"}},
 		{"grants", []string{"", in("after", string(s.Grant)), org, app, "environment=live", "environment=test", "state=suspended", "state=ended", in("ending", soon), in("ending", later), "state=active&" + in("ending", soon)}},
 		{"requests", []string{"", in("after", string(s.Request)), org, app, "state=open", "state=refused", "environment=test", "state=open&environment=test"}},
 		{"audit", []string{"", "after=" + fmt.Sprint(a.Applications/2), in("object", string(s.Application)), org, app, "action=application.", "action=grant.suspend", "action=nothing.", in("actor", s.Actor), org + "&action=nothing."}},
@@ -145,7 +146,7 @@ func named(path string, s sample) string {
 
 // pages is the portal's pages with lists, as staff see them.
 func (a *archive) pages() (out []question) {
-	for _, p := range []string{"/", "/organizations", "/organizations/" + string(a.sample.Organization), "/applications", "/applications/" + string(a.sample.Application), "/credentials", "/grants", "/requests", "/audit", "/reviews"} {
+	for _, p := range []string{"/", "/organizations", "/organizations/" + string(a.sample.Organization), "/applications", "/applications/" + string(a.sample.Application), "/credentials", "/inventory", "/inventory?after=" + string(a.sample.Credential), "/grants", "/requests", "/audit", "/reviews"} {
 		out = append(out, a.get("page "+named(p, a.sample), a.admin, p))
 	}
 	return out
