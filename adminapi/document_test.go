@@ -321,6 +321,7 @@ func TestEveryMethodIsReachable(t *testing.T) {
 		"EndGateway":         "revokeGateway and drainGateway",
 		"Dormant":            "credentials, with dormant=…",
 		"LastUses":           "is in every credential",
+		"Named":              "the portal: names in a page of a list",
 		"EnsureEnvironments": "at start, by Gatehouse itself",
 		"BySession":          "makes an actor",
 		"ByBearer":           "makes an actor",

@@ -50,6 +50,8 @@ type Store interface {
 	// version. Another version is fault.Stale; a second active application of that name in the organization is
 	// fault.Conflict.
 	PutApplication(ctx context.Context, a Application) (Application, error)
+	// ApplicationsByID returns those of the IDs that are there, in whatever order.
+	ApplicationsByID(ctx context.Context, is []id.ID) ([]Application, error)
 	// Applications lists by ID, ascending, after the given one; organization "" lists all.
 	Applications(ctx context.Context, organization, after id.ID, limit int) ([]Application, error)
 }

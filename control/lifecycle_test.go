@@ -207,6 +207,13 @@ func TestUses(t *testing.T) {
 	if l := must(w.LastUses(w.ctx, b, []id.ID{cr.ID}))(t); len(l) != 0 {
 		t.Errorf("another organization sees %+v", l)
 	}
+	names := []id.ID{cr.Application, cr.Application, cr.Organization, cr.CreatedBy, cr.ID, "app_x", ""}
+	if n := must(w.Named(w.ctx, a, names))(t); n.Applications[cr.Application].ID != cr.Application || n.Organizations[cr.Organization].ID != cr.Organization || n.People[cr.CreatedBy].ID != cr.CreatedBy || len(n.Applications)+len(n.Organizations)+len(n.People) != 3 {
+		t.Errorf("names are %+v", n)
+	}
+	if n := must(w.Named(w.ctx, b, names))(t); len(n.Applications)+len(n.Organizations)+len(n.People) != 0 {
+		t.Errorf("another organization is told %+v", n)
+	}
 	for _, u := range []feed.Use{{Credential: "x", Count: 1, Last: when}, {Credential: cr.ID, Last: when}, {Credential: cr.ID, Count: 1}, {Credential: cr.ID, Grant: cr.ID, Count: 1, Last: when}} {
 		wants(t, "a bad report", w.Source().Ship(w.ctx, batch(2, u)), fault.Invalid, "")
 	}

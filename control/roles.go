@@ -190,6 +190,7 @@ var rights = map[string]who{
 	"Usage":              readers,
 	"GrantQuotas":        readers,
 	"LastUses":           readers,
+	"Named":              readers,
 	"Reach":              readers,
 	"Inventory":          readers,
 	"InventoryEntry":     readers,

@@ -303,6 +303,7 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 			_, err := c.Usage(ctx, a, o.app, "", "", time.Time{}, time.Time{})
 			return err
 		},
+		"Named":    func(a identity.Actor) error { _, err := c.Named(ctx, a, []id.ID{o.app}); return err },
 		"LastUses": func(a identity.Actor) error { _, err := c.LastUses(ctx, a, []id.ID{o.credential}); return err },
 		"Dormant": func(a identity.Actor) error {
 			_, err := c.Dormant(ctx, a, o.org, o.app, time.Hour, page)
@@ -526,7 +527,7 @@ func TestAnotherOrganizationsObjectsAreNotThere(t *testing.T) {
 		if slices.Contains(byOrganization, method) || w.open(method) {
 			continue
 		}
-		if err := call(b); err == nil && !slices.Contains([]string{"SignOut", "Sessions", "MachineTokens", "Environments", "Checkpoint", "LastUses", "EnrolAuthenticator", "Subjects", "Passkeys", "BeginPasskey"}, method) {
+		if err := call(b); err == nil && !slices.Contains([]string{"SignOut", "Sessions", "MachineTokens", "Environments", "Checkpoint", "LastUses", "Named", "EnrolAuthenticator", "Subjects", "Passkeys", "BeginPasskey"}, method) {
 			t.Errorf("%s lets another organization in", method)
 		}
 	}

@@ -131,6 +131,8 @@ type Store interface {
 	// PutPerson inserts when p.Version is 0, else replaces the row of that version; it returns p with its new
 	// version. A second person with the same e-mail address is fault.Conflict; another version is fault.Stale.
 	PutPerson(ctx context.Context, p Person) (Person, error)
+	// PeopleByID returns those of the IDs that are there, in whatever order.
+	PeopleByID(ctx context.Context, is []id.ID) ([]Person, error)
 	// People lists by ID, ascending, after the given one; organization "" lists staff.
 	People(ctx context.Context, organization id.ID, after id.ID, limit int) ([]Person, error)
 	// ForgetPerson removes what only served the person (links, sign-ins by device code, once keys, ceremonies) and letters to the

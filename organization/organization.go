@@ -104,6 +104,8 @@ type Store interface {
 	// PutOrganization inserts when o.Version is 0, else replaces the row of that version, and returns o with its
 	// new version. Another version is fault.Stale.
 	PutOrganization(ctx context.Context, o Organization) (Organization, error)
+	// OrganizationsByID returns those of the IDs that are there, in whatever order.
+	OrganizationsByID(ctx context.Context, is []id.ID) ([]Organization, error)
 	// Organizations lists by ID, ascending, after the given one. State "" lists all; search "" too, else the name must
 	// contain it, without case.
 	Organizations(ctx context.Context, s State, search string, after id.ID, limit int) ([]Organization, error)

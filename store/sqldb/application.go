@@ -35,6 +35,10 @@ func (t *tx) PutApplication(ctx context.Context, a application.Application) (app
 		at(a.Closed), a.Reason, a.Version)
 }
 
+func (t *tx) ApplicationsByID(ctx context.Context, is []id.ID) ([]application.Application, error) {
+	return among(ctx, t, scanApplication, applicationsOf+` WHERE id`, is)
+}
+
 func (t *tx) Applications(ctx context.Context, organization, after id.ID, limit int) ([]application.Application, error) {
 	var w where
 	w.and(`organization = $`, string(organization))

@@ -40,6 +40,7 @@ const (
 		gateway = CASE WHEN excluded.last >= credential_uses.last THEN excluded.gateway ELSE credential_uses.gateway END,
 		address = CASE WHEN excluded.last >= credential_uses.last THEN excluded.address ELSE credential_uses.address END,
 		last = CASE WHEN excluded.last >= credential_uses.last THEN excluded.last ELSE credential_uses.last END`
+	usesAmong    = `SELECT ` + useColumns + ` FROM credential_uses WHERE credential`
 	usesOf       = `SELECT ` + useColumns + ` FROM credential_uses WHERE credential = $1 ORDER BY grant_id, api, operation`
 	usesOfGrant  = `SELECT ` + useColumns + ` FROM credential_uses WHERE grant_id = $1 ORDER BY credential, api, operation`
 	workloadBind = `INSERT INTO workload_bindings (mark, credential) VALUES ($1, $2)
@@ -160,28 +161,18 @@ func (t *tx) AddUses(ctx context.Context, uses []credential.Use) error {
 
 // saw notes the days on which credentials were used: of each once a day, the rest changes nothing.
 func (t *tx) saw(ctx context.Context, uses []credential.Use) error {
-	days := map[int64][]string{}
+	days := map[int64][]id.ID{}
 	for i, u := range uses { // by credential
 		if day := credential.Day(u.Last); i == 0 || u.Credential != uses[i-1].Credential || day != credential.Day(uses[i-1].Last) {
-			days[day] = append(days[day], string(u.Credential))
+			days[day] = append(days[day], u.Credential)
 		}
 	}
 	for _, day := range sorted(days, cmp.Compare) {
-		for of := days[day]; len(of) > 0; {
-			n := len(of)
-			for _, rows := range t.d.rows {
-				if n = rows; n <= len(of) {
-					break
-				}
-			}
-			args := []any{day}
-			for _, c := range of[:n] {
-				args = append(args, c)
-			}
-			if _, err := t.exec(ctx, sawOn+list(2, n), args...); err != nil {
-				return err
-			}
-			of = of[n:]
+		if err := t.parts(days[day], func(some []any) error {
+			_, err := t.exec(ctx, sawOn+list(2, len(some)), append([]any{day}, some...)...)
+			return err
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -209,10 +200,12 @@ func merged(uses []credential.Use) []credential.Use {
 		}
 		out[i] = u
 	}
-	slices.SortFunc(out, func(a, b credential.Use) int { // two who write at once lock rows in the same order
-		return cmp.Or(cmp.Compare(a.Credential, b.Credential), cmp.Compare(a.Grant, b.Grant), cmp.Compare(a.API, b.API), cmp.Compare(a.Operation, b.Operation))
-	})
+	slices.SortFunc(out, byRow) // two who write at once lock rows in the same order
 	return out
+}
+
+func byRow(a, b credential.Use) int {
+	return cmp.Or(cmp.Compare(a.Credential, b.Credential), cmp.Compare(a.Grant, b.Grant), cmp.Compare(a.API, b.API), cmp.Compare(a.Operation, b.Operation))
 }
 
 func scanUse(r row) (u credential.Use, err error) {
@@ -230,22 +223,16 @@ func (t *tx) UsesOfGrant(ctx context.Context, grant id.ID) ([]credential.Use, er
 
 func (t *tx) LastUses(ctx context.Context, is []id.ID) (map[id.ID]credential.Use, error) {
 	out := map[id.ID]credential.Use{}
-	for _, i := range is {
-		uses, err := t.Uses(ctx, i)
-		if err != nil {
-			return nil, err
+	uses, err := among(ctx, t, scanUse, usesAmong, is)
+	slices.SortFunc(uses, byRow)
+	for _, u := range uses {
+		newest := out[u.Credential]
+		count := newest.Count + u.Count
+		if !u.Last.Before(newest.Last) {
+			newest = u
 		}
-		var newest credential.Use
-		for _, u := range uses {
-			count := newest.Count + u.Count
-			if !u.Last.Before(newest.Last) {
-				newest = u
-			}
-			newest.Count = count
-		}
-		if newest.Count > 0 {
-			out[i] = newest
-		}
+		newest.Count = count
+		out[u.Credential] = newest
 	}
-	return out, nil
+	return out, err
 }

@@ -45,6 +45,10 @@ func (t *tx) PutPerson(ctx context.Context, p identity.Person) (identity.Person,
 		p.Email, key(p.Email), p.Name, p.Password, doc(p.Roles), string(p.State), at(p.Created), p.Version)
 }
 
+func (t *tx) PeopleByID(ctx context.Context, is []id.ID) ([]identity.Person, error) {
+	return among(ctx, t, scanPerson, peopleOf+` WHERE id`, is)
+}
+
 func (t *tx) People(ctx context.Context, organization, after id.ID, limit int) ([]identity.Person, error) {
 	var w where
 	w.must(`organization = $`, string(organization))

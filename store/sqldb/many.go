@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"strings"
+
+	"gatehouse/id"
 )
 
 // many writes rows by statements of several rows each: before, their values in brackets, after. A row has width values, which
@@ -44,6 +46,39 @@ func brackets(rows, width int) string {
 	}
 	b.WriteByte(')')
 	return b.String()
+}
+
+// parts hands values on by so many as one statement takes.
+func (t *tx) parts(is []id.ID, each func(some []any) error) error {
+	for len(is) > 0 {
+		n := 1
+		for _, rows := range t.d.rows {
+			if rows <= len(is) {
+				n = rows
+				break
+			}
+		}
+		some := make([]any, n)
+		for i := range some {
+			some[i] = string(is[i])
+		}
+		if err := each(some); err != nil {
+			return err
+		}
+		is = is[n:]
+	}
+	return nil
+}
+
+// among reads the rows of which a column is one of the values: the text ends in that column.
+func among[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string, is []id.ID) ([]T, error) {
+	var out []T
+	err := t.parts(is, func(some []any) error {
+		rows, err := all(ctx, t, scan, q+` IN `+list(1, len(some)), some...)
+		out = append(out, rows...)
+		return err
+	})
+	return out, err
 }
 
 // list is ($from, $from+1, …) of so many values.

@@ -36,6 +36,10 @@ func (t *tx) PutOrganization(ctx context.Context, o organization.Organization) (
 		o.Region, o.Version)
 }
 
+func (t *tx) OrganizationsByID(ctx context.Context, is []id.ID) ([]organization.Organization, error) {
+	return among(ctx, t, scanOrganization, organizationsOf+` WHERE id`, is)
+}
+
 func (t *tx) Organizations(ctx context.Context, s organization.State, search string, after id.ID, limit int) ([]organization.Organization, error) {
 	var w where
 	w.and(`state = $`, string(s))
