@@ -110,6 +110,7 @@ type stock struct {
 	reach  map[[2]string][]snapshot.Reachable // by application and environment
 	offers map[string]*offer                  // nil: nothing is published there
 	lost   map[string]int64
+	uses   map[id.ID][]credential.Use // of the batch
 }
 
 func (c *Control) stock(r read) *stock {
@@ -123,6 +124,9 @@ func (s *stock) page(f InventoryFilter, p Page, out *Inventory) error {
 	for read, judged := 0, 0; read < inventoryRead; {
 		batch, err := s.tx.CredentialsAlive(s.ctx, f.Organization, f.Application, after, limit+1)
 		if err != nil {
+			return err
+		}
+		if err := s.ahead(batch); err != nil {
 			return err
 		}
 		for _, c := range batch {
@@ -152,6 +156,28 @@ func (s *stock) page(f InventoryFilter, p Page, out *Inventory) error {
 	return nil
 }
 
+// ahead looks up at once what each of a batch needs. What is not found now is asked for again.
+func (s *stock) ahead(batch []credential.Credential) (err error) {
+	var is, of []id.ID
+	for _, c := range batch {
+		is, of = append(is, c.ID), append(of, c.Organization, c.Application)
+	}
+	if s.uses, err = s.tx.UsesAmong(s.ctx, is); err != nil {
+		return err
+	}
+	if err := named(s.read, s.orgs, id.Organization, of, func(o organization.Organization) (id.ID, id.ID) { return o.ID, o.ID }, s.tx.OrganizationsByID); err != nil {
+		return err
+	}
+	if err := named(s.read, s.apps, id.Application, of, func(a application.Application) (id.ID, id.ID) { return a.ID, a.Organization }, s.tx.ApplicationsByID); err != nil {
+		return err
+	}
+	var owners []id.ID
+	for _, i := range of {
+		owners = append(owners, s.apps[i].Owner)
+	}
+	return named(s.read, s.owners, id.Person, owners, func(p identity.Person) (id.ID, id.ID) { return p.ID, p.Organization }, s.tx.PeopleByID)
+}
+
 // orNone is what was looked up, or a zero one where there is none.
 func orNone[T any](v T, err error) (T, error) {
 	if errors.Is(err, fault.NotFound) {
@@ -178,8 +204,11 @@ func (s *stock) factsOf(c credential.Credential) (f inventory.Facts, err error) 
 			return f, err
 		}
 	}
-	if f.Uses, err = s.tx.Uses(s.ctx, c.ID); err != nil {
-		return f, err
+	var read bool
+	if f.Uses, read = s.uses[c.ID]; !read {
+		if f.Uses, err = s.tx.Uses(s.ctx, c.ID); err != nil {
+			return f, err
+		}
 	}
 	if f.Rights, err = s.rightsOf(c); err != nil {
 		return f, err

@@ -110,6 +110,8 @@ type Store interface {
 	AddUses(ctx context.Context, uses []Use) error
 	// Uses lists how a credential was used, by grant, API and operation.
 	Uses(ctx context.Context, i id.ID) ([]Use, error)
+	// UsesAmong is Uses of each of the credentials, also of those that were never used.
+	UsesAmong(ctx context.Context, is []id.ID) (map[id.ID][]Use, error)
 	// UsesOfGrant lists how a grant was used, by credential, API and operation.
 	UsesOfGrant(ctx context.Context, grant id.ID) ([]Use, error)
 	// LastUses returns the newest use of each of the credentials that has one, with the count of all.

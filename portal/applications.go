@@ -37,6 +37,7 @@ func listApplications(v *visit) error {
 		return err
 	}
 	p := &applicationsPage{Pager: v.pager(list.Next)}
+	v.name(ids(list.Items, func(a application.Application) []id.ID { return []id.ID{a.Organization, a.Owner} }))
 	for _, a := range list.Items {
 		p.Rows = append(p.Rows, applicationRow{a, v.organizationRef(a.Organization), v.person(a.Owner)})
 	}
@@ -205,7 +206,7 @@ func showApplication(v *visit) error {
 	slices.SortStableFunc(requests.Items, func(x, y grant.Request) int { return y.Created.Compare(x.Created) })
 	p := &applicationPage{
 		Application: a, Partner: v.organizationRef(a.Organization), Owner: v.person(a.Owner),
-		Grants: rows(grants.Items, v.grantRow), Keys: rows(keys.Items, v.keyRow), Requests: rows(requests.Items, v.requestRow),
+		Grants: v.grantRows(grants.Items), Keys: v.keyRows(keys.Items), Requests: v.requestRows(requests.Items),
 	}
 	for _, g := range grants.Items {
 		p.CanIssue = p.CanIssue || g.Live(v.now)

@@ -66,6 +66,10 @@ func listAudit(v *visit) error {
 		k.On = k.Value == p.Filter.Action
 		p.Kinds = append(p.Kinds, k)
 	}
+	v.name(ids(list.Items, func(e audit.Entry) []id.ID {
+		_, who, _ := strings.Cut(e.Actor, ":")
+		return []id.ID{id.ID(who)}
+	}))
 	p.Rows, p.Pager = rows(list.Items, v.entryRow), v.pager(list.Next)
 	p.Title, p.Lead = "Audit", "Who changed what, when and why. Nothing in it can be changed, removed or reordered unseen."
 	if v.actor.Class == identity.Member {

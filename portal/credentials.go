@@ -34,7 +34,7 @@ func listKeys(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := &keysPage{Rows: rows(list.Items, v.keyRow), Pager: v.pager(list.Next)}
+	p := &keysPage{Rows: v.keyRows(list.Items), Pager: v.pager(list.Next)}
 	p.Title, p.Lead = "Keys", "What applications prove themselves with. Of each key only a hash is kept."
 	return v.ok(p)
 }

@@ -65,7 +65,7 @@ func dashboard(v *visit) error {
 		v.known.applications[a.ID] = a
 	}
 	p := &dashboardPage{More: apps.Next != "" || grants.Next != "" || keys.Next != ""}
-	p.Requests = rows(open.Items, v.requestRow)
+	p.Requests = v.requestRows(open.Items)
 	p.fill(v, apps.Items, grants.Items, keys.Items)
 	p.Next, p.Steps = p.next(v)
 	p.Title = "Overview"

@@ -38,8 +38,9 @@ func showQueue(v *visit) error {
 	}
 	p := &queuePage{Pager: v.pager(list.Next)}
 	slices.SortStableFunc(list.Items, func(a, b grant.Request) int { return a.Created.Compare(b.Created) })
-	for _, r := range list.Items {
-		p.Rows = append(p.Rows, queueRow{v.requestRow(r), v.now.Sub(r.Created) > patience, r.By == v.actor.Person})
+	for i, row := range v.requestRows(list.Items) {
+		r := list.Items[i]
+		p.Rows = append(p.Rows, queueRow{row, v.now.Sub(r.Created) > patience, r.By == v.actor.Person})
 	}
 	orgs, err := v.Control.Organizations(v.r.Context(), v.actor, "registered", "", control.Page{Limit: 10})
 	if err != nil {
@@ -84,7 +85,7 @@ func (v *visit) decisionPage() (*decisionPage, error) {
 	r := facts.Request
 	p := &decisionPage{
 		Facts: facts, Request: v.requestRow(r), Plan: viewPlan(facts.Plan), Scopes: scopeSentences(facts.Product.Scopes, r.Scopes),
-		Standing: rows(facts.Standing, v.grantRow), History: rows(facts.History, v.requestRow),
+		Standing: v.grantRows(facts.Standing), History: v.requestRows(facts.History),
 		Steps: timeline(r, v.decider, facts.Requester.Name), LatestDay: facts.LatestEnd,
 	}
 	for n, o := range facts.Operations {

@@ -24,7 +24,7 @@ func listGrants(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := &grantsPage{Rows: rows(list.Items, v.grantRow), Pager: v.pager(list.Next), Tabs: tabs("/grants", state, states...)}
+	p := &grantsPage{Rows: v.grantRows(list.Items), Pager: v.pager(list.Next), Tabs: tabs("/grants", state, states...)}
 	p.Title, p.Lead = "Grants", "Who may reach what, where, and until when."
 	return v.ok(p)
 }

@@ -3,6 +3,7 @@ package portal
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,6 +32,50 @@ type lookups struct {
 // missing says whether a name may simply be left out: the object is gone, or is not for this viewer.
 func missing(err error) bool {
 	return errors.Is(err, fault.NotFound) || errors.Is(err, fault.Forbidden)
+}
+
+// name looks up what a page of a list names, all at once: each alone costs a look at the store of its own. What cannot be read
+// now is asked for again where it is named.
+func (v *visit) name(is []id.ID) {
+	n, err := v.Control.Named(v.r.Context(), v.actor, is)
+	if err != nil {
+		v.Log.Error("portal: names cannot be read", "request_id", v.requestID, "error", err)
+		return
+	}
+	k := &v.known
+	k.applications, k.organizations, k.people = joined(k.applications, n.Applications), joined(k.organizations, n.Organizations), joined(k.people, n.People)
+}
+
+// joined is m with more.
+func joined[T any](m, more map[id.ID]T) map[id.ID]T {
+	if m == nil {
+		return more
+	}
+	maps.Copy(m, more)
+	return m
+}
+
+// ids are those that the elements of a list name.
+func ids[T any](list []T, of func(T) []id.ID) (out []id.ID) {
+	for _, x := range list {
+		out = append(out, of(x)...)
+	}
+	return out
+}
+
+func (v *visit) grantRows(list []grant.Grant) []grantRow {
+	v.name(ids(list, func(g grant.Grant) []id.ID { return []id.ID{g.Application, g.Organization} }))
+	return rows(list, v.grantRow)
+}
+
+func (v *visit) requestRows(list []grant.Request) []requestRow {
+	v.name(ids(list, func(r grant.Request) []id.ID { return []id.ID{r.Application, r.Organization, r.By} }))
+	return rows(list, v.requestRow)
+}
+
+func (v *visit) keyRows(list []credential.Credential) []keyRow {
+	v.name(ids(list, func(c credential.Credential) []id.ID { return []id.ID{c.Application, c.Organization} }))
+	return rows(list, v.keyRow)
 }
 
 func (v *visit) application(i id.ID) (application.Application, error) {

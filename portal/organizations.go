@@ -115,7 +115,7 @@ func (v *visit) organizationPage(i id.ID) error {
 	if err != nil {
 		return err
 	}
-	p.Applications, p.Grants = apps.Items, rows(grants.Items, v.grantRow)
+	p.Applications, p.Grants = apps.Items, v.grantRows(grants.Items)
 	if p.InForce, err = v.inForce(i); err != nil {
 		return err
 	}

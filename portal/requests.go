@@ -242,7 +242,7 @@ func listRequests(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p.Rows, p.Pager, p.Tabs = rows(list.Items, v.requestRow), v.pager(list.Next), tabs("/requests", p.State, states...)
+	p.Rows, p.Pager, p.Tabs = v.requestRows(list.Items), v.pager(list.Next), tabs("/requests", p.State, states...)
 	p.Title, p.Lead = "Requests", "Who asked for what, and what came of it."
 	return v.ok(p)
 }

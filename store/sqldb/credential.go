@@ -217,6 +217,19 @@ func (t *tx) Uses(ctx context.Context, i id.ID) ([]credential.Use, error) {
 	return all(ctx, t, scanUse, usesOf, string(i))
 }
 
+func (t *tx) UsesAmong(ctx context.Context, is []id.ID) (map[id.ID][]credential.Use, error) {
+	uses, err := among(ctx, t, scanUse, usesAmong, is)
+	slices.SortFunc(uses, byRow)
+	out := make(map[id.ID][]credential.Use, len(is))
+	for _, i := range is {
+		out[i] = nil
+	}
+	for _, u := range uses {
+		out[u.Credential] = append(out[u.Credential], u)
+	}
+	return out, err
+}
+
 func (t *tx) UsesOfGrant(ctx context.Context, grant id.ID) ([]credential.Use, error) {
 	return all(ctx, t, scanUse, usesOfGrant, string(grant))
 }

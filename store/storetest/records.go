@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"gatehouse/feed"
 	"gatehouse/grant"
 	"gatehouse/id"
+	"gatehouse/identity"
 	"gatehouse/organization"
 	"gatehouse/store"
 )
@@ -162,6 +164,28 @@ func applications() []promise {
 			}
 			a.Version, a.State = 2, application.Active
 			w.is(fault.Conflict, put(w, a))
+		}},
+		{"NamedByIDThoseThatAreThere", func(w *world) {
+			o, other := w.put(w.organization("one")), w.put(w.organization("other"))
+			p := w.person("one@example.org")
+			a := application.Application{ID: id.New(id.Application, w.now), Organization: o.ID, Name: "one", State: application.Active, Created: w.now}
+			w.update(func(tx store.Tx) (err error) {
+				if p, err = tx.PutPerson(w.ctx(), p); err == nil {
+					a, err = tx.PutApplication(w.ctx(), a)
+				}
+				return err
+			})
+			orgs := read(w, func(tx store.Tx) ([]organization.Organization, error) {
+				return tx.OrganizationsByID(w.ctx(), []id.ID{other.ID, "org_x", o.ID})
+			})
+			slices.SortFunc(orgs, func(a, b organization.Organization) int { return cmp.Compare(a.Name, b.Name) })
+			same(w, "the organizations", orgs, []organization.Organization{o, other})
+			same(w, "the people", read(w, func(tx store.Tx) ([]identity.Person, error) {
+				return tx.PeopleByID(w.ctx(), []id.ID{p.ID, "per_x", o.ID})
+			}), []identity.Person{p})
+			same(w, "the applications", read(w, func(tx store.Tx) ([]application.Application, error) {
+				return tx.ApplicationsByID(w.ctx(), []id.ID{"", a.ID})
+			}), []application.Application{a})
 		}},
 		{"ApplicationsByIDAfter", func(w *world) {
 			var mine, every []string

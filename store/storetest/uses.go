@@ -38,6 +38,20 @@ func uses() []promise {
 			add(w, us...)
 			same(w, "the uses", read(w, func(tx store.Tx) ([]credential.Use, error) { return tx.Uses(w.ctx(), "cr_1") }), want)
 		}},
+		{"UsesAmongIsUsesOfEach", func(w *world) {
+			var is []id.ID
+			want := map[id.ID][]credential.Use{}
+			for n := range 150 { // more than one statement takes
+				i := id.ID(fmt.Sprintf("cr_%03d", n))
+				if is, want[i] = append(is, i), nil; n%3 > 0 {
+					want[i] = []credential.Use{use(w, string(i), "gr_1", "read", 1, time.Second, "10.0.0.1"), use(w, string(i), "gr_2", "read", 2, 0, "10.0.0.1")}
+					add(w, want[i]...)
+				}
+			}
+			add(w, use(w, "cr_other", "gr_1", "read", 1, 0, "10.0.0.1"))
+			same(w, "the uses", read(w, func(tx store.Tx) (map[id.ID][]credential.Use, error) { return tx.UsesAmong(w.ctx(), is) }), want)
+			same(w, "of none", read(w, func(tx store.Tx) (map[id.ID][]credential.Use, error) { return tx.UsesAmong(w.ctx(), nil) }), map[id.ID][]credential.Use{})
+		}},
 		{"UsesOfGrantByCredential", func(w *world) {
 			a, b := use(w, "cr_1", "gr_1", "read", 1, 0, "10.0.0.1"), use(w, "cr_2", "gr_1", "read", 2, 0, "10.0.0.1")
 			add(w, b, a, use(w, "cr_1", "gr_2", "read", 1, 0, "10.0.0.1"))
