@@ -92,6 +92,8 @@ type Store interface {
 	// PutCredential inserts when c.Version is 0, else replaces the row of that version, and returns c with its new
 	// version. Another version is fault.Stale, a public ID in use fault.Conflict.
 	PutCredential(ctx context.Context, c Credential) (Credential, error)
+	// CredentialsByID returns those of the IDs that are there, in whatever order.
+	CredentialsByID(ctx context.Context, is []id.ID) ([]Credential, error)
 	// Credentials lists by ID, ascending, after the given one, those of an application; application "" lists all of the
 	// organization, and organization "" all there are.
 	Credentials(ctx context.Context, organization, application, after id.ID, limit int) ([]Credential, error)

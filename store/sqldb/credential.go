@@ -96,6 +96,10 @@ func (t *tx) Credentials(ctx context.Context, organization, application, after i
 	return all(ctx, t, scanCredential, q, w.args...)
 }
 
+func (t *tx) CredentialsByID(ctx context.Context, is []id.ID) ([]credential.Credential, error) {
+	return among(ctx, t, scanCredential, credentialsOf+` WHERE id`, is)
+}
+
 func (t *tx) CredentialsAlive(ctx context.Context, organization, application, after id.ID, limit int) ([]credential.Credential, error) {
 	var w where
 	w.and(`application = $`, string(application))

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -95,6 +96,13 @@ func uses() []promise {
 				}
 			}
 			slices.Sort(want[:2])
+			by := read(w, func(tx store.Tx) ([]credential.Credential, error) {
+				return tx.CredentialsByID(w.ctx(), []id.ID{id.ID(want[0]), "crd_x", id.ID(want[1])})
+			})
+			slices.SortFunc(by, func(a, b credential.Credential) int { return cmp.Compare(a.ID, b.ID) })
+			if len(by) != 2 || string(by[0].ID) != want[0] || string(by[1].ID) != want[1] {
+				w.Errorf("by ID there are %+v", by)
+			}
 			want = []string{want[2], want[0], want[1]} // the last of them was seen first
 			list := func(org, app id.ID) (out []string) {
 				var after credential.Place
