@@ -1,10 +1,12 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -110,13 +112,14 @@ type stock struct {
 	reach  map[[2]string][]snapshot.Reachable // by application and environment
 	offers map[string]*offer                  // nil: nothing is published there
 	lost   map[string]int64
-	uses   map[id.ID][]credential.Use // of the batch
+	uses   map[id.ID][]credential.Use // of the batch, by credential
+	called map[id.ID][]credential.Use // of it, by grant
 }
 
 func (c *Control) stock(r read) *stock {
 	rules := inventory.Default()
 	return &stock{gatherer: c.gather(r), rules: rules, since: rules.Since(r.now), orgs: map[id.ID]organization.Organization{}, owners: map[id.ID]identity.Person{},
-		grants: map[id.ID][]grant.Grant{}, rights: map[id.ID]inventory.Right{}, reach: map[[2]string][]snapshot.Reachable{}, offers: map[string]*offer{}, lost: map[string]int64{}}
+		grants: map[id.ID][]grant.Grant{}, rights: map[id.ID]inventory.Right{}, reach: map[[2]string][]snapshot.Reachable{}, offers: map[string]*offer{}, lost: map[string]int64{}, called: map[id.ID][]credential.Use{}}
 }
 
 func (s *stock) page(f InventoryFilter, p Page, out *Inventory) error {
@@ -175,7 +178,33 @@ func (s *stock) ahead(batch []credential.Credential) (err error) {
 	for _, i := range of {
 		owners = append(owners, s.apps[i].Owner)
 	}
-	return named(s.read, s.owners, id.Person, owners, func(p identity.Person) (id.ID, id.ID) { return p.ID, p.Organization }, s.tx.PeopleByID)
+	if err := named(s.read, s.owners, id.Person, owners, func(p identity.Person) (id.ID, id.ID) { return p.ID, p.Organization }, s.tx.PeopleByID); err != nil {
+		return err
+	}
+	return s.grantsAhead(batch)
+}
+
+// grantsAhead is what ahead does about grants, and how those were used that hold.
+func (s *stock) grantsAhead(batch []credential.Credential) error {
+	var apps, live []id.ID
+	for _, c := range batch {
+		if _, have := s.grants[c.Application]; !have {
+			apps, s.grants[c.Application] = append(apps, c.Application), nil
+		}
+	}
+	grants, err := s.tx.GrantsAmong(s.ctx, apps)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(grants, func(a, b grant.Grant) int { return cmp.Compare(a.ID, b.ID) })
+	for _, g := range grants {
+		if s.grants[g.Application] = append(s.grants[g.Application], g); g.Live(s.now) {
+			live = append(live, g.ID)
+		}
+	}
+	called, err := s.tx.UsesOfGrants(s.ctx, live)
+	maps.Copy(s.called, called)
+	return err
 }
 
 // orNone is what was looked up, or a zero one where there is none.
@@ -284,7 +313,10 @@ func (s *stock) right(g grant.Grant) (inventory.Right, error) {
 	if l, ok := o.planOf(g); ok {
 		r.Kinds = l.Credentials
 	}
-	uses, err := s.tx.UsesOfGrant(s.ctx, g.ID)
+	uses, read := s.called[g.ID]
+	if !read {
+		uses, err = s.tx.UsesOfGrant(s.ctx, g.ID)
+	}
 	for _, u := range uses {
 		if name := u.API + "/" + u.Operation; !u.Last.Before(s.since) && !slices.Contains(r.Called, name) {
 			r.Called = append(r.Called, name)

@@ -116,6 +116,8 @@ type Store interface {
 	UsesAmong(ctx context.Context, is []id.ID) (map[id.ID][]Use, error)
 	// UsesOfGrant lists how a grant was used, by credential, API and operation.
 	UsesOfGrant(ctx context.Context, grant id.ID) ([]Use, error)
+	// UsesOfGrants is UsesOfGrant of each of the grants, also of those that were never used.
+	UsesOfGrants(ctx context.Context, grants []id.ID) (map[id.ID][]Use, error)
 	// LastUses returns the newest use of each of the credentials that has one, with the count of all.
 	LastUses(ctx context.Context, is []id.ID) (map[id.ID]Use, error)
 	// Issuer returns what issues access tokens in the environment, or fault.NotFound.

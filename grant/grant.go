@@ -145,6 +145,8 @@ type Store interface {
 	// PutGrant inserts when g.Version is 0, else replaces the row of that version, and returns g with its new version.
 	// Another version is fault.Stale.
 	PutGrant(ctx context.Context, g Grant) (Grant, error)
+	// GrantsAmong returns all grants of the applications, in whatever order.
+	GrantsAmong(ctx context.Context, applications []id.ID) ([]Grant, error)
 	// Grants lists by ID, ascending, after the given one.
 	Grants(ctx context.Context, f Filter, after id.ID, limit int) ([]Grant, error)
 

@@ -41,6 +41,7 @@ const (
 		address = CASE WHEN excluded.last >= credential_uses.last THEN excluded.address ELSE credential_uses.address END,
 		last = CASE WHEN excluded.last >= credential_uses.last THEN excluded.last ELSE credential_uses.last END`
 	usesAmong    = `SELECT ` + useColumns + ` FROM credential_uses WHERE credential`
+	usesOfGrants = `SELECT ` + useColumns + ` FROM credential_uses WHERE grant_id`
 	usesOf       = `SELECT ` + useColumns + ` FROM credential_uses WHERE credential = $1 ORDER BY grant_id, api, operation`
 	usesOfGrant  = `SELECT ` + useColumns + ` FROM credential_uses WHERE grant_id = $1 ORDER BY credential, api, operation`
 	workloadBind = `INSERT INTO workload_bindings (mark, credential) VALUES ($1, $2)
@@ -222,14 +223,23 @@ func (t *tx) Uses(ctx context.Context, i id.ID) ([]credential.Use, error) {
 }
 
 func (t *tx) UsesAmong(ctx context.Context, is []id.ID) (map[id.ID][]credential.Use, error) {
-	uses, err := among(ctx, t, scanUse, usesAmong, is)
+	return usesBy(ctx, t, usesAmong, is, func(u credential.Use) id.ID { return u.Credential })
+}
+
+func (t *tx) UsesOfGrants(ctx context.Context, grants []id.ID) (map[id.ID][]credential.Use, error) {
+	return usesBy(ctx, t, usesOfGrants, grants, func(u credential.Use) id.ID { return u.Grant })
+}
+
+// usesBy reads the uses that are of so many, and tells whose each is.
+func usesBy(ctx context.Context, t *tx, q string, is []id.ID, of func(credential.Use) id.ID) (map[id.ID][]credential.Use, error) {
+	uses, err := among(ctx, t, scanUse, q, is)
 	slices.SortFunc(uses, byRow)
 	out := make(map[id.ID][]credential.Use, len(is))
 	for _, i := range is {
 		out[i] = nil
 	}
 	for _, u := range uses {
-		out[u.Credential] = append(out[u.Credential], u)
+		out[of(u)] = append(out[of(u)], u)
 	}
 	return out, err
 }

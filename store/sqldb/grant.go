@@ -84,6 +84,10 @@ func (t *tx) Grants(ctx context.Context, f grant.Filter, after id.ID, limit int)
 	return all(ctx, t, scanGrant, q, w.args...)
 }
 
+func (t *tx) GrantsAmong(ctx context.Context, applications []id.ID) ([]grant.Grant, error) {
+	return among(ctx, t, scanGrant, grantsOf+` WHERE application`, applications)
+}
+
 // anyway keeps a condition from finding rows: it only looks at what was found.
 const anyway = ` || ''`
 

@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -73,7 +74,7 @@ func (t *tx) parts(is []id.ID, each func(some []any) error) error {
 // among reads the rows of which a column is one of the values: the text ends in that column.
 func among[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string, is []id.ID) ([]T, error) {
 	var out []T
-	err := t.parts(is, func(some []any) error {
+	err := t.parts(slices.Compact(slices.Sorted(slices.Values(is))), func(some []any) error {
 		rows, err := all(ctx, t, scan, q+` IN `+list(1, len(some)), some...)
 		out = append(out, rows...)
 		return err

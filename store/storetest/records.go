@@ -356,6 +356,13 @@ func grants() []promise {
 				}
 				every = append(every, written(w, func(tx store.Tx) (grant.Grant, error) { return tx.PutGrant(w.ctx(), g) }))
 			}
+			among := map[id.ID]int{}
+			for _, g := range read(w, func(tx store.Tx) ([]grant.Grant, error) {
+				return tx.GrantsAmong(w.ctx(), []id.ID{"app_1", "app_x", "app_3", "app_1"})
+			}) {
+				among[g.Application]++
+			}
+			same(w, "among applications", among, map[id.ID]int{"app_1": 3, "app_3": 3})
 			ending := w.now.Add(5 * time.Hour)
 			for name, c := range map[string]struct {
 				f    grant.Filter

@@ -53,6 +53,13 @@ func uses() []promise {
 			same(w, "the uses", read(w, func(tx store.Tx) (map[id.ID][]credential.Use, error) { return tx.UsesAmong(w.ctx(), is) }), want)
 			same(w, "of none", read(w, func(tx store.Tx) (map[id.ID][]credential.Use, error) { return tx.UsesAmong(w.ctx(), nil) }), map[id.ID][]credential.Use{})
 		}},
+		{"UsesOfGrantsIsUsesOfGrantOfEach", func(w *world) {
+			a, b, c := use(w, "cr_1", "gr_1", "read", 1, 0, "10.0.0.1"), use(w, "cr_2", "gr_1", "read", 2, 0, "10.0.0.1"), use(w, "cr_2", "gr_2", "read", 3, 0, "10.0.0.1")
+			add(w, c, b, a, use(w, "cr_1", "gr_3", "read", 1, 0, "10.0.0.1"))
+			same(w, "the uses", read(w, func(tx store.Tx) (map[id.ID][]credential.Use, error) {
+				return tx.UsesOfGrants(w.ctx(), []id.ID{"gr_2", "gr_1", "gr_0"})
+			}), map[id.ID][]credential.Use{"gr_0": nil, "gr_1": {a, b}, "gr_2": {c}})
+		}},
 		{"UsesOfGrantByCredential", func(w *world) {
 			a, b := use(w, "cr_1", "gr_1", "read", 1, 0, "10.0.0.1"), use(w, "cr_2", "gr_1", "read", 2, 0, "10.0.0.1")
 			add(w, b, a, use(w, "cr_1", "gr_2", "read", 1, 0, "10.0.0.1"))
