@@ -27,7 +27,7 @@ const (
 	// inventoryRead is how many credentials are read for one page, and inventoryJudged how many are judged: a page may be
 	// shorter than asked for, and its Next goes on from where it stopped.
 	inventoryRead   = 5000
-	inventoryJudged = 500
+	inventoryJudged = 200
 	sharedMost      = 50 // credentials with the same proof that a finding looks at
 )
 
