@@ -108,7 +108,7 @@ func (c *Control) ProveSecondFactor(ctx context.Context, a identity.Actor, pendi
 	if err != nil {
 		return SignedIn{}, err
 	}
-	counts, err := c.countCode(a, waits.Person, known)
+	counts, err := c.countCode(ctx, a, waits.Person, known)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -136,7 +136,7 @@ func (c *Control) ProveSecondFactor(ctx context.Context, a identity.Actor, pendi
 		return err
 	})
 	if err == nil {
-		c.giveBack(counts)
+		c.giveBack(ctx, counts...)
 	}
 	return in, err
 }
@@ -153,12 +153,12 @@ func wrongCode() error {
 }
 
 // countCode counts one try of a second factor.
-func (c *Control) countCode(a identity.Actor, person id.ID, known bool) ([]count, error) {
+func (c *Control) countCode(ctx context.Context, a identity.Actor, person id.ID, known bool) ([]count, error) {
 	all := []count{{codesPerPair, network(a.Address) + " " + string(person)}}
 	if !known {
 		all = append(all, count{codesPerPerson, string(person)})
 	}
-	return c.countAll(all...)
+	return c.countAll(ctx, all...)
 }
 
 // proveCode checks a code of the person, uses it up, and says what it was.
@@ -321,7 +321,7 @@ func (c *Control) FinishAuthenticator(ctx context.Context, a identity.Actor, cod
 	if err := allow(a, "FinishAuthenticator"); err != nil {
 		return nil, err
 	}
-	counts, err := c.countCode(a, a.Person, true)
+	counts, err := c.countCode(ctx, a, a.Person, true)
 	if err != nil {
 		return nil, err
 	}
@@ -358,7 +358,7 @@ func (c *Control) FinishAuthenticator(ctx context.Context, a identity.Actor, cod
 		return c.factorLetter(w, p, "An authenticator app was set up", "Every sign-in asks for a code of it from now on, and you were signed out everywhere else.")
 	})
 	if err == nil {
-		c.giveBack(counts)
+		c.giveBack(ctx, counts...)
 	}
 	return codes, err
 }
@@ -385,7 +385,8 @@ func (c *Control) ConfirmSession(ctx context.Context, a identity.Actor, code str
 	if p.Password == "" {
 		return fault.Of(fault.Conflict, "sign-in-again", "you have neither a second factor nor a password: sign in again")
 	}
-	if err := c.limited(passwordChanges, string(p.ID)); err != nil {
+	counts, err := c.countAll(ctx, count{passwordChanges, string(p.ID)})
+	if err != nil {
 		return err
 	}
 	ok, err := c.hasher.check(ctx, p.Password, password)
@@ -395,7 +396,7 @@ func (c *Control) ConfirmSession(ctx context.Context, a identity.Actor, code str
 	if !ok {
 		return fault.Bad("/password", "is not your password")
 	}
-	c.tries.giveBack(passwordChanges, string(p.ID))
+	c.giveBack(ctx, counts...)
 	return c.update(ctx, a, "ConfirmSession", func(w *write) error {
 		return w.confirmSession(p, "password", time.Time{})
 	})
@@ -414,7 +415,7 @@ func (c *Control) proving(ctx context.Context, a identity.Actor, method, code st
 	if err := allow(a, method); err != nil {
 		return err
 	}
-	counts, err := c.countCode(a, a.Person, true)
+	counts, err := c.countCode(ctx, a, a.Person, true)
 	if err != nil {
 		return err
 	}
@@ -432,7 +433,7 @@ func (c *Control) proving(ctx context.Context, a identity.Actor, method, code st
 		return do(w, p)
 	})
 	if err == nil {
-		c.giveBack(counts)
+		c.giveBack(ctx, counts...)
 	}
 	return err
 }

@@ -74,7 +74,8 @@ func (c *Control) ChangePassword(ctx context.Context, a identity.Actor, old, fre
 		return err
 	}
 	if p.Password != "" {
-		if err := c.limited(passwordChanges, string(p.ID)); err != nil {
+		counts, err := c.countAll(ctx, count{passwordChanges, string(p.ID)})
+		if err != nil {
 			return err
 		}
 		ok, err := c.hasher.check(ctx, p.Password, old)
@@ -84,7 +85,7 @@ func (c *Control) ChangePassword(ctx context.Context, a identity.Actor, old, fre
 		if !ok {
 			return fault.Bad("/old", "is not the password that you have now")
 		}
-		c.tries.giveBack(passwordChanges, string(p.ID))
+		c.giveBack(ctx, counts...)
 	}
 	hash, err := c.hasher.hash(ctx, fresh)
 	if err != nil {

@@ -59,7 +59,7 @@ func (c *Control) SignIn(ctx context.Context, a identity.Actor, email string, pa
 	if err != nil {
 		return SignedIn{}, err
 	}
-	counts, shut, err := c.countSignIn(network(a.Address), email, known)
+	counts, shut, err := c.countSignIn(ctx, network(a.Address), email, known)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -73,7 +73,7 @@ func (c *Control) SignIn(ctx context.Context, a identity.Actor, email string, pa
 	if !ok || p.Gone() {
 		return SignedIn{}, wrongPassword()
 	}
-	c.giveBack(counts)
+	c.giveBack(ctx, counts...)
 	if p.State != identity.Active {
 		return SignedIn{}, fault.Of(fault.Forbidden, "unconfirmed", "confirm your e-mail address first: the link is in the letter that we sent")
 	}
@@ -124,33 +124,16 @@ type count struct {
 
 // countSignIn counts one try before the password is looked at, so that many at the same moment are counted as well. shut says
 // that there were too many for the person, from anywhere.
-func (c *Control) countSignIn(network, email string, known bool) (counts []count, shut, _ error) {
-	counts, err := c.countAll(count{triesPerAddress, network}, count{triesPerPair, network + " " + email})
+func (c *Control) countSignIn(ctx context.Context, network, email string, known bool) (counts []count, shut, _ error) {
+	counts, err := c.countAll(ctx, count{triesPerAddress, network}, count{triesPerPair, network + " " + email})
 	if err != nil || known {
 		return counts, nil, err
 	}
-	if wait := c.tries.take(triesPerPerson, email, c.now()); wait > 0 {
-		return counts, tooMany(wait), nil
+	more, err := c.countAll(ctx, count{triesPerPerson, email})
+	if errors.Is(err, fault.Limited) {
+		return counts, err, nil
 	}
-	return append(counts, count{triesPerPerson, email}), nil, nil
-}
-
-// countAll counts one try of each, or none and says that there were too many.
-func (c *Control) countAll(all ...count) ([]count, error) {
-	for i, n := range all {
-		if wait := c.tries.take(n.limit, n.key, c.now()); wait > 0 {
-			c.giveBack(all[:i])
-			return nil, tooMany(wait)
-		}
-	}
-	return all, nil
-}
-
-// giveBack takes counts back: what was tried was right.
-func (c *Control) giveBack(counts []count) {
-	for _, n := range counts {
-		c.tries.giveBack(n.limit, n.key)
-	}
+	return append(counts, more...), nil, err
 }
 
 // SignInByLink uses a one-time sign-in link.

@@ -39,6 +39,9 @@ var (
 	devicePolls     = limit{"device/poll", 1, deviceInterval - 200*time.Millisecond}
 )
 
+// each is how long one takes to be forgotten.
+func (l limit) each() time.Duration { return l.per / time.Duration(l.n) }
+
 // tries counts what is limited, in this process: a bucket for each key that empties with time.
 type tries struct {
 	mu     sync.Mutex
@@ -61,7 +64,7 @@ func (t *tries) take(l limit, key string, now time.Time) time.Duration {
 	if at.Before(now) {
 		at = now
 	}
-	at = at.Add(l.per / time.Duration(l.n))
+	at = at.Add(l.each())
 	if wait := at.Sub(now) - l.per; wait > 0 {
 		return wait
 	}
@@ -75,7 +78,7 @@ func (t *tries) giveBack(l limit, key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if at, ok := t.full[key]; ok {
-		t.full[key] = at.Add(-l.per / time.Duration(l.n))
+		t.full[key] = at.Add(-l.each())
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"gatehouse/notice"
 	"gatehouse/organization"
 	"gatehouse/review"
+	"gatehouse/secret"
 	"gatehouse/session"
 	"gatehouse/usage"
 	"gatehouse/webhook"
@@ -61,6 +62,7 @@ type Tx interface {
 	review.Store
 	Outbox
 	Leases
+	Tries
 	// Once records that this person sent the form with this key and returns "" the first time, else the object that the
 	// first one made. object may be empty at first and set by a second call in the same transaction. A form without a key
 	// is always the first.
@@ -89,6 +91,15 @@ type Posted struct {
 	Tries   int
 	Problem string // of the last try
 	mail.Letter
+}
+
+// Tries counts what is limited for all processes together. It is telemetry: a count is a bucket that empties with time.
+type Tries interface {
+	// TakeTry counts one, which takes so long to be forgotten, and returns 0; or, where more than per would be full, counts nothing
+	// and returns how long to wait until one more may be counted. Of many at the same moment no more are counted than fit.
+	TakeTry(ctx context.Context, mark secret.Hash, each, per time.Duration, now time.Time) (time.Duration, error)
+	// GiveTryBack takes one count back.
+	GiveTryBack(ctx context.Context, mark secret.Hash, each time.Duration) error
 }
 
 // Lease is a duty that one process has at a time. Who has it shows that it is there by a growing Beat. Whoever has seen the

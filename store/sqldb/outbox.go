@@ -95,7 +95,7 @@ const (
 
 func (t *tx) Sweep(ctx context.Context, now time.Time) error {
 	_, err := t.exec(ctx, sweepSessions, at(now), at(now.Add(-session.Idle)))
-	for _, q := range []string{sweepLinks, sweepDevices, sweepDenials, sweepCeremonies} {
+	for _, q := range []string{sweepLinks, sweepDevices, sweepDenials, sweepCeremonies, triesSweep} {
 		if err == nil {
 			_, err = t.exec(ctx, q, at(now))
 		}

@@ -137,6 +137,50 @@ func issuers() []promise {
 			}
 		}},
 		{"ClientVersionsGrowWithAllThatCounts", clientVersions},
+		{"TakeTryNoMoreThanFit", func(w *world) {
+			mark, each, per := w.hash(), time.Minute, 3*time.Minute
+			take := func(now time.Time) (wait time.Duration) {
+				w.update(func(tx store.Tx) (err error) { wait, err = tx.TakeTry(w.ctx(), mark, each, per, now); return err })
+				return wait
+			}
+			for n, want := range []time.Duration{0, 0, 0, time.Minute, time.Minute} {
+				if got := take(w.now); got != want {
+					w.Errorf("try %d waits %s, want %s", n, got, want)
+				}
+			}
+			if a, b := take(w.now.Add(90*time.Second)), take(w.now.Add(90*time.Second)); a != 0 || b != 30*time.Second {
+				w.Errorf("after a minute and a half one more fits: %s, %s", a, b)
+			}
+			w.update(func(tx store.Tx) error { return tx.GiveTryBack(w.ctx(), mark, each) })
+			if got := take(w.now.Add(90 * time.Second)); got != 0 {
+				w.Errorf("one that was given back still counts: %s", got)
+			}
+			w.update(func(tx store.Tx) error { return tx.Sweep(w.ctx(), w.now.Add(time.Hour)) })
+			for n, want := range []time.Duration{0, 0, 0, time.Minute} {
+				if got := take(w.now.Add(time.Hour)); got != want {
+					w.Errorf("try %d an hour later waits %s, want %s", n, got, want)
+				}
+			}
+			fresh, times := w.hash(), make(chan bool, 8)
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					var wait time.Duration
+					w.update(func(tx store.Tx) (err error) { wait, err = tx.TakeTry(w.ctx(), fresh, each, per, w.now); return err })
+					times <- wait == 0
+				})
+			}
+			all.Wait()
+			taken := 0
+			for range 8 {
+				if <-times {
+					taken++
+				}
+			}
+			if taken != 3 {
+				w.Errorf("of eight at once %d were counted, and three fit", taken)
+			}
+		}},
 		{"SweepMarksThatExpired", func(w *world) {
 			sweep := func(now time.Time, limit int) (n int) {
 				w.update(func(tx store.Tx) (err error) {
