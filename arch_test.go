@@ -86,7 +86,7 @@ var rooms = map[string]room{
 
 	"token": {3, "", "signs and verifies what proves a caller without a look-up"},
 
-	"store":           {3, "review application audit credential env feed grant id identity mail organization session notice webhook drift/watch usage fleet", "gathers the nouns' stores"},
+	"store":           {3, "review application audit credential env feed grant id identity mail organization session notice webhook drift/watch usage fleet secret", "gathers the nouns' stores"},
 	"sso":             {3, "fault secret", "OpenID providers: discovery, the code flow, what they say of somebody"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},
 	"store/sqldb":     {3, "review notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage fleet", "SQL for all of them"},

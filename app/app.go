@@ -76,6 +76,7 @@ type serving struct {
 	plane    atomic.Pointer[plane] // nil while it is handed over
 	source   source
 	box      *mail.Box
+	instance string // tells this process from others on one database; "": there are none
 	gateways []*served
 	events   *event.Lines
 	sinks    []io.Closer
@@ -116,7 +117,7 @@ func (s *serving) Probers(environment string) map[string]feed.Prober {
 	}
 	for _, g := range s.gateways {
 		if g.environment == environment {
-			out["local-"+environment] = g.Gateway
+			out[s.localName(environment)] = g.Gateway
 		}
 	}
 	return out
@@ -143,6 +144,11 @@ func (o Serve) Run(ctx context.Context) (err error) {
 	}
 	if s.keys, err = loadKeys(o.Config.Data); err != nil {
 		return err
+	}
+	if !o.Config.Database.Empty() {
+		if s.instance, err = instanceOf(o.Config.Data); err != nil {
+			return err
+		}
 	}
 	bundle, names, err := s.declared()
 	if err != nil {
@@ -443,7 +449,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 		l.Close()
 		return err
 	}
-	o := s.gatewayOptions(environment, "local-"+environment, &s.source)
+	o := s.gatewayOptions(environment, s.localName(environment), &s.source)
 	o.Tally = s.source.Tally
 	o.Shared = sharing(counters)
 	s.beginFrom(ctx, &o)
@@ -460,6 +466,15 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 	}
 	s.gateways = append(s.gateways, &served{environment: environment, url: address(at, l), listener: l, counters: counters, Gateway: g})
 	return nil
+}
+
+// localName is the name of this process's own gateway of the environment: on a shared database each process has one of its own, so that
+// what one of them has said to have in force, and what it has counted, is not taken for another's.
+func (s *serving) localName(environment string) string {
+	if s.instance == "" {
+		return "local-" + environment
+	}
+	return "local-" + environment + "-" + s.instance
 }
 
 // gatewayOptions is what a gateway in this process is made from.

@@ -118,6 +118,21 @@ func loadKeys(data string) (*keys, error) {
 // OpenKeys reads the keys of a data directory, and makes those that are missing: for a control plane that is no server.
 func OpenKeys(data string) (control.Keys, error) { return loadKeys(data) }
 
+// instanceOf is what the data directory's process is told from others by that share its database. It is made at the first start.
+func instanceOf(data string) (string, error) {
+	file := filepath.Join(data, "instance")
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		fresh := strings.ToLower(rand.Text()[:8])
+		return fresh, writePrivate(file, fresh+"\n", 0o600)
+	}
+	text := strings.TrimSpace(string(b))
+	if err == nil && len(text) != 8 {
+		err = fmt.Errorf("%s does not hold what this program wrote there: remove it, and another one is made", file)
+	}
+	return text, err
+}
+
 // readVerifier reads the public key of checkpoints.
 func readVerifier(data string) (string, error) {
 	b, err := os.ReadFile(keyFile(data, "checkpoint.pub"))

@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"gatehouse/control"
 	"gatehouse/store/pgtest"
 )
 
@@ -134,6 +136,9 @@ func TestReplicaGoesOnWhenTheSequencerIsKilled(t *testing.T) {
 		}
 	}
 	b := startReplica(t, dir, "b", manifest, database.Reveal())
+	if names := a.locals(2); a.instance() == b.instance() || !slices.Contains(names, "local-live-"+a.instance()) || !slices.Contains(names, "local-live-"+b.instance()) {
+		t.Errorf("the gateways of %s and %s are known as %v", a.instance(), b.instance(), names)
+	}
 	for n, pair := range [][2]*replica{{a, b}, {b, nil}} {
 		old, next := pair[0], pair[1]
 		if next == nil {
@@ -160,6 +165,40 @@ func TestReplicaGoesOnWhenTheSequencerIsKilled(t *testing.T) {
 			if out := next.run("audit", "verify"); !strings.Contains(out, "0 waiting") {
 				t.Error(out)
 			}
+		}
+	}
+}
+
+// instance is what its gateways are told from those of others by.
+func (r *replica) instance() string {
+	r.Helper()
+	b, err := os.ReadFile(filepath.Join(r.data, "instance"))
+	if err != nil {
+		r.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// locals waits until so many gateways of live beside control planes are in the fleet, each up to date, and returns their names.
+func (r *replica) locals(n int) (names []string) {
+	r.Helper()
+	for deadline := time.Now().Add(2 * patience); ; time.Sleep(20 * time.Millisecond) {
+		var l struct{ Items []control.FleetGateway }
+		out := r.run("gateways", "-o", "json")
+		if err := json.Unmarshal([]byte(out), &l); err != nil {
+			r.Fatal(err, out)
+		}
+		names = nil
+		for _, g := range l.Items {
+			if g.Local && g.Environment == "live" && g.Connected && g.Behind == 0 {
+				names = append(names, g.Name)
+			}
+		}
+		if len(names) == n {
+			return names
+		}
+		if time.Now().After(deadline) {
+			r.Fatalf("the fleet is %s", out)
 		}
 	}
 }
