@@ -31,6 +31,7 @@ func TestABoundRoleReachesItsPlaceOnly(t *testing.T) {
 		"StartReview": identity.APIOwner.AtAPI("ident"), "AnswerReview": identity.APIOwner.AtAPI("ident"),
 		"VerifyOrganization": identity.Operator.AtOrganization(a.Organization), "SuspendOrganization": identity.Operator.AtOrganization(a.Organization),
 		"ResumeOrganization": identity.Operator.AtOrganization(a.Organization), "OffboardOrganization": identity.Operator.AtOrganization(a.Organization), "RevokeCredential": identity.Operator.AtOrganization(a.Organization),
+		"PinOrganization": identity.Operator.AtOrganization(a.Organization),
 	}
 	for method, call := range calls(w, o) {
 		role, listed := here[method]

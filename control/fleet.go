@@ -239,7 +239,7 @@ func (c *Control) EndGateway(ctx context.Context, a identity.Actor, i id.ID, s f
 	})
 	if err == nil {
 		if s == fleet.Drained {
-			c.source.leave(out.Environment, out.Name)
+			c.source.leave(out.Feed(), out.Name)
 		}
 		c.fleet.changed()
 	}

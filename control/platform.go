@@ -44,7 +44,10 @@ func (c *Control) Environments(ctx context.Context, a identity.Actor) ([]Environ
 				return err
 			}
 			if !ofPartner(a) {
-				s.Gateways = c.source.receipts(e.Name)
+				s.Gateways = []feed.Receipt{}
+				for _, name := range e.Feeds() {
+					s.Gateways = append(s.Gateways, c.source.receipts(name)...)
+				}
 			}
 			out = append(out, s)
 		}

@@ -48,7 +48,9 @@ func (c *Control) Reach(ctx context.Context, a identity.Actor, app id.ID, enviro
 		if v == nil || v.Routes == nil || v.Access == nil {
 			continue
 		}
-		out.Seq[e.Name] = c.source.served(e.Name) // before the look: what it shows is at least as new
+		for _, name := range e.Feeds() { // before the look: what it shows is at least as new
+			out.Seq[name] = c.source.served(name)
+		}
 		out.Operations = append(out.Operations, v.Reach(app, out.At)...)
 	}
 	return out, nil

@@ -3,6 +3,7 @@ package storetest
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -65,6 +66,34 @@ func feeds() []promise {
 				}
 			}
 			same(w, "limit", len(read(w, func(tx store.Tx) ([]feed.Change, error) { return tx.Unnumbered(w.ctx(), 2) })), 2)
+		}},
+		{"FeedOfARegionStandsApart", func(w *world) {
+			w.environments("live")
+			w.append(w.change("live", 1), w.change("live@eu", 2))
+			rows := w.unnumbered()
+			a, b := w.numbered("live", rows[0], feed.Position{}), w.numbered("live@eu", rows[0], feed.Position{})
+			c := w.numbered("live@eu", rows[1], b.Position())
+			w.update(func(tx store.Tx) error {
+				return errors.Join(tx.Number(w.ctx(), rows[0].Row, []feed.Entry{a, b}), tx.Number(w.ctx(), rows[1].Row, []feed.Entry{c}))
+			})
+			list := func(name string) []feed.Entry {
+				return read(w, func(tx store.Tx) ([]feed.Entry, error) { return tx.Entries(w.ctx(), name, 0, 10) })
+			}
+			same(w, "the environment's", list("live"), []feed.Entry{a})
+			same(w, "the region's", list("live@eu"), []feed.Entry{b, c})
+			same(w, "another region's", len(list("live@us")), 0)
+			same(w, "heads", []feed.Position{
+				read(w, func(tx store.Tx) (feed.Position, error) { return tx.Head(w.ctx(), "live") }),
+				read(w, func(tx store.Tx) (feed.Position, error) { return tx.Head(w.ctx(), "live@eu") }),
+				read(w, func(tx store.Tx) (feed.Position, error) { return tx.Head(w.ctx(), "live@us") }),
+			}, []feed.Position{a.Position(), c.Position(), {Epoch: 1}})
+			same(w, "one", read(w, func(tx store.Tx) (feed.Entry, error) { return tx.Entry(w.ctx(), "live@eu", 1) }), b)
+			same(w, "the newest of it", read(w, func(tx store.Tx) (feed.Entry, error) {
+				return tx.EntryOf(w.ctx(), "live@eu", feed.KindOrganization, "org_1")
+			}), c)
+			same(w, "what an image is made of", read(w, func(tx store.Tx) ([]feed.Entry, error) { return tx.Newest(w.ctx(), "live@eu", 2, 0, 10) }), []feed.Entry{c})
+			same(w, "versions", read(w, func(tx store.Tx) ([]int64, error) { return tx.Versions(w.ctx(), "live@eu", rows[:1]) }), []int64{2})
+			w.refused(fault.NotFound, func(tx store.Tx) error { return tx.AppendChange(w.ctx(), w.change("moon@eu", 1)) })
 		}},
 		{"AppendChangeUnknownEnvironmentIsNotFound", func(w *world) {
 			w.refused(fault.NotFound, func(tx store.Tx) error { return tx.AppendChange(w.ctx(), w.change("live", 1)) })
