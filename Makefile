@@ -72,9 +72,9 @@ screenshots: build ## the portal's pages as pictures, into screenshots/
 lossless: ## no request lost over 100 publishes and 10 upgrades under load, on the real binary
 	GATEHOUSE_LOSSLESS=100,10 $(GO) test -count=1 -v -run NothingIsLost -timeout 15m ./cmd/gatehouse
 
-kill-loop: ## KILLS (default 1,000) times kill -9 of control plane, gateway and both under writes; then the trace of a sync before each answer
+kill-loop: ## KILLS (default 1,000) rounds, on DATABASE=postgres or SQLite, of kill -9 of control plane, gateway and both under writes; then the trace of a sync before each answer
 	@scripts/tools strace >&2
-	GATEHOUSE_KILLS=$(or $(KILLS),1000) $(GO) test -count=1 -v -run 'KilledFleet|SyncedBefore' -timeout 6h ./cmd/gatehouse
+	GATEHOUSE_KILLS=$(or $(KILLS),1000) GATEHOUSE_KILLS_DATABASE=$(DATABASE) $(GO) test -count=1 -v -run 'KilledFleet|SyncedBefore' -timeout 6h ./cmd/gatehouse
 
 drift-secrets: ## every output of the drift review for every file of the corpus, plans included, searched for secrets
 	go test -count=1 -timeout 120m -v -run TestSecretsAreInNoOutput ./drift/review -whole

@@ -20,10 +20,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gatehouse/store/pgtest"
 )
 
 // howMany is how many times TestKilledFleetLosesNothing kills. `make kill-loop` asks for more.
 const howMany = "GATEHOUSE_KILLS"
+
+// onWhat is the database under the control plane that TestKilledFleetLosesNothing kills: "postgres", else SQLite.
+const onWhat = "GATEHOUSE_KILLS_DATABASE"
 
 // killed is a control plane and a gateway that are killed again and again.
 type killed struct {
@@ -380,6 +385,13 @@ func TestKilledFleetLosesNothing(t *testing.T) {
 		rounds = n
 	}
 	k := &killed{T: t, dir: t.TempDir(), keys: map[string]*killedKey{}}
+	if os.Getenv(onWhat) == "postgres" {
+		address, err := pgtest.Address()
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.database = address.Reveal()
+	}
 	up := newUpstream()
 	t.Cleanup(up.Close)
 	if err := errors.Join(copyManifest(filepath.Join(k.dir, "manifest"), up.URL),
@@ -453,8 +465,12 @@ func TestKilledFleetLosesNothing(t *testing.T) {
 			t.Logf("%d rounds, %d kills", round+1, kills)
 		}
 	}
-	k.control.kill()
-	verify := exec.Command(filepath.Join(binary, "gatehouse"), "audit", "verify", "--data", "control-data", "--database", filepath.Join("control-data", "gatehouse.db"))
+	args := []string{"audit", "verify", "--data", "control-data"} // on PostgreSQL it is the control plane that is asked
+	if k.database == "" {
+		k.control.kill()
+		args = append(args, "--database", filepath.Join("control-data", "gatehouse.db"))
+	}
+	verify := exec.Command(filepath.Join(binary, "gatehouse"), args...)
 	verify.Dir = k.dir
 	if said, err := verify.CombinedOutput(); err != nil {
 		t.Errorf("audit verify: %v\n%s", err, said)
