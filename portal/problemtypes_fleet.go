@@ -36,6 +36,8 @@ func fleetProblems() []explained {
 		{"gateway-restored", 409, "The gateway's disk was put back to an earlier state, or is another one: what was revoked since counted for it until now.", "It is sent what came since. Find out who put it back, and enrol it anew if that was nobody of yours."},
 		{"feed-not-kept", 503, "Changes are in force and cannot be kept on the gateway's disk: they are not acknowledged.", "Make room on its disk: it goes on by itself."},
 		{"feed-not-synced", 503, "Changes cannot be made durable on the gateway's disk: they are not acknowledged.", "Look at its disk, and replace it if it goes on."},
+		{"disk-busy", 503, "Another gateway runs from the same data directory.", "Give each a data directory of its own, or stop the other one first."},
+		{"disk-lent", 503, "Another process has taken over the data directory of the gateway.", "Nothing is to be done: that one keeps what is known from now on."},
 		{"probe-incomplete", 409, "A gateway's answer about credentials leaves some out.", "It is asked again by itself."},
 		{"workload-missing", 401, "No token of a workload was sent.", "Send one that a trusted issuer has made, as Authorization: Bearer."},
 		{"workload-repeated", 401, "More than one token was sent.", "Send exactly one Authorization field."},
