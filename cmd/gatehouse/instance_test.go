@@ -31,6 +31,8 @@ type instance struct {
 	log      *os.File
 	ended    chan error
 	gateways map[string]*gatewayProcess
+
+	published *published
 }
 
 // env is the environment of the server: what the script has set of it.
@@ -38,6 +40,9 @@ func (i *instance) env(ts *testscript.TestScript) []string {
 	var env []string
 	for _, name := range []string{"HOME", "PATH", "GATEHOUSE_CONTROL_LISTEN", "GATEHOUSE_GATEWAY_LISTEN", "GATEHOUSE_OPERATIONS_LISTEN", "GATEHOUSE_SECRET_EID_GATEWAY", "GATEHOUSE_DRIFT_ENVIRONMENTS"} {
 		env = append(env, name+"="+ts.Getenv(name))
+	}
+	if trusted := ts.Getenv("SSL_CERT_FILE"); trusted != "" {
+		env = append(env, "SSL_CERT_FILE="+trusted)
 	}
 	return env
 }

@@ -120,6 +120,10 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"tamper": tamper,
 		"occupy": occupy,
 
+		"jwks":      func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).jwks(ts, args) },
+		"assertion": func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).assertion(ts, args) },
+		"asks":      func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).asks(ts, args) },
+
 		"postgres": postgres,
 		"gateway":  func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).gateway(ts, args) },
 		"kill":     func(ts *testscript.TestScript, neg bool, args []string) { of(ts, neg).killGateway(ts, args) },
