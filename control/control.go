@@ -168,6 +168,7 @@ func (c *Control) Run(ctx context.Context) error {
 	wg.Go(func() { c.keepIssuers(ctx) })
 	wg.Go(func() { c.watching(ctx) })
 	wg.Go(func() { c.keepImages(ctx) })
+	wg.Go(func() { c.forgetting(ctx) })
 	err := c.sequence(ctx)
 	cancel()
 	c.sets.close()

@@ -417,7 +417,7 @@ func (c *Control) InForceAt(ctx context.Context, a identity.Actor, environment s
 		if err := r.feedOf(environment); err != nil {
 			return err
 		}
-		e, err := r.tx.Entry(ctx, environment, seq)
+		e, err := r.tx.Place(ctx, environment, seq)
 		if errors.Is(err, fault.NotFound) {
 			return missing("change")
 		}

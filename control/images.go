@@ -167,11 +167,15 @@ func (c *Control) Image(ctx context.Context, environment string, most int, least
 		}
 		if i.file == "" {
 			i.found(c, filepath.Join(c.Images, name), environment)
-			if e, err := tx.Entry(ctx, environment, i.at.Seq); err != nil || e.Position() != i.at {
+			if e, err := tx.Place(ctx, environment, i.at.Seq); err != nil || e.Position != i.at {
 				i.file = "" // of another history, or of none
 			}
 		}
-		if _, err := os.Stat(i.file); err == nil && head.Epoch == i.at.Epoch && i.at.Seq >= min(least, head.Seq) && head.Seq-i.at.Seq <= max(freshImage, i.records/freshShare) {
+		gone, err := tx.Forgotten(ctx, environment)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(i.file); err == nil && i.at.Seq >= gone && head.Epoch == i.at.Epoch && i.at.Seq >= min(least, head.Seq) && head.Seq-i.at.Seq <= max(freshImage, i.records/freshShare) {
 			return nil
 		}
 		if err := os.MkdirAll(c.Images, 0o700); err != nil {

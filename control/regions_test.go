@@ -30,6 +30,8 @@ type abroad struct {
 	access *snapshot.Access
 	at     feed.Position
 	ids    map[id.ID]bool // grants and credentials that it was ever told of
+
+	renewals int
 }
 
 // regional is a world with partners whose grants and credentials move.
@@ -50,6 +52,11 @@ func (g *abroad) follow() {
 	g.t.Helper()
 	for {
 		es, err := g.Source().Tail(g.ctx, g.name, g.at, 64)
+		if fault.As(err).Code == "feed-renewed" { // what it would have to be told one by one was forgotten
+			g.renewals++
+			g.anew()
+			continue
+		}
 		if err == nil {
 			err = feed.CheckAll(g.name, g.at, es, g.key)
 		}
@@ -74,7 +81,9 @@ func (g *abroad) anew() {
 	file := must(g.Image(g.ctx, g.name, int(disk.Packed), 1<<40))(g.t)
 	in := must(os.Open(file))(g.t)
 	defer in.Close()
+	renewals := g.renewals
 	*g = *g.gateway(g.name)
+	g.renewals = renewals
 	err := g.access.Load(func(add func(feed.Entry) error) error {
 		img, err := disk.ReadImage(in, g.name, g.key, func(e feed.Entry) error {
 			switch {

@@ -194,6 +194,13 @@ func (s *source) Tail(ctx context.Context, environment string, after feed.Positi
 	var es []feed.Entry
 	err := s.store.View(ctx, func(tx store.Tx) error {
 		err := known(ctx, tx, environment, after)
+		if err != nil {
+			return err
+		}
+		gone, err := tx.Forgotten(ctx, environment)
+		if err == nil && after.Seq < gone {
+			return fault.Of(fault.Conflict, "feed-renewed", "entries of %s through %d are no longer kept one by one: the gateway, which is at entry %d, takes everything anew", environment, gone, after.Seq)
+		}
 		if err == nil {
 			es, err = tx.Entries(ctx, environment, after.Seq, limit)
 		}
@@ -245,8 +252,8 @@ func known(ctx context.Context, tx store.Tx, environment string, p feed.Position
 		}
 		return err
 	}
-	e, err := tx.Entry(ctx, environment, p.Seq)
-	if errors.Is(err, fault.NotFound) || err == nil && e.Position() != p {
+	e, err := tx.Place(ctx, environment, p.Seq)
+	if errors.Is(err, fault.NotFound) || err == nil && e.Position != p {
 		h, err := tx.Head(ctx, environment)
 		if err != nil {
 			return err

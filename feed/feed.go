@@ -154,10 +154,17 @@ type Use struct {
 	Address    string    `json:"address"` // of the caller, that time
 }
 
+// Place is where an entry stands in its feed, and when the change was committed.
+type Place struct {
+	Position
+	Committed time.Time
+}
+
 // Source is the control plane's end, as a gateway sees it: in process, or over a connection.
 type Source interface {
 	// Tail returns up to limit entries of the environment after the position, in order; none when there are none.
-	// A position that is not in the feed (another digest, a higher seq, another epoch) is fault.Conflict.
+	// A position that is not in the feed (another digest, a higher seq, another epoch) is fault.Conflict; so is one after which
+	// entries were forgotten, with the code feed-renewed: who is there begins from an image.
 	Tail(ctx context.Context, environment string, after Position, limit int) ([]Entry, error)
 	// Changed returns a channel that is closed once the environment may have entries after seq. It is a hint: it may be
 	// closed with nothing new, and a gateway polls as well.
@@ -183,6 +190,15 @@ type Log interface {
 	Entries(ctx context.Context, environment string, after int64, limit int) ([]Entry, error)
 	// Entry returns the one with that number, or fault.NotFound.
 	Entry(ctx context.Context, environment string, seq int64) (Entry, error)
+	// Place returns where the one with that number stands, even if it was forgotten, or fault.NotFound.
+	Place(ctx context.Context, environment string, seq int64) (Place, error)
+	// Forgotten is the number through which entries may have been forgotten: after it the feed is whole.
+	Forgotten(ctx context.Context, environment string) (int64, error)
+	// Forget goes on through the entries from where it was last, looking at so many at most, and forgets those that are superseded
+	// by a newer one of the same kind and key: of them their Place is left. It stops before the first that has a number after through
+	// or was committed at the time before or later; the next time it begins from the first again. It returns how many it forgot,
+	// and whether it has stopped.
+	Forget(ctx context.Context, environment string, through int64, before time.Time, limit int) (forgot int, done bool, err error)
 	// EntryOf returns the newest entry of that kind and key, or fault.NotFound: what a change's number became.
 	EntryOf(ctx context.Context, environment string, k Kind, key string) (Entry, error)
 	// Versions returns, for each of the changes, the version of the newest entry of that kind and key; 0 where there is none.

@@ -44,6 +44,17 @@ const (
 		ON CONFLICT (environment, gateway) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, digest = excluded.digest,
 		revision = excluded.revision, desired = excluded.desired, trouble = excluded.trouble, at = excluded.at
 		WHERE (excluded.epoch, excluded.seq, excluded.at) > (receipts.epoch, receipts.seq, receipts.at)`
+	placeGet = `SELECT epoch, seq, digest, committed FROM feed_entries WHERE environment = $1 AND seq = $2
+		UNION ALL SELECT epoch, seq, digest, committed FROM feed_marks WHERE feed = $1 AND seq = $2 LIMIT 1`
+	forgottenGet = `SELECT looked, through FROM feed_forgotten WHERE feed = $1`
+	forgottenPut = `INSERT INTO feed_forgotten (feed, looked, through) VALUES ($1, $2, $3)
+		ON CONFLICT (feed) DO UPDATE SET looked = excluded.looked, through = excluded.through`
+	forgetAmong = `SELECT e.epoch, e.seq, e.digest, e.committed, CASE WHEN EXISTS (SELECT 1 FROM feed_entries n WHERE n.environment = e.environment
+		AND n.kind = e.kind AND n.entity = e.entity AND n.seq > e.seq) THEN 1 ELSE 0 END
+		FROM feed_entries e WHERE e.environment = $1 AND e.seq > $2 AND e.seq <= $3 ORDER BY e.seq LIMIT $4`
+	markInsert = `INSERT INTO feed_marks (feed, seq, epoch, digest, committed) VALUES `
+	entryDrop  = `DELETE FROM feed_entries WHERE environment = $1 AND seq IN `
+
 	receiptsOf = `SELECT ` + receiptColumns + ` FROM receipts WHERE environment = $1 ORDER BY gateway`
 )
 

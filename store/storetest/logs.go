@@ -137,6 +137,49 @@ func feeds() []promise {
 			failing(w, fault.NotFound, func(tx store.Tx) (feed.Entry, error) { return tx.EntryOf(w.ctx(), "live", feed.KindGrant, "org_1") })
 			failing(w, fault.NotFound, func(tx store.Tx) (feed.Entry, error) { return tx.Entry(w.ctx(), "live", 6) })
 		}},
+		{"ForgetLeavesPlaces", func(w *world) {
+			w.environments("live", "test")
+			var at feed.Position
+			var es []feed.Entry
+			for n := range 6 { // of three objects, two each
+				c := w.change("live", int64(n+1))
+				c.Key = fmt.Sprintf("org_%d", n%3)
+				w.append(c)
+				c = w.unnumbered()[0]
+				e := w.numbered("live", c, at)
+				w.update(func(tx store.Tx) error { return tx.Number(w.ctx(), c.Row, []feed.Entry{e}) })
+				es, at = append(es, e), e.Position()
+			}
+			forget := func(through int64, before time.Time, limit, wantN int, wantDone bool) {
+				w.Helper()
+				w.update(func(tx store.Tx) error {
+					n, done, err := tx.Forget(w.ctx(), "live", through, before, limit)
+					same(w, "forgotten", n, wantN)
+					same(w, "done", done, wantDone)
+					return err
+				})
+			}
+			through := func(environment string) int64 {
+				return read(w, func(tx store.Tx) (int64, error) { return tx.Forgotten(w.ctx(), environment) })
+			}
+			later := w.now.Add(time.Second)
+			forget(6, w.now, 10, 0, true) // none is so old
+			same(w, "whole from", through("live"), int64(0))
+			forget(6, later, 2, 2, false)
+			same(w, "whole from", through("live"), int64(2))
+			forget(6, later, 2, 1, false) // the third; the fourth is the newest of its object
+			forget(6, later, 2, 0, false)
+			forget(6, later, 2, 0, true)
+			forget(6, later, 10, 0, true) // from the first again
+			same(w, "whole from", through("live"), int64(3))
+			same(w, "whole from, elsewhere", through("test"), int64(0))
+			same(w, "what is left", read(w, func(tx store.Tx) ([]feed.Entry, error) { return tx.Entries(w.ctx(), "live", 0, 100) }), es[3:])
+			for _, e := range es {
+				same(w, "place", read(w, func(tx store.Tx) (feed.Place, error) { return tx.Place(w.ctx(), "live", e.Seq) }), feed.Place{Position: e.Position(), Committed: e.Committed})
+			}
+			failing(w, fault.NotFound, func(tx store.Tx) (feed.Place, error) { return tx.Place(w.ctx(), "live", 7) })
+			failing(w, fault.NotFound, func(tx store.Tx) (feed.Place, error) { return tx.Place(w.ctx(), "test", 1) })
+		}},
 		{"VersionsAreOfTheNewestEntry", func(w *world) {
 			w.environments("live", "test")
 			var at feed.Position
