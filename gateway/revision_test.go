@@ -167,6 +167,11 @@ func testNothingPublishedYet(t *testing.T, codec gateway.Codec) {
 		t.Errorf("Retry-After: %q", a.header.Get("Retry-After"))
 	}
 	l.receipt(t, func(feed.Receipt) bool { return true })
+	select {
+	case <-g.CaughtUp(): // a moment after the receipt
+	case <-time.After(10 * time.Second):
+		t.Error("it never catches up with a feed of nothing")
+	}
 	if err := g.Ready(); err == nil || !strings.Contains(err.Error(), "nothing has been published") {
 		t.Errorf("readiness: %v", err)
 	}
