@@ -124,9 +124,6 @@ func TestProofCountsOnceAtAllControlPlanes(t *testing.T) {
 		proofCountsOnce(newRealmIn(w), [2]store.Store{w.store, w.store})
 	})
 	t.Run("postgres", func(t *testing.T) { // each with connections of its own, as processes have
-		if testing.Short() {
-			t.Skip("needs a PostgreSQL server")
-		}
 		at := pgtest.Database(t)
 		open := func() store.Store { return must(sqldb.OpenPostgres(t.Context(), at, sqldb.PostgresOptions{}))(t) }
 		one, other := open(), open()

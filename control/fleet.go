@@ -36,8 +36,8 @@ type Enrolled struct {
 }
 
 // EnrolGateway makes a token with which one gateway becomes a member of the environment's fleet, once and soon: lifetime 0 is
-// an hour, and a day is the most. Where the environment is served in regions, it needs one. A gateway of that name which is there already is revoked once the token is used. Operator,
-// admin or Host.
+// an hour, and a day is the most. Where the environment is served in regions, it needs one. A gateway of that name which is there
+// already is revoked once the token is used. Operator, admin or Host.
 func (c *Control) EnrolGateway(ctx context.Context, a identity.Actor, environment, region, name string, lifetime time.Duration) (Enrolled, error) {
 	var out Enrolled
 	if err := allow(a, "EnrolGateway"); err != nil {

@@ -16,9 +16,6 @@ import (
 // Two control planes on one database let somebody guess no more often than one does, one after the other and at the same moment; and
 // right ones are no tries.
 func TestTriesAreCountedByAllReplicas(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs a PostgreSQL server")
-	}
 	address := pgtest.Database(t)
 	open := func() *world {
 		return newWorldOn(t, must(sqldb.OpenPostgres(context.Background(), address, sqldb.PostgresOptions{}))(t))
