@@ -20,16 +20,7 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 	const most = 3
 	h := start(t, setup{codec: gateway.HTTP1, limits: gateway.Limits{Peer: most}})
 	var open []net.Conn
-	dial := func() net.Conn {
-		t.Helper()
-		nc, err := net.Dial("tcp", h.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { nc.Close() })
-		return nc
-	}
-	serves := func(nc net.Conn) error {
+	ask := func(nc net.Conn) error {
 		_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
 		if _, err := io.WriteString(nc, "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
 			return err
@@ -41,14 +32,23 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 		_, err = io.Copy(io.Discard, res.Body)
 		return errors.Join(err, res.Body.Close())
 	}
+	// Who is turned away may learn it while still connecting.
+	another := func() (net.Conn, error) {
+		nc, err := net.Dial("tcp", h.addr)
+		if err != nil {
+			return nil, err
+		}
+		t.Cleanup(func() { nc.Close() })
+		return nc, ask(nc)
+	}
 	for range most {
-		nc := dial()
-		if err := serves(nc); err != nil {
+		nc, err := another()
+		if err != nil {
 			t.Fatalf("within the bound: %v", err)
 		}
 		open = append(open, nc)
 	}
-	switch err := serves(dial()); {
+	switch _, err := another(); {
 	case err == nil:
 		t.Fatalf("a connection beyond %d was served", most)
 	case !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
@@ -58,12 +58,15 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 		t.Errorf("%v connections were counted as turned away", n)
 	}
 	for _, nc := range open {
-		if err := serves(nc); err != nil {
+		if err := ask(nc); err != nil {
 			t.Errorf("one of the first is disturbed: %v", err)
 		}
 	}
 	open[0].Close()
-	h.wait("another may come", func() bool { return serves(dial()) == nil })
+	h.wait("another may come", func() bool {
+		_, err := another()
+		return err == nil
+	})
 }
 
 // counted is the value of a counter without labels of its own.
