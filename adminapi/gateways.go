@@ -20,6 +20,8 @@ type Environment struct {
 	URL      string         `json:"url"`
 	Head     feed.Position  `json:"head"`
 	Gateways []feed.Receipt `json:"gateways" nullable:"false"`
+
+	RegionHeads map[string]feed.Position `json:"region_heads,omitempty"`
 }
 
 // Files is a manifest's folder: names with slashes, and contents in base64.
@@ -59,7 +61,7 @@ func (a *api) gateways() {
 	}, func(ctx context.Context, in *Caller) (*Page[Environment], error) {
 		l, err := c.Environments(ctx, in.actor())
 		return paged(control.List[control.EnvironmentStatus]{Items: l}, err, func(e control.EnvironmentStatus) Environment {
-			return Environment{e.Environment, e.URL, e.Head, list(e.Gateways)}
+			return Environment{e.Environment, e.URL, e.Head, list(e.Gateways), e.RegionHeads}
 		})
 	})
 	const path = "/api/environments/{environment}/revisions"

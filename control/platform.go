@@ -25,6 +25,8 @@ type EnvironmentStatus struct {
 	URL      string         `json:"url"` // where partners call
 	Head     feed.Position  `json:"head"`
 	Gateways []feed.Receipt `json:"gateways"`
+	// RegionHeads is where the feed of each of its regions stands, by the region's name.
+	RegionHeads map[string]feed.Position `json:"region_heads,omitempty"`
 }
 
 // Environments lists all. Anybody signed in; Gateways for staff only.
@@ -41,6 +43,9 @@ func (c *Control) Environments(ctx context.Context, a identity.Actor) ([]Environ
 				return err
 			}
 			if s.URL, err = c.addressIn(ctx, r.tx, e.Name); err != nil {
+				return err
+			}
+			if s.RegionHeads, err = r.regionHeads(e); err != nil {
 				return err
 			}
 			if !ofPartner(a) {

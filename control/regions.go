@@ -25,6 +25,22 @@ func (r read) feedOf(name string) error {
 	return err
 }
 
+// regionHeads is where the feed of each region of the environment stands.
+func (r read) regionHeads(e env.Environment) (map[string]feed.Position, error) {
+	var out map[string]feed.Position
+	for _, in := range e.Regions {
+		p, err := r.tx.Head(r.ctx, env.FeedOf(e.Name, in.Name))
+		if err != nil {
+			return nil, err
+		}
+		if out == nil {
+			out = map[string]feed.Position{}
+		}
+		out[in.Name] = p
+	}
+	return out, nil
+}
+
 // environmentOf is the environment of that name.
 func (r read) environmentOf(name string) (env.Environment, error) {
 	envs, err := r.tx.Environments(r.ctx)

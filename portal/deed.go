@@ -29,6 +29,7 @@ type deed struct {
 	title, text, button string
 	danger              bool
 	optional            bool // the reason is
+	silent              bool // no reason is asked for
 	version             int64
 	facts               []fact
 	trail               []crumb
@@ -47,6 +48,9 @@ func (v *visit) deedPage(d deed) *deedPage {
 	fields := []field{reason}
 	if d.choice != nil {
 		fields = []field{*d.choice, reason}
+	}
+	if d.silent {
+		fields = nil
 	}
 	p := &deedPage{Form: newForm(v.r.URL.Path, fields...), Text: d.text, Facts: d.facts, Button: d.button, Danger: d.danger, Back: d.back}
 	p.Form.Version = d.version
@@ -112,6 +116,8 @@ func (v *visit) deed() (deed, error) {
 		return v.resetDeed("/people/")
 	case "gateways":
 		return v.gatewayDeed(verb)
+	case "environments":
+		return v.regionDeed()
 	case "reviews":
 		return v.reviewDeed()
 	case "invitations":

@@ -27,11 +27,20 @@ type environmentView struct {
 	Well     bool // every gateway has everything
 }
 
+// Places are the regions that it is served in.
+func (e environmentView) Places() (out []string) {
+	for _, r := range e.Regions {
+		out = append(out, r.Name)
+	}
+	return out
+}
+
 // gatewayRow is one gateway's newest receipt against what there is.
 type gatewayRow struct {
 	feed.Receipt
-	Behind int64 // entries that it has not said to have in force
-	Quiet  bool  // nothing was heard of it for too long
+	Region string // in which it is
+	Behind int64  // entries that it has not said to have in force
+	Quiet  bool   // nothing was heard of it for too long
 }
 
 // quietAfter is how long a gateway may be silent while there is something to acknowledge.
@@ -40,7 +49,8 @@ const quietAfter = 30 * time.Second
 func (v *visit) environmentView(e control.EnvironmentStatus) environmentView {
 	w := environmentView{EnvironmentStatus: e, Well: len(e.Gateways) > 0}
 	for _, r := range e.Gateways {
-		g := gatewayRow{Receipt: r, Behind: max(e.Head.Seq-r.Position.Seq, 0)}
+		g := gatewayRow{Receipt: r, Behind: max(newestOf(e, r.Environment).Seq-r.Position.Seq, 0)}
+		_, g.Region = env.OfFeed(r.Environment)
 		g.Quiet = g.Behind > 0 && v.now.Sub(r.At) > quietAfter
 		w.Gateways = append(w.Gateways, g)
 		w.Well = w.Well && g.Behind == 0 && r.Trouble == "" && r.Revision == r.Desired
@@ -62,6 +72,7 @@ func listEnvironments(v *visit) error {
 type environmentPage struct {
 	frame
 	Environment environmentView
+	Regions     []regionRow
 	Revisions   []revisionRow
 	Pager       pager
 }
@@ -96,7 +107,7 @@ func showEnvironment(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := &environmentPage{Environment: e, Pager: v.pager(list.Next)}
+	p := &environmentPage{Environment: e, Regions: regionRows(e.EnvironmentStatus), Pager: v.pager(list.Next)}
 	for _, r := range list.Items {
 		row := revisionRow{Revision: r, Publisher: v.person(r.By)}
 		for _, g := range e.Gateways {

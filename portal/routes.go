@@ -147,6 +147,10 @@ func routes() []route {
 		{get, "/environments", staff, listEnvironments},
 		{get, "/environments/{env}", staff, showEnvironment},
 		{get, "/environments/{env}/revisions/{number}", staff, showRevision},
+		{get, "/environments/{env}/regions/new", staff, askRegion},
+		{post, "/environments/{env}/regions/new", staff, addRegion},
+		{get, "/environments/{env}/regions/{region}/remove", staff, askDeed},
+		{post, "/environments/{env}/regions/{region}/remove", staff, doDeed},
 
 		{get, "/gateways", staff, showFleet},
 		{get, "/gateways/enrol", staff, askEnrolment},

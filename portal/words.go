@@ -17,9 +17,9 @@ type badge struct{ Text, Tone string }
 // standing colours the word for a state. Colour never says anything that the word does not.
 func standing(word string) badge {
 	switch word {
-	case "active", "connected", "published", "verified", "approved", "accepted", "live", "in force", "confirmed", "renewed":
+	case "active", "connected", "published", "verified", "approved", "accepted", "live", "in force", "in use", "confirmed", "renewed":
 		return badge{word, "good"}
-	case "open", "registered", "upcoming", "retiring", "pending", "unconfirmed", "waiting":
+	case "open", "registered", "upcoming", "retiring", "pending", "unconfirmed", "waiting", "filling":
 		return badge{word, "wait"}
 	case "suspended", "expired", "deprecated", "lapsed", "escalated", "offboarding", "paused", "narrowed", "closing", "drained", "away":
 		return badge{word, "warn"}
@@ -102,6 +102,8 @@ var notices = map[string]string{
 	"staff-saved":       "Roles and state are saved.",
 	"token-revoked":     "The machine token is revoked.",
 	"gateway-revoked":   "The gateway is revoked. It serves nothing from the moment it hears of it.",
+	"region-added":      "The environment is served in the region: gateways can be enrolled there.",
+	"region-removed":    "The environment is not served in the region any more.",
 	"gateway-drained":   "The gateway is drained: no change waits for it any more.",
 }
 
@@ -115,13 +117,18 @@ var deeds = map[string]string{
 	"credential.activate": "activated the key", "credential.change": "changed the key", "credential.rotate": "issued the key in place of another", "credential.retire": "let the key retire", "credential.rotate-secret": "made another secret for the client",
 	"credential.report-leak": "reported to have found the key", "credential.revoke-leaked": "reported to have found the key, and had it revoked",
 	"device.allow": "let a command line sign in", "device.deny": "denied a command line", "device.use": "signed a command line in",
-	"environment.add": "added the environment",
-	"factor.add":      "set up a second factor", "factor.begin": "began to set up a second factor", "factor.remove": "removed the second factor",
+	"drift.review": "reviewed the environments for drift", "drift.upload": "uploaded files for the drift review", "drift.waive": "accepted a finding for a while", "drift.unwaive": "ended the waiver of a finding",
+	"environment.add": "added the environment", "environment.raise-epoch": "began another epoch of the feed",
+	"environment.add-region": "added a region to the environment", "environment.open-region": "opened the new region of the environment", "environment.remove-region": "removed a region from the environment",
+	"factor.add": "set up a second factor", "factor.begin": "began to set up a second factor", "factor.remove": "removed the second factor",
 	"factor.reset": "reset the second factor of", "factor.new-recovery-codes": "made new recovery codes", "factor.use-recovery-code": "used a recovery code",
 	"person.join-by-sso": "came by single sign-on", "person.link-sso": "linked a single sign-on", "person.sso-roles": "changed roles by groups of a provider",
 	"factor.add-passkey": "added a passkey", "factor.rename-passkey": "renamed a passkey", "factor.remove-passkey": "removed a passkey",
 	"factor.copied-passkey": "showed a passkey that may be a copy",
 	"session.ask-second":    "showed the first factor", "session.confirm": "confirmed a session",
+	"gateway.invite": "made an enrolment token for the gateway", "gateway.enrol": "let the gateway enrol", "gateway.join": "enrolled the gateway", "gateway.renew": "renewed the identity of the gateway",
+	"gateway.anchor": "changed the anchors of gateways", "gateway.drain": "drained the gateway", "gateway.revoke": "revoked the gateway",
+	"grant.move": "moved the grant to where its organization is pinned", "credential.move": "moved the credential to where its organization is pinned",
 	"grant.create": "made the grant", "grant.end": "ended the grant", "grant.resume": "resumed the grant", "grant.suspend": "suspended the grant",
 	"invitation.accept": "accepted the invitation", "invitation.send": "invited somebody", "invitation.withdraw": "withdrew the invitation",
 	"application.hand-over": "handed over the application", "person.accept-invitation": "joined by an invitation",
@@ -130,7 +137,7 @@ var deeds = map[string]string{
 	"grant.renew": "renewed the grant", "grant.grow": "grew the grant", "grant.narrow": "narrowed the grant", "grant.emergency": "made the emergency grant",
 	"request.ask": "asked a question", "request.answer": "answered a question", "request.emergency": "asked for emergency access",
 	"request.remind": "reminded of a decision", "request.escalate": "escalated a decision", "request.lapse": "let the request lapse",
-	"webhook.add": "added the webhook", "webhook.change": "changed the webhook", "webhook.rotate": "made a fresh secret for the webhook", "webhook.pause": "paused the webhook",
+	"webhook.add": "added the webhook", "webhook.change": "changed the webhook", "webhook.rotate": "made a fresh secret for the webhook", "webhook.pause": "paused the webhook", "webhook.end": "ended the webhook",
 	"webhook.resend": "sent an event again", "webhook.give-up": "gave up on an event", "grant.ending": "told of the grant's end", "credential.ending": "told of the credential's end",
 	"grant.confirm": "confirmed that the grant is still needed", "review.start": "started the review", "review.cancel": "cancelled the review", "review.close": "closed the review",
 	"review.remind": "reminded of the review", "review.report": "sealed the report of the review", "review.confirm": "answered the review: still needed", "review.narrow": "answered the review: less is needed",
@@ -139,7 +146,7 @@ var deeds = map[string]string{
 	"machine.create": "made the machine token", "machine.revoke": "revoked the machine token",
 	"organization.register": "registered the organization", "organization.resume": "resumed the organization",
 	"organization.offboard": "offboarded the organization", "organization.offboard-complete": "completed the offboarding", "organization.offboard-evidence": "sealed the evidence of the offboarding",
-	"organization.suspend": "suspended the organization", "organization.verify": "verified the organization",
+	"organization.suspend": "suspended the organization", "organization.verify": "verified the organization", "organization.pin": "chose the region of the organization",
 	"person.add-staff": "added the person", "person.change-password": "changed the password", "person.change-staff": "changed roles or state",
 	"person.confirm": "confirmed the address", "person.recover-admin": "recovered the administrator", "person.register": "registered",
 	"person.reset-password": "set a new password",
