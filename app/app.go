@@ -450,7 +450,7 @@ func (s *serving) addGateway(ctx context.Context, n int, environment string) err
 		return err
 	}
 	o := s.gatewayOptions(environment, s.localName(environment), &s.source)
-	o.Tally = s.source.Tally
+	o.Tally, o.Succeeds = s.source.Tally, s.Inherited.with != nil
 	o.Shared = sharing(counters)
 	s.beginFrom(ctx, &o)
 	g, err := gateway.New(o)

@@ -180,16 +180,16 @@ func (s *source) Ship(ctx context.Context, b feed.Batch) error {
 
 // tallies is where gateways tell what quotas have counted.
 type tallies interface {
-	Tally(ctx context.Context, t feed.Tallies) ([]int64, error)
+	Tally(ctx context.Context, t feed.Tallies) (feed.Tallied, error)
 }
 
 // Tally tells the control plane what a gateway's quotas have counted.
-func (s *source) Tally(ctx context.Context, t feed.Tallies) ([]int64, error) {
+func (s *source) Tally(ctx context.Context, t feed.Tallies) (feed.Tallied, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	keeps, ok := s.at.(tallies)
 	if !ok {
-		return nil, errNoPlane
+		return feed.Tallied{}, errNoPlane
 	}
 	return keeps.Tally(ctx, t)
 }

@@ -206,7 +206,7 @@ func (r *remote) trusted() (ed25519.PublicKey, string, error) {
 func (r *remote) open(ctx context.Context, events event.Sink, environment string, key ed25519.PublicKey) error {
 	o := dataPlane(r.Config, events, r.Log)
 	o.Environment, o.Feed, o.Key, o.Name, o.Now = environment, r.disk.Environment(), key, r.id.Name, r.bond.time
-	o.Shared = sharing(r.counted)
+	o.Shared, o.Succeeds = sharing(r.counted), r.Inherited.with != nil
 	o.Source, o.Hinted, o.Limits.Retry = feed.Source(alone{}), true, time.Second
 	if r.client != nil {
 		r.told = &receipts{Source: r.client, held: r.Inherited.with != nil} // the predecessor takes requests, and may not know

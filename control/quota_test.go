@@ -2,6 +2,8 @@ package control_test
 
 import (
 	"bytes"
+	"errors"
+	"strconv"
 	"testing"
 	"time"
 
@@ -25,11 +27,15 @@ func metered(t *testing.T) (f *fed, own, stranger identity.Actor, grant id.ID) {
 	return feeding(w), own, stranger, g.ID
 }
 
+var errOver = errors.New("this life is over")
+
 // counting is a gateway's counter, which tells through its connection.
 type counting struct {
 	f     *fed
 	to    *link.Client
 	life  string
+	begun int64
+	alone bool
 	grant id.Bits
 	q     *ratelimit.Quotas
 }
@@ -39,7 +45,8 @@ func (f *fed) counting(name, life string, grant id.ID) *counting {
 	c := f.connect(f.enrol("live", name), nil)
 	_, _ = c.Tail(f.ctx, "live", feed.Position{}, 1) // it begins to connect
 	bits, _ := grant.Bits(id.Grant)
-	g := &counting{f, c, life, bits, ratelimit.NewQuotas()}
+	begun, _ := strconv.ParseInt(life, 10, 64)
+	g := &counting{f, c, life, begun, true, bits, ratelimit.NewQuotas()}
 	f.eventually(name+" is connected", func() bool { return g.tell() == nil })
 	return g
 }
@@ -57,14 +64,17 @@ func (g *counting) call(times int) (passed int) {
 
 func (g *counting) tell() error {
 	told := g.q.Untold(10)
-	ts := feed.Tallies{Environment: "another", Gateway: "another", Life: g.life}
+	ts := feed.Tallies{Environment: "another", Gateway: "another", Life: g.life, Begun: g.begun, Alone: g.alone}
 	for _, t := range told {
 		ts.Tallies = append(ts.Tallies, feed.Tally{Grant: id.Bits(t.Key).ID(id.Grant), Period: string(t.Period), From: t.From.Unix(), Calls: t.Calls})
 	}
-	others, err := g.to.Tally(g.f.ctx, ts)
+	got, err := g.to.Tally(g.f.ctx, ts)
+	if err == nil && got.Over > 0 {
+		return errOver
+	}
 	if err == nil {
 		for i, t := range told {
-			g.q.Told(t, others[i])
+			g.q.Told(t, got.Others[i])
 		}
 	}
 	return err
@@ -120,6 +130,31 @@ func TestQuotaOfManyGateways(t *testing.T) {
 	gs[1].must()
 	if q := of(); q[0].Used != 10 || q[1].Used != int64(passed+more+10) {
 		t.Errorf("on the next day %+v", q)
+	}
+}
+
+// Nothing is taken of a life of a gateway after a later one was alone: what it has told is part of one sum, and would count twice.
+func TestWordsOfALifeThatIsOverAreRefused(t *testing.T) {
+	f, a, _, grant := metered(t)
+	g := f.counting("a", "1", grant)
+	g.call(10)
+	g.must()
+	next := &counting{f, g.to, "2", 2, false, g.grant, ratelimit.NewQuotas()} // handed over to: both count for a while
+	next.call(5)
+	next.must()
+	g.call(1)
+	g.must()
+	next.alone = true
+	next.call(1)
+	next.must()
+	g.call(1)
+	for range 2 {
+		if err := g.tell(); !errors.Is(err, errOver) {
+			t.Errorf("what an ended life says: %v", err)
+		}
+	}
+	if q := must(f.GrantQuotas(f.ctx, a, grant))(t); q[0].Used != 17 || q[1].Used != 17 {
+		t.Errorf("%+v", q)
 	}
 }
 

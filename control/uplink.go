@@ -110,33 +110,41 @@ func takeCalls(ctx context.Context, tx store.Tx, b feed.Batch, now time.Time) er
 }
 
 // Tally keeps what a gateway has let through in periods, and returns for each how much all others have: the other end of quotas.
-func (s *source) Tally(ctx context.Context, told feed.Tallies) ([]int64, error) {
+// Nothing is taken of a life of a gateway that a later one has declared over: its counts may be part of a sum by now.
+func (s *source) Tally(ctx context.Context, told feed.Tallies) (out feed.Tallied, err error) {
 	now := s.now().UTC()
 	if err := env.CheckName(told.Environment); err != nil {
-		return nil, err
+		return out, err
 	}
-	if told.Gateway == "" || told.Life == "" || len(told.Life) > 64 || len(told.Tallies) > feed.MaxTallies {
-		return nil, fault.New(fault.Invalid, "tallies need a gateway and a life of at most 64 bytes, and are at most %d", feed.MaxTallies)
+	if told.Gateway == "" || told.Life == "" || told.Begun < 0 || len(told.Life) > 64 || len(told.Tallies) > feed.MaxTallies {
+		return out, fault.New(fault.Invalid, "tallies need a gateway and a life of at most 64 bytes, and are at most %d", feed.MaxTallies)
 	}
 	counts := make([]usage.Tally, len(told.Tallies))
 	for i, t := range told.Tallies {
 		from := time.Unix(t.From, 0).UTC()
 		begins, _, ok := ratelimit.Period(t.Period).Span(from)
 		if !ok || !begins.Equal(from) || !t.Grant.Is(id.Grant) || t.Calls < 1 || from.After(now.Add(newestCalls)) || from.Before(now.Add(-usage.TalliesKept)) {
-			return nil, fault.New(fault.Invalid, "a tally needs a grant, calls, and a day or month that runs or is over not long ago")
+			return out, fault.New(fault.Invalid, "a tally needs a grant, calls, and a day or month that runs or is over not long ago")
 		}
-		counts[i] = usage.Tally{Environment: told.Environment, Grant: t.Grant, Period: t.Period, From: from, Gateway: told.Gateway, Life: told.Life, Calls: t.Calls}
+		counts[i] = usage.Tally{Environment: told.Environment, Grant: t.Grant, Period: t.Period, From: from, Gateway: told.Gateway, Life: told.Life, Begun: told.Begun, Calls: t.Calls}
 	}
-	var others []int64
-	err := s.store.Update(ctx, func(tx store.Tx) error {
-		others = make([]int64, len(counts))
+	life := usage.Life{Environment: told.Environment, Gateway: told.Gateway, Begun: told.Begun, Alone: told.Alone && told.Begun > 0}
+	err = s.store.Update(ctx, func(tx store.Tx) error {
+		out = feed.Tallied{Others: make([]int64, len(counts))}
+		alone, err := tx.TallyLife(ctx, life, now)
+		if err != nil {
+			return err
+		}
+		if told.Begun > 0 && told.Begun < alone {
+			out = feed.Tallied{Over: alone}
+			return nil
+		}
 		for i, c := range counts {
-			var err error
-			if others[i], err = tx.PutTally(ctx, c, now); err != nil {
+			if out.Others[i], err = tx.PutTally(ctx, c, now); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return others, err
+	return out, err
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gatehouse/id"
@@ -70,5 +71,19 @@ func (c *Control) forgetUsage(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.Store.Update(ctx, func(tx store.Tx) error { return tx.ForgetTallies(ctx, c.now().Add(-usage.TalliesKept)) })
+	return errors.Join(c.foldTallies(ctx), c.Store.Update(ctx, func(tx store.Tx) error { return tx.ForgetTallies(ctx, c.now().Add(-usage.TalliesKept)) }))
+}
+
+// foldedAtOnce is how many counts of lives of gateways that are over are put together in one transaction.
+const foldedAtOnce = 500
+
+// foldTallies puts together what lives of gateways told that are over, so that their number does not grow with every start.
+func (c *Control) foldTallies(ctx context.Context) error {
+	for {
+		n := 0
+		err := c.Store.Update(ctx, func(tx store.Tx) (err error) { n, err = tx.FoldTallies(ctx, foldedAtOnce); return err })
+		if err != nil || n < foldedAtOnce {
+			return err
+		}
+	}
 }

@@ -13,8 +13,17 @@ type Calls struct {
 type Tallies struct {
 	Environment string  `json:"environment"`
 	Gateway     string  `json:"gateway"`
-	Life        string  `json:"life"` // of the gateway's counts: a process that begins at nothing has another one
+	Life        string  `json:"life"`            // of the gateway's counts: a process that begins at nothing has another one
+	Begun       int64   `json:"begun,omitempty"` // when the life began, in microseconds since 1970 by the gateway's clock; 0 from a release before
+	Alone       bool    `json:"alone,omitempty"` // no earlier life of the gateway lets anything through any more: what they still say is refused
 	Tallies     []Tally `json:"tallies"`
+}
+
+// Tallied is the answer to tallies.
+type Tallied struct {
+	Others []int64 // for each, what all others let through
+	// Over is not 0 when nothing was taken, since a life that began then has said that it is alone: who asks must begin another life.
+	Over int64
 }
 
 // Tally is how many calls were let through under a grant in one period.

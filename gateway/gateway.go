@@ -45,6 +45,7 @@ type Options struct {
 	Now         func() time.Time // nil: time.Now
 	Log         *slog.Logger     // nil: nothing is logged
 	Tally       Tally            // where quotas are kept; nil: this gateway counts them alone
+	Succeeds    bool             // another process of this name hands over to it, and may count quotas for a while yet
 	Limits      Limits           // zero fields take the defaults
 	Codec       Codec            // zero: HTTP1
 	// Load hands over what is on disk and returns where the feed goes on; nil: nothing is.

@@ -21,11 +21,11 @@ type keeping struct {
 	others int64
 }
 
-func (k *keeping) tally(_ context.Context, t feed.Tallies) ([]int64, error) {
+func (k *keeping) tally(_ context.Context, t feed.Tallies) (feed.Tallied, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.away || t.Life == "" {
-		return nil, errors.New("away")
+		return feed.Tallied{}, errors.New("away")
 	}
 	out := make([]int64, len(t.Tallies))
 	for i, c := range t.Tallies {
@@ -33,7 +33,7 @@ func (k *keeping) tally(_ context.Context, t feed.Tallies) ([]int64, error) {
 		c.Calls = 0
 		k.told[c], out[i] = max(k.told[c], calls), k.others
 	}
-	return out, nil
+	return feed.Tallied{Others: out}, nil
 }
 
 func (k *keeping) calls() (n int64) {

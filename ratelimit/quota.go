@@ -162,6 +162,18 @@ func (q *Quotas) Told(t Tally, others int64) {
 	s.counts[k] = c
 }
 
+// Anew makes what was told a part of what others have let through: from here on only what is untold is this process's own.
+func (q *Quotas) Anew() {
+	for i := range q.shards {
+		s := &q.shards[i]
+		s.mu.Lock()
+		for k, c := range s.counts {
+			s.counts[k] = quotaCount{own: c.own - c.told, others: c.others + c.told}
+		}
+		s.mu.Unlock()
+	}
+}
+
 // Forget drops the counts of periods that are over and were told; untold ones when they are too old to be taken by anybody.
 func (q *Quotas) Forget(now time.Time) {
 	day, _, _ := Day.Span(now)

@@ -111,12 +111,19 @@ func (q Query) Validate(now time.Time) (Query, error) {
 
 // Store keeps counts. All of it is telemetry.
 type Store interface {
+	// TallyLife notes that a life of a gateway tells, and returns the beginning of the newest one that is alone, this one included: nothing
+	// may be put of a life that began before that. Whatever is put in the same transaction comes before or after what other lives of the
+	// gateway put in theirs.
+	TallyLife(ctx context.Context, l Life, now time.Time) (alone int64, err error)
+	// FoldTallies puts the counts of lives that are over by TallyLife together, at most so many rows, and returns how many they
+	// were: sums stay as they are, and each gateway keeps one row of all its earlier lives. Lives that do not say when they began stay.
+	FoldTallies(ctx context.Context, most int) (int, error)
 	// PutTally keeps the count of one life of a gateway, unless a higher one is kept, and returns what all other lives and
 	// gateways have let through under the grant in that period.
 	PutTally(ctx context.Context, t Tally, now time.Time) (others int64, err error)
 	// Tallied is what all gateways of the environment have let through under the grant in the period that began then.
 	Tallied(ctx context.Context, environment string, grant id.ID, period string, from time.Time) (int64, error)
-	// ForgetTallies removes the counts of periods that began before.
+	// ForgetTallies removes the counts of periods that began before, and what is known of lives of gateways that have not told since.
 	ForgetTallies(ctx context.Context, before time.Time) error
 	// AddCounts adds calls to the counts of all units; At is any time of the minute.
 	AddCounts(ctx context.Context, counts []Count) error

@@ -168,15 +168,15 @@ func (c *Client) Ship(ctx context.Context, b feed.Batch) error {
 
 // Tally tells what was let through in periods, and returns for each how much all other gateways did. A control plane of the
 // release before does not answer.
-func (c *Client) Tally(ctx context.Context, t feed.Tallies) ([]int64, error) {
+func (c *Client) Tally(ctx context.Context, t feed.Tallies) (feed.Tallied, error) {
 	a, err := c.ask(ctx, frameTallies, func(ask int64) any { return tallies{ask, t} })
-	return a.others, err
+	return a.tallied, err
 }
 
 // answer is what the control plane says to what it was asked.
 type answer struct {
-	others []int64
-	err    error
+	tallied feed.Tallied
+	err     error
 }
 
 // ask sends a frame and waits for its answer.
@@ -451,7 +451,7 @@ func (c *Client) taken(body []byte) error {
 	delete(c.asks, t.Ask)
 	c.mu.Unlock()
 	if come != nil {
-		a := answer{others: t.Others}
+		a := answer{tallied: feed.Tallied{Others: t.Others, Over: t.Over}}
 		if t.Fault != nil {
 			a.err = t.Fault.fault()
 		}

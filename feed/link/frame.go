@@ -84,6 +84,7 @@ type taken struct {
 	Ask    int64    `json:"ask"`
 	Fault  *refused `json:"fault,omitempty"`
 	Others []int64  `json:"others,omitempty"` // of tallies: what all other gateways let through
+	Over   int64    `json:"over,omitempty"`   // of tallies: feed.Tallied's
 }
 
 type tallies struct {

@@ -46,7 +46,7 @@ type Plane interface {
 	// Sighted takes what is known of a gateway by its connection.
 	Sighted(s fleet.Sighting)
 	// Tally keeps what a gateway has let through in periods, durably, and returns for each how much all others have.
-	Tally(ctx context.Context, t feed.Tallies) ([]int64, error)
+	Tally(ctx context.Context, t feed.Tallies) (feed.Tallied, error)
 	// TurnedAway takes that something was turned away, and why.
 	TurnedAway(r fleet.Refusal)
 	// Image returns the file of a fresh image of the environment, in the newest form that is no higher than most. It goes through

@@ -361,12 +361,12 @@ func (c *conn) tally(ctx context.Context, body []byte) error {
 	}
 	t.Tallies.Environment, t.Tallies.Gateway = c.g.Environment, c.g.Name
 	out := taken{Ask: t.Ask}
-	others, err := c.s.Plane.Tally(ctx, t.Tallies)
+	got, err := c.s.Plane.Tally(ctx, t.Tallies)
 	if err != nil {
 		f := tell(err)
 		out.Fault = &f
 	}
-	out.Others = others
+	out.Others, out.Over = got.Others, got.Over
 	return c.answer(ctx, frameTaken, out)
 }
 

@@ -56,6 +56,7 @@ func usages() []promise {
 			same(w, "what is too old", used("live", "gr_1", "day", before.From), int64(0))
 			same(w, "what is not", used("live", "gr_1", "day", day), int64(17))
 		}},
+		{"FoldTalliesOfLivesThatAreOver", foldTallies},
 		{"AddCountsToAllUnits", func(w *world) {
 			add(w, count(w, "app_1", "gr_1", "read", 200, 0, 2), count(w, "app_1", "gr_1", "read", 200, 10*time.Second, 3), count(w, "app_2", "gr_2", "read", 200, 0, 7))
 			add(w, count(w, "app_1", "gr_1", "read", 429, 0, 1), count(w, "app_1", "gr_1", "read", 200, 30*time.Minute, 4), count(w, "app_1", "", "open", 200, 2*time.Hour, 1))
@@ -106,4 +107,53 @@ func usages() []promise {
 			same(w, "later", lost("", w.now.Add(time.Hour)), int64(0))
 		}},
 	}
+}
+
+// foldTallies: lives that are over become one row of their gateway, sums stay, and what cannot be told apart stays by itself.
+func foldTallies(w *world) {
+	day := w.now.UTC().Truncate(24 * time.Hour)
+	put := func(gateway, life string, begun, calls int64) (others int64) {
+		t := usage.Tally{Environment: "live", Grant: "gr_1", Period: "day", From: day, Gateway: gateway, Life: life, Begun: begun, Calls: calls}
+		w.update(func(tx store.Tx) (err error) { others, err = tx.PutTally(w.ctx(), t, w.now); return err })
+		return others
+	}
+	life := func(gateway string, begun int64, alone bool) (newest int64) {
+		w.update(func(tx store.Tx) (err error) {
+			newest, err = tx.TallyLife(w.ctx(), usage.Life{Environment: "live", Gateway: gateway, Begun: begun, Alone: alone}, w.now)
+			return err
+		})
+		return newest
+	}
+	fold := func(most int) (n int) {
+		w.update(func(tx store.Tx) (err error) { n, err = tx.FoldTallies(w.ctx(), most); return err })
+		return n
+	}
+	used := func() int64 {
+		return read(w, func(tx store.Tx) (int64, error) { return tx.Tallied(w.ctx(), "live", "gr_1", "day", day) })
+	}
+	for begun := range int64(5) {
+		put("a", string(rune('a'+begun)), begun+1, 10)
+	}
+	put("a", "older release", 0, 7)
+	put("b", "x", 1, 100)
+	same(w, "nobody is alone", life("a", 5, false), int64(0))
+	same(w, "folded then", fold(10), 0)
+	same(w, "the newest is alone", life("a", 5, true), int64(5))
+	same(w, "an earlier one is told so", life("a", 3, true), int64(5))
+	same(w, "folded at most", fold(3), 3)
+	same(w, "folded", fold(3), 1)
+	same(w, "folded again", fold(3), 0)
+	same(w, "the sum", used(), int64(157))
+	same(w, "what others than the newest let through", put("a", "e", 5, 11), int64(147))
+	same(w, "a later one beside it", life("a", 9, false), int64(5))
+	put("a", "i", 9, 1)
+	same(w, "which is alone", life("a", 9, true), int64(9))
+	same(w, "folded with those before", fold(10), 1)
+	same(w, "the sum", used(), int64(159))
+	w.update(func(tx store.Tx) error { return tx.ForgetTallies(w.ctx(), day) })
+	same(w, "what is not too old stays", used(), int64(159))
+	same(w, "and that it is alone", life("a", 9, false), int64(9))
+	w.update(func(tx store.Tx) error { return tx.ForgetTallies(w.ctx(), w.now.Add(time.Hour)) })
+	same(w, "what is too old", used(), int64(0))
+	same(w, "of a life that was forgotten", life("a", 9, false), int64(0))
 }
