@@ -20,7 +20,7 @@ type Access struct {
 	environment string
 
 	credentials  index[credential]
-	applications index[uint32] // slots, by the application's ID
+	applications index[pointer] // slots, by the application's ID
 	chunks       table[*atomic.Pointer[chunk]]
 	orgs         table[*organization]
 	conditions   table[*policy.Conditions] // what credentials were issued under; the first asks for nothing
@@ -38,18 +38,41 @@ type Access struct {
 	setBy   map[string]uint32 // scopes and conditions, by their parts
 }
 
-// credential is 56 bytes without a pointer. It is found by the hash of its key, which never changes: another key is
+// credential is 52 bytes without a pointer. It is found by the hash of its key, which never changes: another key is
 // another credential.
 type credential struct {
 	id      id.Bits
 	hash    mark
-	expires int64
+	expires when
 	slot    policy.Slot
 	stands  uint32 // from the highest bit: the state, the kind, then the place in conditions
 }
 
-// mark is as much of a hash as is kept of each credential: nobody finds another key whose hash begins with the same 192 bits.
-type mark [24]byte
+// when is a time in Unix microseconds, in two halves: so a credential needs no padding.
+type when [2]uint32
+
+func whenOf(micros int64) when { return when{uint32(micros), uint32(micros >> 32)} }
+
+func (w when) micros() int64 { return int64(uint64(w[1])<<32 | uint64(w[0])) }
+
+// pointer is the slot of an application, in five bytes: the lowest first, and the highest byte of the hash of its ID, which spares looking
+// at most of the others.
+type pointer struct {
+	at  [4]byte
+	tag uint8
+}
+
+func pointerTo(hash uint64, slot uint32) (p pointer) {
+	binary.LittleEndian.PutUint32(p.at[:], slot)
+	p.tag = uint8(hash >> 56)
+	return p
+}
+
+func (p *pointer) slot() uint32 { return binary.LittleEndian.Uint32(p.at[:]) }
+
+// mark is as much of a hash as is kept of each credential: 160 bits, as many as a key has that is drawn at random. To find another key
+// whose hash begins with them is no easier than to guess the key.
+type mark [20]byte
 
 func markOf(h *secret.Hash) mark { return mark(h[:len(mark{})]) }
 
@@ -58,6 +81,9 @@ func (m mark) whole() (h secret.Hash) {
 	copy(h[:], m[:])
 	return h
 }
+
+// begins compares the 64 bits that say where the record stands, which is no secret by then.
+func (m *mark) begins(h *secret.Hash) bool { return hashOfKey(m[:]) == hashOfKey(h[:]) }
 
 // is compares in constant time.
 func (m *mark) is(h *secret.Hash) bool { return subtle.ConstantTimeCompare(m[:], h[:len(m)]) == 1 }
@@ -116,7 +142,7 @@ func (c *chunk) grantsOf(i int) []policy.Grant {
 func NewAccess(environment string) *Access {
 	a := &Access{environment: environment, orgBy: map[id.Bits]uint32{}, termBy: map[policy.Terms]uint32{}, setBy: map[string]uint32{}}
 	a.conditions.add(&policy.Conditions{})
-	a.applications.most = 4 * shardMost // of four bytes each
+	a.applications.most = 256 // of five bytes each
 	return a
 }
 
@@ -148,9 +174,9 @@ func (a *Access) Denied(mark secret.Hash) bool {
 
 // Marked finds a credential by its mark: the hash of a key, or of what another kind is known by.
 func (a *Access) Marked(h secret.Hash) (policy.Credential, bool) {
-	s := a.credentials.shard(hashOfKey(h[:]))
-	for i := s.next(hashOfKey(h[:]), 0); i >= 0; i = s.next(hashOfKey(h[:]), i+1) {
-		if c := &s.recs[i]; c.hash.is(&h) {
+	near := a.credentials.near(hashOfKey(h[:]))
+	for i := range near {
+		if c := &near[i]; c.hash.begins(&h) && c.hash.is(&h) {
 			return a.credential(c), true
 		}
 	}
@@ -158,7 +184,7 @@ func (a *Access) Marked(h secret.Hash) (policy.Credential, bool) {
 }
 
 func (a *Access) credential(c *credential) policy.Credential {
-	out := policy.Credential{ID: c.id, Mark: c.hash.whole(), Slot: c.slot, State: c.state(), Expires: c.expires, Kind: c.kind(),
+	out := policy.Credential{ID: c.id, Mark: c.hash.whole(), Slot: c.slot, State: c.state(), Expires: c.expires.micros(), Kind: c.kind(),
 		Conditions: a.conditions.get(c.place())}
 	app := a.application(c.slot)
 	out.Application, out.ApplicationLive = app.id, app.first&liveBit != 0
@@ -206,7 +232,7 @@ func hashOfID(b id.Bits) uint64 {
 // live lists the application's credentials that prove something at that time.
 func (a *Access) live(s policy.Slot, now time.Time) (out []policy.Credential) {
 	a.credentials.each(func(c *credential) bool {
-		if c.slot == s && c.state() == policy.Active && now.UnixMicro() < c.expires {
+		if c.slot == s && c.state() == policy.Active && now.UnixMicro() < c.expires.micros() {
 			out = append(out, a.credential(c))
 		}
 		return true

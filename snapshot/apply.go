@@ -124,7 +124,7 @@ func (a *Access) putCredential(c feed.Credential) error {
 	case c.Ended == "pending":
 		state = policy.Pending
 	}
-	a.index(credential{b, markOf(&h), c.Expires.UnixMicro(), policy.Slot(a.slot(app) + 1), stands(state, kind, place)})
+	a.index(credential{b, markOf(&h), whenOf(c.Expires.UnixMicro()), policy.Slot(a.slot(app) + 1), stands(state, kind, place)})
 	return nil
 }
 
@@ -143,10 +143,9 @@ func (a *Access) index(c credential) {
 
 // taken reports whether another credential has the mark.
 func (a *Access) taken(c *credential) bool {
-	h := hashOfKey(c.hash[:])
-	s := a.credentials.shard(h)
-	for i := s.next(h, 0); i >= 0; i = s.next(h, i+1) {
-		if o := &s.recs[i]; o.hash == c.hash {
+	near := a.credentials.near(hashOfKey(c.hash[:]))
+	for i := range near {
+		if o := &near[i]; o.hash == c.hash {
 			return o.id != c.id
 		}
 	}
@@ -273,12 +272,8 @@ func (a *Access) change(slot uint32, fn func(c *chunk, i int)) {
 
 // slot finds the application, or makes a place for one that is not known yet and lets nothing through.
 func (a *Access) slot(b id.Bits) uint32 {
-	h := hashOfID(b)
-	s := a.applications.shard(h)
-	for i := s.next(h, 0); i >= 0; i = s.next(h, i+1) {
-		if a.application(policy.Slot(s.recs[i]+1)).id == b {
-			return s.recs[i]
-		}
+	if s := a.find(b); s > 0 {
+		return uint32(s - 1)
 	}
 	slot := a.slots
 	if slot%chunkSize == 0 {
@@ -291,17 +286,21 @@ func (a *Access) slot(b id.Bits) uint32 {
 	c.apps = append(c.apps, application{id: b, first: uint32(len(c.grants))})
 	p.Store(&c)
 	a.slots++
-	a.applications.put(h, slot, func(o *uint32) bool { return false },
-		func(o *uint32) uint64 { return hashOfID(a.application(policy.Slot(*o + 1)).id) })
+	h := hashOfID(b)
+	a.applications.put(h, pointerTo(h, slot), func(*pointer) bool { return false },
+		func(o *pointer) uint64 { return hashOfID(a.application(policy.Slot(o.slot() + 1)).id) })
 	return slot
 }
 
 // find is slot for readers: it makes nothing.
 func (a *Access) find(b id.Bits) policy.Slot {
 	h := hashOfID(b)
-	s := a.applications.shard(h)
-	for i := s.next(h, 0); i >= 0; i = s.next(h, i+1) {
-		if slot := policy.Slot(s.recs[i] + 1); a.application(slot).id == b {
+	near := a.applications.near(h)
+	for i := range near {
+		if near[i].tag != uint8(h>>56) {
+			continue
+		}
+		if slot := policy.Slot(near[i].slot() + 1); a.application(slot).id == b {
 			return slot
 		}
 	}

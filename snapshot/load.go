@@ -141,12 +141,7 @@ func (x *index[R]) build(all []R, hash func(*R) uint64, which func(old, fresh *R
 		for _, i := range order[ends[b]:ends[b+1]] {
 			recs = settled(recs, &all[i], which)
 		}
-		s := &shard[R]{bits: uint8(d.bits), tags: make([]uint8, len(recs)), recs: make([]R, len(recs))}
-		copy(s.recs, recs)
-		for i := range s.recs {
-			s.tags[i] = uint8(hash(&s.recs[i]) >> 56)
-		}
-		d.shards[b].Store(s)
+		d.shards[b].Store(shardOf(d.bits, recs))
 		x.count += len(recs)
 	}
 	x.dir.Store(d)
@@ -183,9 +178,7 @@ func (a *Access) row(r *feed.Row) error {
 	case feed.KindApplication:
 		a.putApplicationOf(r.ID, r.Owner, r.State == feed.RowActive)
 	case feed.KindCredential:
-		c := credential{id: r.ID, expires: r.Until, slot: policy.Slot(a.slotOf(r.Owner) + 1), stands: stands(policy.State(r.State), int(r.Proof), 0)}
-		copy(c.hash[:], r.Hash[:])
-		a.index(c)
+		a.index(credential{r.ID, mark(r.Hash[:len(mark{})]), whenOf(r.Until), policy.Slot(a.slotOf(r.Owner) + 1), stands(policy.State(r.State), int(r.Proof), 0)})
 	case feed.KindGrant:
 		g := policy.Grant{ID: r.ID, From: r.From, Until: r.Until, State: policy.State(r.State)}
 		if l := a.loading; l != nil && l.offered == r.Offered {
