@@ -21,7 +21,7 @@ type Access struct {
 
 	credentials  index[credential]
 	applications index[pointer] // slots, by the application's ID
-	chunks       table[*atomic.Pointer[chunk]]
+	chunks       chunks
 	orgs         table[*organization]
 	conditions   table[*policy.Conditions] // what credentials were issued under; the first asks for nothing
 	terms        table[*policy.Terms]
@@ -114,13 +114,15 @@ type organization struct {
 	live atomic.Bool
 }
 
-// chunk is chunkSize applications and their grants, one application's after the other's. It is immutable.
+// chunk is up to chunkSize applications and their grants, one application's after the other's. It is immutable. The applications
+// stand in it rather than beside it, so that a look-up fetches one line of memory of it.
 type chunk struct {
-	apps   []application
 	grants []policy.Grant
+	n      int // applications
+	apps   [chunkSize]application
 }
 
-const chunkSize = 256 // a change copies one chunk: a few microseconds
+const chunkSize = 254 // a change copies one chunk: a few microseconds. With the head it is 6,144 bytes, which the allocator need not round up
 
 type application struct {
 	id    id.Bits
@@ -132,10 +134,35 @@ const liveBit = 1 << 31
 
 func (c *chunk) grantsOf(i int) []policy.Grant {
 	from, to := c.apps[i].first&^liveBit, uint32(len(c.grants))
-	if i+1 < len(c.apps) {
+	if i+1 < c.n {
 		to = c.apps[i+1].first &^ liveBit
 	}
 	return c.grants[from:to:to]
+}
+
+// chunks are the chunks by their numbers. One writer adds and replaces, readers take no lock.
+type chunks struct {
+	p atomic.Pointer[[]atomic.Pointer[chunk]]
+}
+
+func (l *chunks) at(i uint32) *atomic.Pointer[chunk] { return &(*l.p.Load())[i] }
+
+// add appends an empty one. Readers of the list before see nothing of it, nor of what is put into the longer list from then on.
+func (l *chunks) add() {
+	var old []atomic.Pointer[chunk]
+	if p := l.p.Load(); p != nil {
+		old = *p
+	}
+	if len(old) == cap(old) {
+		longer := make([]atomic.Pointer[chunk], len(old), 2*len(old)+1)
+		for i := range old {
+			longer[i].Store(old[i].Load())
+		}
+		old = longer
+	}
+	fresh := old[:len(old)+1]
+	fresh[len(old)].Store(&chunk{})
+	l.p.Store(&fresh)
 }
 
 // NewAccess returns an empty index.
@@ -196,7 +223,7 @@ func (a *Access) credential(c *credential) policy.Credential {
 }
 
 func (a *Access) application(s policy.Slot) application {
-	return a.chunks.get(uint32(s-1) / chunkSize).Load().apps[uint32(s-1)%chunkSize]
+	return a.chunks.at(uint32(s-1) / chunkSize).Load().apps[uint32(s-1)%chunkSize]
 }
 
 // Grants are all grants of the application.
@@ -204,7 +231,7 @@ func (a *Access) Grants(s policy.Slot) []policy.Grant {
 	if s == 0 {
 		return nil
 	}
-	return a.chunks.get(uint32(s-1) / chunkSize).Load().grantsOf(int(uint32(s-1) % chunkSize))
+	return a.chunks.at(uint32(s-1) / chunkSize).Load().grantsOf(int(uint32(s-1) % chunkSize))
 }
 
 // Terms are product and plan of a grant.

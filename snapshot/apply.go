@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"gatehouse/feed"
 	"gatehouse/id"
@@ -86,9 +85,6 @@ func (a *Access) putApplication(p feed.Application) error {
 func (a *Access) putApplicationOf(b, o id.Bits, live bool) {
 	slot, org := a.slot(b), a.org(o)
 	a.change(slot, func(c *chunk, i int) {
-		if a.loading == nil {
-			c.apps = slices.Clone(c.apps)
-		}
 		c.apps[i].org = org + 1
 		if c.apps[i].first &^= liveBit; live {
 			c.apps[i].first |= liveBit
@@ -241,8 +237,7 @@ func (a *Access) place(slot uint32, fresh policy.Grant) {
 		c.grants = slices.Concat(c.grants[:from], mine, c.grants[from+before:])
 		if more := len(mine) - before; more != 0 {
 			a.grants += more
-			c.apps = slices.Clone(c.apps)
-			for j := i + 1; j < len(c.apps); j++ {
+			for j := i + 1; j < c.n; j++ {
 				c.apps[j].first += uint32(more)
 			}
 		}
@@ -261,13 +256,17 @@ func (a *Access) withGrant(mine []policy.Grant, fresh policy.Grant) []policy.Gra
 	return append(mine, fresh)
 }
 
-// change makes the next version of the chunk in which an application stands. fn gets a copy whose slices it must
-// replace, not change.
+// change makes the next version of the chunk in which an application stands. fn gets a copy whose grants it must replace, not
+// change.
 func (a *Access) change(slot uint32, fn func(c *chunk, i int)) {
-	p := a.chunks.get(slot / chunkSize)
-	c := *p.Load()
-	fn(&c, int(slot%chunkSize))
-	p.Store(&c)
+	p := a.chunks.at(slot / chunkSize)
+	c := p.Load()
+	if a.loading == nil { // else nobody reads it yet
+		fresh := *c
+		c = &fresh
+	}
+	fn(c, int(slot%chunkSize))
+	p.Store(c)
 }
 
 // slot finds the application, or makes a place for one that is not known yet and lets nothing through.
@@ -277,14 +276,12 @@ func (a *Access) slot(b id.Bits) uint32 {
 	}
 	slot := a.slots
 	if slot%chunkSize == 0 {
-		p := &atomic.Pointer[chunk]{}
-		p.Store(&chunk{apps: make([]application, 0, chunkSize)})
-		a.chunks.add(p)
+		a.chunks.add()
 	}
-	p := a.chunks.get(slot / chunkSize)
-	c := *p.Load()
-	c.apps = append(c.apps, application{id: b, first: uint32(len(c.grants))})
-	p.Store(&c)
+	a.change(slot, func(c *chunk, i int) {
+		c.apps[i] = application{id: b, first: uint32(len(c.grants))}
+		c.n = i + 1
+	})
 	a.slots++
 	h := hashOfID(b)
 	a.applications.put(h, pointerTo(h, slot), func(*pointer) bool { return false },

@@ -84,11 +84,9 @@ func (a *Access) settleGrants(all []loadedGrant) {
 		for n < len(all) && all[n].slot/chunkSize == at {
 			n++
 		}
-		p := a.chunks.get(at)
-		c := *p.Load()
+		c := a.chunks.at(at).Load() // nobody reads it yet
 		before := len(c.grants)
-		a.fill(&c, all[:n])
-		p.Store(&c)
+		a.fill(c, all[:n])
 		a.grants += len(c.grants) - before
 		all = all[n:]
 	}
@@ -96,10 +94,9 @@ func (a *Access) settleGrants(all []loadedGrant) {
 
 // fill puts grants, which are in the order of their slots, into a chunk.
 func (a *Access) fill(c *chunk, all []loadedGrant) {
-	old := chunk{c.apps, c.grants}
-	c.apps = slices.Clone(c.apps)
+	old := *c
 	grants := make([]policy.Grant, 0, len(c.grants)+len(all))
-	for i := range c.apps {
+	for i := range c.n {
 		c.apps[i].first = uint32(len(grants)) | c.apps[i].first&liveBit
 		mine := grants[len(grants):]
 		mine = append(mine, old.grantsOf(i)...)

@@ -151,11 +151,17 @@ func BenchmarkLoad(b *testing.B) {
 				}
 			}()
 			var longest time.Duration
+			var presented [512]secret.Hash // a gateway has just computed the hash: it need not be fetched from memory
 			i := 0
 			last := time.Now()
 			for b.Loop() {
+				if i%len(presented) == 0 {
+					for j := range presented {
+						presented[j] = hashes[(i+j)*7919%n]
+					}
+				}
+				c, ok := a.Credential(nil, presented[i%len(presented)])
 				i++
-				c, ok := a.Credential(nil, hashes[i*7919%n])
 				if !ok || len(a.Grants(c.Slot)) != each {
 					b.Fatal("not found")
 				}
