@@ -5,7 +5,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: drift-secrets help build run demo test check fast fuzz bench bench-fleet bench-offboarding microbench lossless kill-loop bench-records bench-tokens soak screenshots tools clean docs
+.PHONY: drift-secrets help build run demo test check fast fuzz bench bench-fleet bench-offboarding microbench lossless kill-loop kill-quotas bench-records bench-tokens soak screenshots tools clean docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -75,6 +75,10 @@ lossless: ## no request lost over 100 publishes and 10 upgrades under load, on t
 kill-loop: ## KILLS (default 1,000) rounds, on DATABASE=postgres or SQLite, of kill -9 of control plane, gateway and both under writes; then the trace of a sync before each answer
 	@scripts/tools strace >&2
 	GATEHOUSE_KILLS=$(or $(KILLS),1000) GATEHOUSE_KILLS_DATABASE=$(DATABASE) $(GO) test -count=1 -v -run 'KilledFleet|SyncedBefore' -timeout 6h ./cmd/gatehouse
+
+kill-quotas: ## KILLS (default 200) rounds on SQLite and as many on PostgreSQL of kill -9 of gateways and control plane while requests use a quota up: what is lost, and that nothing counts twice
+	@scripts/tools postgresql >&2
+	GATEHOUSE_QUOTA_KILLS=$(or $(KILLS),200) $(GO) test -count=1 -v -run KilledGatewaysCountOnce -timeout 6h ./cmd/gatehouse
 
 drift-secrets: ## every output of the drift review for every file of the corpus, plans included, searched for secrets
 	go test -count=1 -timeout 120m -v -run TestSecretsAreInNoOutput ./drift/review -whole
