@@ -177,11 +177,21 @@ func (q *sequencer) turn(ctx context.Context) (more bool, err error) {
 	return more, err
 }
 
-// step does one batch. more: there may be another one.
+// step does one batch. more: there may be another one. What it comes to is found out beside the updates of others, and holds their
+// turn up only while it is written: if the feeds and the log still stand where it begins, else it is found out in that turn.
 func (q *sequencer) step(ctx context.Context) (more bool, err error) {
-	var heads []feed.Head
-	var numbered []feed.Numbered
-	var sealing error
+	var b batch
+	err = q.store.View(ctx, func(tx store.Tx) error {
+		b, err = q.plan(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	if q.duty.alone && len(b.rows) == 0 && len(b.entries) == 0 && len(b.raised()) == 0 { // the duty of others has to be told of
+		q.source.numbered(b.heads, nil)
+		return false, nil
+	}
 	var lease store.Lease
 	err = q.store.Update(ctx, func(tx store.Tx) error {
 		if !q.duty.alone { // the fence
@@ -189,20 +199,14 @@ func (q *sequencer) step(ctx context.Context) (more bool, err error) {
 				return err
 			}
 		}
-		rows, err := tx.Unnumbered(ctx, sequenceBatch)
+		holds, err := q.holds(ctx, tx, b)
+		if err == nil && !holds {
+			b, err = q.plan(ctx, tx)
+		}
 		if err != nil {
 			return err
 		}
-		if heads, numbered, err = q.number(ctx, tx, rows); err != nil {
-			return err
-		}
-		entries, err := tx.Unsealed(ctx, sequenceBatch)
-		if err != nil {
-			return err
-		}
-		more = len(rows) == sequenceBatch || len(entries) == sequenceBatch
-		sealing, err = q.seal(ctx, tx, entries)
-		return err
+		return q.write(ctx, tx, b)
 	})
 	if err != nil {
 		return false, err
@@ -210,9 +214,99 @@ func (q *sequencer) step(ctx context.Context) (more bool, err error) {
 	if !q.duty.alone {
 		q.duty.took(lease)
 	}
-	q.source.numbered(heads, numbered)
+	q.source.numbered(b.heads, b.numbered)
 	// A log that cannot be sealed stops no change on its way to the gateways: revocations go on.
-	return more && sealing == nil, sealing
+	more = len(b.rows) == sequenceBatch || len(b.entries) == sequenceBatch
+	return more && b.sealing == nil, b.sealing
+}
+
+// batch is what rows and entries come to.
+type batch struct {
+	before  []feed.Head // where it begins
+	signed  string      // the checkpoint that it follows
+	rows    []feed.Change
+	entries []audit.Entry
+
+	heads    []feed.Head
+	numbered []feed.Numbered
+	sealed   []audit.Sealed
+	size     int64
+	note     string // the checkpoint over all of it
+	at       time.Time
+	sealing  error // of the log itself: nothing is sealed then
+}
+
+// regional reports whether there are feeds of regions: which organization is in which may change at any moment.
+func (b batch) regional() bool {
+	return slices.ContainsFunc(b.before, func(h feed.Head) bool { return h.Region != "" })
+}
+
+// raised are the feeds whose epoch was raised, and which do not tell of it yet.
+func (b batch) raised() (hs []feed.Head) {
+	for _, h := range b.heads {
+		if h.Seq > 0 && h.Position.Epoch < h.Epoch {
+			hs = append(hs, h)
+		}
+	}
+	return hs
+}
+
+// plan finds out what the next batch comes to. It changes nothing.
+func (q *sequencer) plan(ctx context.Context, tx store.Tx) (b batch, err error) {
+	if b.rows, err = tx.Unnumbered(ctx, sequenceBatch); err != nil {
+		return b, err
+	}
+	if b.before, err = q.heads(ctx, tx); err != nil {
+		return b, err
+	}
+	if b.numbered, b.heads, err = q.number(ctx, tx, b.before, b.rows); err != nil {
+		return b, err
+	}
+	if b.entries, err = tx.Unsealed(ctx, sequenceBatch); err != nil || len(b.entries) == 0 {
+		return b, err
+	}
+	if b.signed, err = tx.Checkpoint(ctx); err == nil {
+		b.sealing = q.seal(ctx, tx, &b)
+	}
+	return b, err
+}
+
+// holds reports whether everything still stands where the batch begins.
+func (q *sequencer) holds(ctx context.Context, tx store.Tx, b batch) (bool, error) {
+	now, err := q.heads(ctx, tx)
+	if err != nil || b.regional() || !slices.Equal(now, b.before) {
+		return false, err
+	}
+	if len(b.entries) == 0 {
+		return true, nil
+	}
+	signed, err := tx.Checkpoint(ctx)
+	return signed == b.signed, err
+}
+
+// write writes the batch.
+func (q *sequencer) write(ctx context.Context, tx store.Tx, b batch) error {
+	for _, n := range b.numbered {
+		if err := tx.Number(ctx, n.Row, n.Entries); err != nil {
+			return err
+		}
+	}
+	for _, h := range b.raised() { // a raised epoch begins with an entry: only by one can gateways tell
+		err := tx.AppendChange(ctx, feed.Change{Environment: h.Environment, Kind: feed.KindEpoch, Key: h.Environment, Version: h.Epoch,
+			Payload: json.RawMessage(`{}`), Committed: q.now().UTC()})
+		if err != nil {
+			return err
+		}
+	}
+	if len(b.sealed) == 0 {
+		return nil
+	}
+	for _, s := range b.sealed {
+		if err := tx.Seal(ctx, s.ID, s.Seq, s.Hashes); err != nil {
+			return err
+		}
+	}
+	return tx.PutCheckpoint(ctx, b.size, b.note, b.at)
 }
 
 // heads is where each feed stands.
@@ -238,12 +332,8 @@ func (q *sequencer) heads(ctx context.Context, tx store.Tx) ([]feed.Head, error)
 	return heads, nil
 }
 
-// number gives rows their numbers and returns where each environment stands, and what each row became.
-func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change) ([]feed.Head, []feed.Numbered, error) {
-	heads, err := q.heads(ctx, tx)
-	if err != nil {
-		return nil, nil, err
-	}
+// number gives rows their numbers after the heads, and returns what each row becomes and where each feed stands then.
+func (q *sequencer) number(ctx context.Context, tx store.Tx, heads []feed.Head, rows []feed.Change) ([]feed.Numbered, []feed.Head, error) {
 	if slices.ContainsFunc(heads, func(h feed.Head) bool { return h.Region != "" }) {
 		regions, err := tx.Regions(ctx, rows)
 		if err != nil {
@@ -257,26 +347,7 @@ func (q *sequencer) number(ctx context.Context, tx store.Tx, rows []feed.Change)
 	if err != nil {
 		return nil, nil, err
 	}
-	numbered, heads, err := feed.Assign(heads, newest, rows, q.keys.SignFeed)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, n := range numbered {
-		if err := tx.Number(ctx, n.Row, n.Entries); err != nil {
-			return nil, nil, err
-		}
-	}
-	for _, h := range heads { // a raised epoch begins with an entry: only by one can gateways tell
-		if h.Seq == 0 || h.Position.Epoch >= h.Epoch {
-			continue
-		}
-		err := tx.AppendChange(ctx, feed.Change{Environment: h.Environment, Kind: feed.KindEpoch, Key: h.Environment, Version: h.Epoch,
-			Payload: json.RawMessage(`{}`), Committed: q.now().UTC()})
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-	return heads, numbered, nil
+	return feed.Assign(heads, newest, rows, q.keys.SignFeed)
 }
 
 // newest reads which version of each changed entity its environments know, and returns how to look that up.
@@ -311,36 +382,24 @@ func (q *sequencer) newest(ctx context.Context, tx store.Tx, heads []feed.Head, 
 	}, nil
 }
 
-// seal puts entries into the log and signs one checkpoint over it. sealing is an error of the log itself, found before
-// anything was written.
-func (q *sequencer) seal(ctx context.Context, tx store.Tx, entries []audit.Entry) (sealing, err error) {
-	if len(entries) == 0 {
-		return nil, nil
-	}
+// seal finds the places of the batch's entries in the log, and signs one checkpoint over it. Its error is one of the log itself.
+func (q *sequencer) seal(ctx context.Context, tx store.Tx, b *batch) error {
 	origin, _, _ := strings.Cut(q.keys.Verifier(), "+")
-	signed, err := tx.Checkpoint(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var last audit.Checkpoint
-	if signed != "" {
-		if last, err = audit.OpenCheckpoint(signed, q.keys.Verifier()); err != nil {
-			return err, nil
+	var err error
+	if b.signed != "" {
+		if last, err = audit.OpenCheckpoint(b.signed, q.keys.Verifier()); err != nil {
+			return err
 		}
 	}
-	sealed, size, root, err := audit.Seal(entries, last, func(indexes []int64) ([][32]byte, error) { return tx.TreeHashes(ctx, indexes) })
+	sealed, size, root, err := audit.Seal(b.entries, last, func(indexes []int64) ([][32]byte, error) { return tx.TreeHashes(ctx, indexes) })
 	if err != nil {
-		return err, nil
+		return err
 	}
-	at := q.now()
-	text := audit.Checkpoint{Origin: origin, Size: size, Root: root, At: at}.Text()
-	if signed, err = q.keys.SignCheckpoint(text); err != nil {
-		return err, nil
+	b.at = q.now()
+	text := audit.Checkpoint{Origin: origin, Size: size, Root: root, At: b.at}.Text()
+	if b.note, err = q.keys.SignCheckpoint(text); err == nil {
+		b.sealed, b.size = sealed, size
 	}
-	for _, s := range sealed {
-		if err := tx.Seal(ctx, s.ID, s.Seq, s.Hashes); err != nil {
-			return nil, err
-		}
-	}
-	return nil, tx.PutCheckpoint(ctx, size, signed, at)
+	return err
 }

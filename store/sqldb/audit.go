@@ -26,8 +26,8 @@ const (
 	auditAll      = `SELECT ` + auditColumns + ` FROM audit_entries`
 	auditGet      = auditAll + ` WHERE id = $1`
 	auditOfAction = auditAll + ` WHERE action = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`
-	auditActions  = `WITH RECURSIVE a (action) AS (SELECT MIN(action) FROM audit_entries WHERE action >= $1
-		UNION ALL SELECT (SELECT MIN(e.action) FROM audit_entries e WHERE e.action > a.action) FROM a WHERE substr(a.action, 1, length($1)) = $1)
+	auditActions  = `WITH RECURSIVE a (action) AS (SELECT MIN(action) FROM audit_entries WHERE action >= $1 AND seq IS NOT NULL
+		UNION ALL SELECT (SELECT MIN(e.action) FROM audit_entries e WHERE e.action > a.action AND e.seq IS NOT NULL) FROM a WHERE substr(a.action, 1, length($1)) = $1)
 		SELECT action FROM a WHERE substr(action, 1, length($1)) = $1`
 	auditUnsealed = auditAll + ` WHERE seq IS NULL ORDER BY number LIMIT $1`
 	auditSealed   = auditAll + ` WHERE seq >= $1 ORDER BY seq LIMIT $2`

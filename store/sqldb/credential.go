@@ -21,13 +21,14 @@ const (
 	credentialByPublic = `SELECT ` + credentialColumns + ` FROM credentials WHERE public_id = $1`
 	credentialHas      = `SELECT version FROM credentials WHERE id = $1`
 	credentialInsert   = `INSERT INTO credentials (` + credentialColumns + `, seen)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28 + 1, $11 / 86400000000) RETURNING ` + credentialColumns
-	credentialUpdate = `UPDATE credentials SET organization = $2, application = $3, environment = $4, kind = $5, name = $6,
-		public_id = $7, hash = $8, grants = $9, state = $10, created = $11, created_by = $12, expires = $13, retire_at = $14,
-		revoked = $15, reason = $16, sources = $17, replaces = $18, held = $19, leaked = $20, oauth = $21,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28 + 1, $11 / 86400000000)`
+	credentialSets = `environment = $4, kind = $5, name = $6, hash = $8, grants = $9, state = $10, created = $11, created_by = $12,
+		expires = $13, retire_at = $14, revoked = $15, reason = $16, sources = $17, replaces = $18, held = $19, leaked = $20, oauth = $21,
 		earlier_hash = $22, earlier_until = $23, workload = $24, cert_name = $25, secret_since = $26, key_print = $27, version = version + 1
-		WHERE id = $1 AND version = $28 RETURNING ` + credentialColumns
-	credentialsOf = `SELECT ` + credentialColumns + ` FROM credentials`
+		WHERE id = $1 AND version = $28`
+	credentialNarrow = `UPDATE credentials SET ` + credentialSets + ` AND organization = $2 AND application = $3 AND public_id = $7`
+	credentialUpdate = `UPDATE credentials SET organization = $2, application = $3, public_id = $7, ` + credentialSets
+	credentialsOf    = `SELECT ` + credentialColumns + ` FROM credentials`
 
 	proofsGone   = `DELETE FROM credential_proofs WHERE credential = $1`
 	proofAdd     = `INSERT INTO credential_proofs (proof, credential) VALUES ($1, $2)`
@@ -70,7 +71,7 @@ func (t *tx) CredentialByPublicID(ctx context.Context, public string) (credentia
 }
 
 func (t *tx) PutCredential(ctx context.Context, c credential.Credential) (credential.Credential, error) {
-	return put(ctx, t, scanCredential, "credential", credentialInsert, credentialUpdate, credentialHas, string(c.ID),
+	return putRow(ctx, t, scanCredential, "credential", credentialInsert, credentialNarrow, credentialUpdate, credentialHas, string(c.ID),
 		string(c.Organization), string(c.Application), c.Environment, string(c.Kind), c.Name, c.PublicID, c.Hash[:], doc(c.Grants),
 		string(c.State), at(c.Created), string(c.CreatedBy), at(c.Expires), at(c.RetireAt), at(c.Revoked), c.Reason, doc(c.Sources), string(c.Replaces), flag(c.Held), at(c.Leaked), doc(c.OAuth),
 		c.Earlier[:], at(c.EarlierUntil), doc(c.Workload), doc(c.CertName), at(c.SecretSince), c.KeyPrint, c.Version)

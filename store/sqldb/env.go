@@ -121,17 +121,17 @@ func (t *tx) Revisions(ctx context.Context, environment string, before int64, li
 // epoch is that of the environment whose feed it is, or fault.NotFound.
 func (t *tx) epoch(ctx context.Context, feed string) (int64, error) {
 	environment, _ := env.OfFeed(feed)
-	if t.later != nil {
-		if n, known := t.later.epochs[environment]; known {
+	if t.shared != nil {
+		if n, known := t.shared.epochs[environment]; known {
 			return n, nil
 		}
 	}
 	n, err := one(ctx, t, scanInt, environmentEpoch, environment)
-	if err == nil && t.later != nil {
-		if t.later.epochs == nil {
-			t.later.epochs = map[string]int64{}
+	if err == nil && t.shared != nil {
+		if t.shared.epochs == nil {
+			t.shared.epochs = map[string]int64{}
 		}
-		t.later.epochs[environment] = n
+		t.shared.epochs[environment] = n
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, fault.New(fault.NotFound, "there is no environment %q", environment)

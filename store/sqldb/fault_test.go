@@ -122,7 +122,15 @@ func TestGroupSurvivesALostTransaction(t *testing.T) {
 						if _, err := tx.PutOrganization(ctx, organization.Organization{ID: idOf(round*10 + n), Name: "lost"}); err != nil {
 							return err
 						}
-						sqldb.Writer(s, `ROLLBACK; SELECT 'undone'`) // as SQLite does by itself when the disk fails
+						sqldb.Writer(s, `ROLLBACK; PRAGMA query_only = 1; SELECT 'undone'`) // as SQLite does by itself when the disk fails,
+						err := tx.AddLetter(ctx, mail.Letter{To: "a@example.org"})          // and says so
+						sqldb.Writer(s, `PRAGMA query_only = 0; SELECT 'as before'`)
+						if !errors.Is(err, fault.Unavailable) {
+							t.Errorf("a disk that fails is told as %v", err)
+						}
+						if err := tx.AddLetter(ctx, mail.Letter{To: "b@example.org"}); !errors.Is(err, fault.Unavailable) {
+							t.Errorf("what follows is taken: %v", err)
+						}
 						return nil
 					})
 					if !errors.Is(err, fault.Unavailable) {

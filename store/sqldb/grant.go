@@ -17,11 +17,12 @@ const (
 	grantGet    = `SELECT ` + grantColumns + ` FROM grants WHERE id = $1`
 	grantHas    = `SELECT version FROM grants WHERE id = $1`
 	grantInsert = `INSERT INTO grants (` + grantColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17 + 1) RETURNING ` + grantColumns
-	grantUpdate = `UPDATE grants SET request = $2, organization = $3, application = $4, environment = $5, product = $6, plan = $7,
-		scopes = $8, purpose = $9, approved_by = $10, starts = $11, ends = $12, state = $13, reason = $14, ended = $15,
-		more = $16, version = version + 1 WHERE id = $1 AND version = $17 RETURNING ` + grantColumns
-	grantsOf = `SELECT ` + grantColumns + ` FROM grants`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17 + 1)`
+	grantSets = `request = $2, product = $6, plan = $7, scopes = $8, purpose = $9, approved_by = $10, starts = $11, ends = $12, state = $13,
+		reason = $14, ended = $15, more = $16, version = version + 1 WHERE id = $1 AND version = $17`
+	grantNarrow = `UPDATE grants SET ` + grantSets + ` AND organization = $3 AND application = $4 AND environment = $5`
+	grantUpdate = `UPDATE grants SET organization = $3, application = $4, environment = $5, ` + grantSets
+	grantsOf    = `SELECT ` + grantColumns + ` FROM grants`
 )
 
 // grantMore is what stands in the document of a grant.
@@ -47,7 +48,7 @@ func (t *tx) Grant(ctx context.Context, i id.ID) (grant.Grant, error) {
 }
 
 func (t *tx) PutGrant(ctx context.Context, g grant.Grant) (grant.Grant, error) {
-	return put(ctx, t, scanGrant, "grant", grantInsert, grantUpdate, grantHas, string(g.ID), string(g.Request), string(g.Organization),
+	return putRow(ctx, t, scanGrant, "grant", grantInsert, grantNarrow, grantUpdate, grantHas, string(g.ID), string(g.Request), string(g.Organization),
 		string(g.Application), g.Environment, g.Product, g.Plan, doc(g.Scopes), g.Purpose, doc(g.ApprovedBy), at(g.From), at(g.Until),
 		string(g.State), g.Reason, at(g.Ended), doc(grantMore{g.Emergency, g.Reviewed, g.ReviewedBy, g.ScopesSince}), g.Version)
 }

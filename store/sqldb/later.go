@@ -9,15 +9,33 @@ import (
 )
 
 // later is what the updates of a group on PostgreSQL share: rows that nobody reads before the group is over, and so go to the server
-// together, and what all of them would ask it again. Whoever does read one of those tables sends them first.
+// together. Whoever does read one of those tables sends them first.
 type later struct {
 	audit, personal, changes, entries, hashes [][]any
 	regional                                  [][]any // entries of feeds of regions
 	numbered                                  []any   // rows of feed_changes that have their number
 	sealed                                    [][]any // identifier and place
 
+	shared shared
+}
+
+// shared is what the updates of one transaction would all ask again, as the newest of them sees it.
+type shared struct {
 	epochs    map[string]int64
 	endpoints map[string][]webhook.Endpoint
+}
+
+// changed forgets what the statement might change.
+func (s *shared) changed(q string) {
+	if s == nil || strings.HasPrefix(q, `SELECT`) {
+		return
+	}
+	if strings.Contains(q, `environments`) {
+		s.epochs = nil
+	}
+	if strings.Contains(q, `webhook_endpoints`) {
+		s.endpoints = nil
+	}
 }
 
 // add keeps a row for later. Statements of one table keep their order.
@@ -30,18 +48,10 @@ func (t *tx) add(ctx context.Context, rows *[][]any, args ...any) error {
 	return nil
 }
 
-// before is called with each statement before it is sent: it sends what the statement might see, and forgets what it might change.
+// before is called with each statement before it is sent: it sends what the statement might see.
 func (l *later) before(t *tx, q string) error {
 	if l == nil {
 		return nil
-	}
-	if !strings.HasPrefix(q, `SELECT`) {
-		if strings.Contains(q, `environments`) {
-			l.epochs = nil
-		}
-		if strings.Contains(q, `webhook_endpoints`) {
-			l.endpoints = nil
-		}
 	}
 	if strings.Contains(q, `audit_`) || strings.Contains(q, `feed_`) {
 		return l.send(t)

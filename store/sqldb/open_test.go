@@ -232,7 +232,7 @@ func TestNewerSchemaThatOnlyAddedIsServed(t *testing.T) {
 // Migrations from here on run while the release before still serves: they only add, or say from which schema on a program can
 // serve with them.
 func TestMigrationsOnlyAddOrRaiseTheFloor(t *testing.T) {
-	takes := regexp.MustCompile(`(?i)\b(DROP|RENAME|ALTER COLUMN)\b|\bADD COLUMN\b[^;]*\bNOT NULL\b(?:[^;]*)`)
+	takes := regexp.MustCompile(`(?i)\b(DROP (?:TABLE|COLUMN|VIEW|CONSTRAINT|DEFAULT)|RENAME|ALTER COLUMN)\b|\bADD COLUMN\b[^;]*\bNOT NULL\b(?:[^;]*)`)
 	for _, folder := range []string{"sqlite", "postgres"} {
 		files, err := filepath.Glob("migrations/" + folder + "/*.sql")
 		if err != nil || len(files) == 0 {

@@ -191,7 +191,7 @@ func (g *pgGroups) begin() (*later, error) {
 
 // one runs a call. It reports whether the transaction may go on.
 func (g *pgGroups) one(r *round, l *later, c *call, run func(*tx) (error, bool)) bool {
-	t := &tx{line: g.line, d: g.s.d, write: true, later: l}
+	t := &tx{line: g.line, d: g.s.d, write: true, later: l, shared: &l.shared}
 	err, there := run(t)
 	switch {
 	case !there:

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,14 +33,18 @@ type tx struct {
 	careful bool
 	again   bool // it must
 
-	later *later // in a group on PostgreSQL: what is sent together
-	wrote bool   // it has changed something
+	later  *later  // in a group on PostgreSQL: what is sent together
+	shared *shared // in a group: what all ask alike
+	wrote  bool    // it has changed something
 }
 
 // check answers before anything is sent to the database.
 func (t *tx) check(ctx context.Context, args []any) error {
 	if t.over {
 		return fault.New(fault.Internal, "the transaction is over")
+	}
+	if t.broken != nil { // the database may have undone all of it: what follows would stand alone
+		return t.broken
 	}
 	if err := ctx.Err(); err != nil {
 		return givenUp(err)
@@ -74,6 +79,7 @@ func (t *tx) exec(ctx context.Context, q string, args ...any) (int64, error) {
 	if err := t.later.before(t, q); err != nil {
 		return 0, t.fault(ctx, err)
 	}
+	t.shared.changed(q)
 	n, err := t.line.exec(t.context(ctx), q, args...)
 	t.wrote = t.wrote || n > 0
 	return n, t.fault(ctx, t.saved(err))
@@ -147,8 +153,9 @@ func all[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string,
 	if err := t.later.before(t, q); err != nil {
 		return nil, t.fault(ctx, err)
 	}
+	t.shared.changed(q)
 	out, unreadable, err := collect(ctx, t, scan, q, args)
-	t.wrote = t.wrote || len(out) > 0 && !strings.HasPrefix(q, `SELECT`)
+	t.wrote = t.wrote || (len(out) > 0 || unreadable != nil) && !strings.HasPrefix(q, `SELECT`)
 	if err = t.saved(err); err == nil && unreadable != nil {
 		return nil, fault.New(fault.Unavailable, "the database holds a row that cannot be read: restore a backup").Because(unreadable)
 	}
@@ -223,6 +230,59 @@ func put[T any](ctx context.Context, t *tx, scan func(row) (T, error), what, ins
 	return zero, fault.New(fault.Stale, "the %s has changed since version %d", what, version)
 }
 
+// putRow is put for an object whose columns are the arguments, all of them in their order: what is stored is what was given, and the
+// texts return nothing, since SQLite keeps what a statement returns in a table of its own until it is over. narrow is the update of an
+// object that stays where it is: it leaves the columns alone that place it, and so their indexes; update is for one that moves.
+func putRow[T any](ctx context.Context, t *tx, scan func(row) (T, error), what, insert, narrow, update, exists string, args ...any) (T, error) {
+	var zero T
+	texts := []string{narrow, update}
+	version, _ := args[len(args)-1].(int64)
+	if version == 0 {
+		texts = []string{insert}
+	}
+	for _, q := range texts {
+		n, err := t.exec(ctx, q, args...)
+		if err != nil {
+			return zero, err
+		}
+		if n > 0 {
+			args[len(args)-1] = version + 1
+			return scan(given(args))
+		}
+	}
+	if _, err := get(ctx, t, scanInt, what, exists, args[0]); err != nil {
+		return zero, err
+	}
+	return zero, fault.New(fault.Stale, "the %s has changed since version %d", what, version)
+}
+
+// given is a row of values that were not read from anywhere.
+type given []any
+
+func (g given) Scan(dest ...any) error {
+	if len(dest) != len(g) {
+		return fmt.Errorf("%d values are no row of %d", len(g), len(dest))
+	}
+	for i, d := range dest {
+		if err := g.scan(d, g[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (given) scan(dest, v any) error {
+	if s, ok := dest.(sql.Scanner); ok {
+		return s.Scan(v)
+	}
+	from, to := reflect.ValueOf(v), reflect.ValueOf(dest)
+	if to.Kind() != reflect.Pointer || from.Kind() != to.Elem().Kind() || from.Kind() != reflect.String && from.Kind() != reflect.Int64 {
+		return fmt.Errorf("a %T does not go into a %T", v, dest)
+	}
+	to.Elem().Set(from.Convert(to.Elem().Type()))
+	return nil
+}
+
 // The forms in which Go's values stand in columns.
 
 // at is a time as it is stored; when reads it back.
@@ -262,6 +322,11 @@ func (f from[T]) Scan(v any) error {
 	s, ok := v.(string)
 	if !ok {
 		return fmt.Errorf("%T is no document", v)
+	}
+	if s == "null" { // most of those that may be
+		var none T
+		*f.v = none
+		return nil
 	}
 	return json.Unmarshal([]byte(s), f.v)
 }

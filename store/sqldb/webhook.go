@@ -42,9 +42,9 @@ func (t *tx) Endpoint(ctx context.Context, i id.ID) (webhook.Endpoint, error) {
 
 func (t *tx) EndpointsOf(ctx context.Context, organization, after id.ID, limit int) ([]webhook.Endpoint, error) {
 	key := ""
-	if t.later != nil {
+	if t.shared != nil {
 		key = fmt.Sprint(organization, " ", after, " ", limit)
-		if es, known := t.later.endpoints[key]; known {
+		if es, known := t.shared.endpoints[key]; known {
 			return slices.Clone(es), nil
 		}
 	}
@@ -53,11 +53,11 @@ func (t *tx) EndpointsOf(ctx context.Context, organization, after id.ID, limit i
 	w.must(`state <> $`, string(webhook.Ended))
 	q := endpointsOf + w.page(string(after), limit)
 	es, err := all(ctx, t, scanEndpoint, q, w.args...)
-	if err == nil && t.later != nil {
-		if t.later.endpoints == nil {
-			t.later.endpoints = map[string][]webhook.Endpoint{}
+	if err == nil && t.shared != nil {
+		if t.shared.endpoints == nil {
+			t.shared.endpoints = map[string][]webhook.Endpoint{}
 		}
-		t.later.endpoints[key] = slices.Clone(es)
+		t.shared.endpoints[key] = slices.Clone(es)
 	}
 	return es, err
 }

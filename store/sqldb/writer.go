@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,10 +17,11 @@ import (
 const (
 	groupCalls = 256
 	groupTime  = 20 * time.Millisecond
+	careFor    = time.Second // after an update that failed halfway: others of the same caller may follow
 )
 
 // writer runs updates one after another on the one connection that writes. Those that wait at the same time share one
-// transaction, each in a savepoint of its own, and one commit: all are answered after it.
+// transaction and one commit: all are answered after it.
 type writer struct {
 	line  *line
 	d     *dialect
@@ -27,6 +29,8 @@ type writer struct {
 	stop  chan struct{}
 	done  chan struct{}
 	fresh wake
+
+	spoilt time.Time // when an update last failed halfway
 }
 
 // call is one Update on its way. fn runs in the caller's own goroutine, when the writer gives it its turn: so a panic, or
@@ -100,9 +104,9 @@ func (c *call) serve(t *tx, fn func(store.Tx) error) {
 	err = fn(t)
 }
 
-// begin gives the call its turn and waits until it has run. It reports whether the caller was still there.
+// run gives the call its turn and waits until it has run: again, if it has run before. It reports whether the caller was still there.
 func (c *call) run(t *tx) (err error, there bool) {
-	if !c.state.CompareAndSwap(waiting, started) {
+	if !c.state.CompareAndSwap(waiting, started) && c.state.Load() == left {
 		return nil, false
 	}
 	return c.again(t), true
@@ -141,22 +145,100 @@ func (w *writer) next(n int, began time.Time) *call {
 	}
 }
 
-// group runs c and those that wait behind it in one transaction.
+// group runs c and those that wait behind it in one transaction. They have no savepoints, since few updates fail, and most of those
+// before they have changed anything. Where one failed later, or met an error of the database, all of it is undone and runs again with
+// savepoints, as what comes does for a while.
 func (w *writer) group(c *call) {
+	n, began := 0, time.Now()
+	next := func() *call {
+		if n++; n == 1 {
+			return c
+		}
+		return w.next(n-1, began)
+	}
+	if time.Since(w.spoilt) < careFor {
+		w.careful(next)
+		return
+	}
 	if err := w.do(w.d.begin); err != nil {
 		c.answer <- w.d.fault(err)
+		return
+	}
+	var ran []settled
+	var fresh bool
+	same := &shared{}
+	for c := next(); c != nil; c = next() {
+		t := &tx{line: w.line, d: w.d, write: true, shared: same}
+		err, there := c.run(t)
+		if there && !errors.Is(err, errLeft) {
+			ran = append(ran, settled{c, err})
+		}
+		if there && (t.broken != nil || err != nil && t.wrote) {
+			w.again(ran)
+			return
+		}
+		fresh = fresh || there && err == nil && t.fresh
+	}
+	w.end(ran, fresh)
+}
+
+// end commits a group, and answers those that ran in it: also those that failed, as they may have seen what the others did.
+func (w *writer) end(ran []settled, fresh bool) {
+	good := slices.ContainsFunc(ran, func(s settled) bool { return s.err == nil })
+	end := `COMMIT`
+	if !good {
+		end = `ROLLBACK`
+	}
+	if err := w.do(end); err != nil && good {
+		w.again(ran)
+		return
+	}
+	if fresh {
+		w.fresh.fire()
+	}
+	for _, s := range ran {
+		s.c.answer <- s.err
+	}
+}
+
+// again undoes a group, and runs it once more, carefully.
+func (w *writer) again(ran []settled) {
+	w.spoilt = time.Now()
+	_ = w.do(`ROLLBACK`) // it may be over already
+	w.careful(func() *call {
+		if len(ran) == 0 {
+			return nil
+		}
+		c := ran[0].c
+		ran = ran[1:]
+		return c
+	})
+}
+
+// careful runs calls in one transaction, each in a savepoint of its own.
+func (w *writer) careful(next func() *call) {
+	c := next()
+	if c == nil {
+		return
+	}
+	if err := w.do(w.d.begin); err != nil {
+		for ; c != nil; c = next() {
+			c.answer <- w.d.fault(err)
+		}
 		return
 	}
 	var good []*call // to be answered nil once the commit is on disk
 	var bad []func() // answers of those that failed: after it too, as they may have seen what the others did
 	var fresh bool
-	began := time.Now()
 	var lost error
-	for n := 0; c != nil; c = w.next(n, began) {
-		n++
-		t := &tx{line: w.line, d: w.d, write: true}
+	same := &shared{}
+	for ; c != nil; c = next() {
+		t := &tx{line: w.line, d: w.d, write: true, shared: same}
 		mine := c
-		err, there := w.one(t, func(t *tx) (error, bool) { return mine.run(t) })
+		err, there := w.one(t, mine.run)
+		if err != nil {
+			*same = shared{} // what it saw of its own is undone
+		}
 		switch {
 		case !there:
 		case err == nil:
@@ -175,11 +257,19 @@ func (w *writer) group(c *call) {
 			break
 		}
 	}
-	var err error
-	switch {
-	case lost != nil:
-		err = lost
-	case len(good) > 0:
+	w.settle(good, bad, fresh, lost)
+	for lost != nil { // those behind the one with which all was lost
+		if c = next(); c == nil {
+			return
+		}
+		w.alone(c)
+	}
+}
+
+// settle commits what ran carefully, and answers.
+func (w *writer) settle(good []*call, bad []func(), fresh bool, lost error) {
+	err := lost
+	if err == nil && len(good) > 0 {
 		err = w.do(`COMMIT`)
 	}
 	if err != nil || len(good) == 0 {
@@ -228,7 +318,7 @@ func (w *writer) alone(c *call) {
 	err := w.do(w.d.begin)
 	if err == nil {
 		t := &tx{line: w.line, d: w.d, write: true}
-		if e := c.again(t); e != nil {
+		if e, there := c.run(t); e != nil || !there {
 			_ = w.do(`ROLLBACK`)
 			c.answer <- e
 			return

@@ -239,6 +239,23 @@ func credentials() []promise {
 				},
 				func(tx store.Tx) (credential.Credential, error) { return tx.Credential(w.ctx(), c.ID) })
 		}},
+		{"PutCredentialElsewhere", func(w *world) { // what places it may change too, and it is found there
+			c := written(w, func(tx store.Tx) (credential.Credential, error) {
+				return tx.PutCredential(w.ctx(), fresh(w, "org_1", "app_1"))
+			})
+			was := c.PublicID
+			c.Organization, c.Application, c.PublicID, c.Name = "org_2", "app_2", string(id.New(id.Credential, w.now)), "moved"
+			moved := written(w, func(tx store.Tx) (credential.Credential, error) { return tx.PutCredential(w.ctx(), c) })
+			same(w, "its version", moved.Version, c.Version+1)
+			same(w, "by ID", read(w, func(tx store.Tx) (credential.Credential, error) { return tx.Credential(w.ctx(), c.ID) }), moved)
+			same(w, "by the public ID", read(w, func(tx store.Tx) (credential.Credential, error) { return tx.CredentialByPublicID(w.ctx(), c.PublicID) }), moved)
+			failing(w, fault.NotFound, func(tx store.Tx) (credential.Credential, error) { return tx.CredentialByPublicID(w.ctx(), was) })
+			for org, want := range map[id.ID]int{"org_1": 0, "org_2": 1} {
+				cs := read(w, func(tx store.Tx) ([]credential.Credential, error) { return tx.Credentials(w.ctx(), org, "", "", 10) })
+				same(w, "of "+string(org), len(cs), want)
+			}
+			w.is(fault.Stale, put(w, c))
+		}},
 		{"PutCredentialPublicIDInUseIsConflict", func(w *world) {
 			a, b := fresh(w, "org_1", "app_1"), fresh(w, "org_1", "app_1")
 			b.PublicID = a.PublicID
