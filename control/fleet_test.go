@@ -343,8 +343,9 @@ func TestVersionsOfTheProtocol(t *testing.T) {
 		hello map[string]any
 		want  string
 	}{
-		"this one":         {map[string]any{"protocol": link.Protocol, "oldest": link.Oldest}, `"protocol":1`},
-		"the next release": {map[string]any{"protocol": link.Protocol + 1, "oldest": link.Protocol, "mood": "new"}, `"protocol":1`},
+		"this one":         {map[string]any{"protocol": link.Protocol, "oldest": link.Oldest}, `"protocol":2`},
+		"the one before":   {map[string]any{"protocol": link.Protocol - 1, "oldest": link.Protocol - 1}, `"protocol":1`},
+		"the next release": {map[string]any{"protocol": link.Protocol + 1, "oldest": link.Protocol, "mood": "new"}, `"protocol":2`},
 		"too old":          {map[string]any{"protocol": link.Oldest - 1, "oldest": 0, "version": "ancient"}, "gateway-old"},
 		"too new":          {map[string]any{"protocol": link.Protocol + 2, "oldest": link.Protocol + 1, "version": "tomorrow's"}, "gateway-new"},
 	} {

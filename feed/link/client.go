@@ -278,7 +278,7 @@ func (c *Client) connect(ctx context.Context) error {
 		at = c.buffer[n-1].Position()
 	}
 	c.again = cancel
-	h := hello{Protocol, Oldest, c.o.Version, at, c.o.Now().UTC(), true, c.trouble}
+	h := hello{Protocol, oldest(c.keys.current().Region), c.o.Version, at, c.o.Now().UTC(), true, c.trouble}
 	c.mu.Unlock()
 	go func() { _ = up.send(frameHello, h) }()
 	res, err := answered(t.RoundTrip(req))
@@ -467,12 +467,21 @@ const imageForm = 2
 // is that one. The caller closes it.
 func (c *Client) Image(ctx context.Context, least int64) (io.ReadCloser, error) {
 	t := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: c.keys.tls(), DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.keys.current().Control+"/feed/v1/image?form="+strconv.Itoa(imageForm)+"&least="+strconv.FormatInt(least, 10), nil)
+	path := "/feed/v1/image"
+	if c.keys.current().Region != "" { // a control plane that knows no regions has no such path: its image would tell everything
+		path = "/feed/v1/region/image"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.keys.current().Control+path+"?form="+strconv.Itoa(imageForm)+"&least="+strconv.FormatInt(least, 10), nil)
 	if err != nil {
 		return nil, err
 	}
-	res, err := answered(t.RoundTrip(req))
-	if err != nil {
+	res, err := t.RoundTrip(req)
+	if err == nil && res.StatusCode == http.StatusNotFound && c.keys.current().Region != "" {
+		res.Body.Close()
+		t.CloseIdleConnections()
+		return nil, fault.Of(fault.Forbidden, "gateway-new", "this gateway is in the region %s, and the control plane is of a release that knows no regions: upgrade every process of it", c.keys.current().Region)
+	}
+	if res, err = answered(res, err); err != nil {
 		t.CloseIdleConnections()
 		return nil, err
 	}

@@ -21,9 +21,21 @@ import (
 // Protocol is what this build speaks; it also speaks the one before it. Fields and kinds of frames that it does not know are
 // passed over, so that the release after it can add some.
 const (
-	Protocol = 1
+	Protocol = 2 // 1: a control plane that knows no regions
 	Oldest   = 1
 )
+
+// RegionsSince is the protocol since which a control plane knows regions. A gateway of one takes nothing from an older one, which would
+// tell it everything that there is in its environment.
+const RegionsSince = 2
+
+// oldest is the lowest protocol that a gateway of the region speaks.
+func oldest(region string) int {
+	if region != "" {
+		return RegionsSince
+	}
+	return Oldest
+}
 
 // A frame is its length in four bytes, the highest first, the kind in one, one that says how the body is packed, and the body.
 const (

@@ -94,6 +94,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux.HandleFunc("POST /feed/v1/enrol", s.enrol)
 	mux.HandleFunc("POST /feed/v1/stream", s.stream)
 	mux.HandleFunc("GET /feed/v1/image", s.image)
+	mux.HandleFunc("GET /feed/v1/region/image", s.image)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: helloTime, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		HTTP2:       &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second, WriteByteTimeout: writeTime, MaxReceiveBufferPerStream: 1 << 20, MaxReceiveBufferPerConnection: 2 << 20},

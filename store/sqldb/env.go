@@ -22,9 +22,10 @@ const (
 	environmentPublish = `UPDATE environments SET revision = revision + 1 WHERE name = $1 RETURNING revision`
 	environmentEpoch   = `SELECT epoch FROM environments WHERE name = $1`
 
-	// Once there is a region, a program that does not know of them must not number: it would leave its feed out.
+	// Once there is a region, a program that does not know of them must not number: it would leave its feed out. From this floor on
+	// it does not start, and the fence of migration 163 stops one that runs.
 	regionFloor  = `UPDATE schema_floor SET floor = $1 WHERE floor < $1`
-	regionsSince = 130
+	regionsSince = 163
 
 	revisionColumns = `environment, number, digest, bundle, by_person, at, note`
 	revisionAdd     = `INSERT INTO revisions (` + revisionColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ` + revisionColumns

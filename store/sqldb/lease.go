@@ -12,8 +12,9 @@ import (
 const (
 	leaseColumns = `name, holder, mark, token, beat`
 	leaseGet     = `SELECT ` + leaseColumns + ` FROM leases WHERE name = $1`
-	leaseTake    = `INSERT INTO leases (` + leaseColumns + `) VALUES ($1, $2, $3, 1, 1)
-		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, mark = excluded.mark, beat = leases.beat + 1,
+	// The beat is written twice: by that the fence of regions tells this release from one that knows none (migration 163).
+	leaseTake = `INSERT INTO leases (` + leaseColumns + `, fenced) VALUES ($1, $2, $3, 1, 1, 1)
+		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, mark = excluded.mark, beat = leases.beat + 1, fenced = leases.beat + 1,
 		token = CASE WHEN leases.holder = excluded.holder THEN leases.token ELSE leases.token + 1 END
 		WHERE leases.token = $4 AND leases.beat = $5 RETURNING ` + leaseColumns
 )
