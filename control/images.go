@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -206,8 +207,7 @@ func (c *Control) writeImage(ctx context.Context, tx store.Tx, file string, head
 		head.Position = feed.Position{}
 	}
 	w := disk.NewImageWriter(t, head, form)
-	for after := int64(0); ; {
-		es, err := tx.Newest(ctx, head.Environment, head.Position.Seq, after, imagePage)
+	for es, err := range newest(ctx, tx, head) {
 		if err != nil {
 			return 0, err
 		}
@@ -220,13 +220,47 @@ func (c *Control) writeImage(ctx context.Context, tx store.Tx, file string, head
 			}
 			n++
 		}
-		if len(es) < imagePage {
-			break
-		}
-		after = es[len(es)-1].Seq
 	}
 	if err := w.Close(c.Keys.SignFeed); err != nil {
 		return 0, err
 	}
 	return n, os.Rename(t.Name(), file)
+}
+
+// newest are the entries of an image, page by page. The next page is read while the one before it is used: two at most are held.
+func newest(ctx context.Context, tx store.Tx, head feed.Image) iter.Seq2[[]feed.Entry, error] {
+	return func(yield func([]feed.Entry, error) bool) {
+		type page struct {
+			entries []feed.Entry
+			err     error
+		}
+		ctx, stop := context.WithCancel(ctx)
+		pages := make(chan page)
+		go func() {
+			defer close(pages)
+			for after, n := int64(0), imagePage; n == imagePage; {
+				es, err := tx.Newest(ctx, head.Environment, head.Position.Seq, after, imagePage)
+				select {
+				case pages <- page{es, err}:
+				case <-ctx.Done():
+					return
+				}
+				if n = len(es); n > 0 && err == nil {
+					after = es[n-1].Seq
+				} else {
+					return
+				}
+			}
+		}()
+		defer func() { // nobody uses the transaction any more
+			stop()
+			for range pages {
+			}
+		}()
+		for p := range pages {
+			if !yield(p.entries, p.err) {
+				return
+			}
+		}
+	}
 }

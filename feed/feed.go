@@ -207,7 +207,7 @@ type Log interface {
 	// anything else, and of one that is pinned to none.
 	Regions(ctx context.Context, of []Change) ([]string, error)
 	// Newest returns the newest entry of each kind and key among those up to the number through, ascending, after the number
-	// after: what an image is made of.
+	// after, without what chains it to others (Previous, Digest, Signature): what an image is made of.
 	Newest(ctx context.Context, environment string, through, after int64, limit int) ([]Entry, error)
 	// PutReceipt stores a gateway's newest receipt; an older one than is stored changes nothing. It is telemetry.
 	PutReceipt(ctx context.Context, r Receipt) error

@@ -69,6 +69,23 @@ func RowOf(e Entry) (r Row, ok bool) {
 	r.Kind = e.Kind
 	switch e.Kind {
 	case KindApplication:
+		ok = r.application(e.Payload)
+	case KindCredential:
+		ok = r.credential(e.Payload)
+	case KindGrant:
+		ok = r.grant(e.Payload)
+	}
+	if ok {
+		return r, true
+	}
+	return rowOf(e)
+}
+
+// rowOf is RowOf for whatever JSON says the same.
+func rowOf(e Entry) (r Row, ok bool) {
+	r.Kind = e.Kind
+	switch e.Kind {
+	case KindApplication:
 		var a Application
 		if exactly(e.Payload, &a) != nil {
 			return r, false
@@ -82,18 +99,12 @@ func RowOf(e Entry) (r Row, ok bool) {
 		if exactly(e.Payload, &c) != nil || len(c.Hash) != len(r.Hash) || len(c.Grants)+len(c.Sources)+len(c.Claims) > 0 || c.Withdrawn {
 			return r, false
 		}
-		kind := slices.Index(proofs[:], c.Kind)
-		if kind < 0 {
+		if r.Proof, ok = proofOf(c.Kind); !ok {
 			return r, false
 		}
-		r.Proof, r.Hash, r.Until = RowProof(kind), [32]byte(c.Hash), c.Expires.UnixMicro()
-		switch {
-		case c.Live:
-			r.State = RowActive
-		case c.Ended == "suspended":
-			r.State = RowSuspended
-		case c.Ended == "pending":
-			r.State = RowPending
+		r.Hash, r.Until = [32]byte(c.Hash), c.Expires.UnixMicro()
+		if r.State = RowActive; !c.Live {
+			r.State = endedState(c.Ended)
 		}
 		return r, r.ids(id.Credential, c.ID, id.Application, c.Application) && whole(c.Expires)
 	case KindGrant:
@@ -101,19 +112,41 @@ func RowOf(e Entry) (r Row, ok bool) {
 		if exactly(e.Payload, &g) != nil || g.Withdrawn {
 			return r, false
 		}
-		switch g.State {
-		case "active":
-			r.State = RowActive
-		case "suspended":
-			r.State = RowSuspended
-		case "ended":
-		default:
+		if r.State, ok = grantState(g.State); !ok {
 			return r, false
 		}
 		r.From, r.Until, r.Offered = g.From.UnixMicro(), g.Until.UnixMicro(), &Offered{g.Product, g.Plan, g.Scopes}
 		return r, r.ids(id.Grant, g.ID, id.Application, g.Application) && whole(g.From) && whole(g.Until)
 	}
 	return r, false
+}
+
+func proofOf(kind string) (RowProof, bool) {
+	i := slices.Index(proofs[:], kind)
+	return RowProof(max(i, 0)), i >= 0
+}
+
+// endedState is how a credential stands that is not live.
+func endedState(word string) RowState {
+	switch word {
+	case "suspended":
+		return RowSuspended
+	case "pending":
+		return RowPending
+	}
+	return RowOver
+}
+
+func grantState(word string) (RowState, bool) {
+	switch word {
+	case "active":
+		return RowActive, true
+	case "suspended":
+		return RowSuspended, true
+	case "ended":
+		return RowOver, true
+	}
+	return RowOver, false
 }
 
 func (r *Row) ids(k id.Kind, own id.ID, ownerKind id.Kind, owner id.ID) bool {
