@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -112,6 +113,45 @@ func TestInventoryFiltersAndPages(t *testing.T) {
 	}
 	_, err = w.Inventory(w.ctx, w.operator, control.InventoryFilter{}, control.Page{After: "app_x"})
 	wants(t, "a page of another list", err, fault.Invalid, "")
+}
+
+// However many are asked for and whatever is selected, every credential is on one page, and none on two: a page that looked at as
+// many as it may ends there.
+func TestInventoryPagesWhole(t *testing.T) {
+	w := newWorld(t).published()
+	owner := w.verified("Many", "many@example.org")
+	var all []id.ID
+	for n := range 120 {
+		app := w.application(owner, fmt.Sprint("Application ", n))
+		w.grantOf(must(w.RequestAccess(w.ctx, owner, ask(app, "live", "reading", "free")))(t))
+		all = append(all, w.key(owner, app, "live").ID)
+	}
+	slices.Sort(all)
+	for _, limit := range []int{7, 99, 100, 500} {
+		for _, f := range []control.InventoryFilter{{}, {Severity: inventory.Low}, {Risk: "NHI4"}, {Kind: credential.Client}} {
+			f.Organization = owner.Organization
+			var got []id.ID
+			pages := 0
+			for p := (control.Page{Limit: limit}); ; pages++ {
+				l := must(w.Inventory(w.ctx, w.operator, f, p))(t)
+				for _, e := range l.Items {
+					got = append(got, e.Credential)
+				}
+				if len(l.Items) > limit || l.Next != "" && l.Next <= p.After {
+					t.Fatalf("limit %d, %+v: a page of %d, next %s after %s", limit, f, len(l.Items), l.Next, p.After)
+				}
+				if p.After = l.Next; l.Next == "" {
+					break
+				}
+			}
+			if f.Risk+string(f.Severity)+string(f.Kind) == "" && !slices.Equal(got, all) {
+				t.Errorf("limit %d: %d of %d credentials, on %d pages", limit, len(got), len(all), pages+1)
+			}
+			if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
+				t.Errorf("limit %d, %+v: one is told twice, or in another order", limit, f)
+			}
+		}
+	}
 }
 
 // The same key for two applications and in two environments is found, and nobody learns of it what another organization has.
