@@ -62,8 +62,16 @@ func scanCredential(r row) (c credential.Credential, err error) {
 	return c, err
 }
 
+// credentials is how they are filed. The place is organization, application and public ID.
+var credentials = filing{what: "credential", insert: credentialInsert, exists: credentialHas, narrow: credentialNarrow, update: credentialUpdate,
+	place: []int{1, 2, 6}}
+
 func (t *tx) Credential(ctx context.Context, i id.ID) (credential.Credential, error) {
-	return get(ctx, t, scanCredential, "credential", credentialGet, string(i))
+	c, err := get(ctx, t, scanCredential, "credential", credentialGet, string(i))
+	if err == nil {
+		t.read(c.ID, string(c.Organization), string(c.Application), c.PublicID, c.Version)
+	}
+	return c, err
 }
 
 func (t *tx) CredentialByPublicID(ctx context.Context, public string) (credential.Credential, error) {
@@ -71,7 +79,7 @@ func (t *tx) CredentialByPublicID(ctx context.Context, public string) (credentia
 }
 
 func (t *tx) PutCredential(ctx context.Context, c credential.Credential) (credential.Credential, error) {
-	return putRow(ctx, t, scanCredential, "credential", credentialInsert, credentialNarrow, credentialUpdate, credentialHas, string(c.ID),
+	return putRow(ctx, t, scanCredential, credentials, string(c.ID),
 		string(c.Organization), string(c.Application), c.Environment, string(c.Kind), c.Name, c.PublicID, c.Hash[:], doc(c.Grants),
 		string(c.State), at(c.Created), string(c.CreatedBy), at(c.Expires), at(c.RetireAt), at(c.Revoked), c.Reason, doc(c.Sources), string(c.Replaces), flag(c.Held), at(c.Leaked), doc(c.OAuth),
 		c.Earlier[:], at(c.EarlierUntil), doc(c.Workload), doc(c.CertName), at(c.SecretSince), c.KeyPrint, c.Version)

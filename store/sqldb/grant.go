@@ -43,12 +43,19 @@ func scanGrant(r row) (g grant.Grant, err error) {
 	return g, err
 }
 
+// grants is how they are filed. The place is organization, application and environment.
+var grants = filing{what: "grant", insert: grantInsert, exists: grantHas, narrow: grantNarrow, update: grantUpdate, place: []int{2, 3, 4}}
+
 func (t *tx) Grant(ctx context.Context, i id.ID) (grant.Grant, error) {
-	return get(ctx, t, scanGrant, "grant", grantGet, string(i))
+	g, err := get(ctx, t, scanGrant, "grant", grantGet, string(i))
+	if err == nil {
+		t.read(g.ID, string(g.Organization), string(g.Application), g.Environment, g.Version)
+	}
+	return g, err
 }
 
 func (t *tx) PutGrant(ctx context.Context, g grant.Grant) (grant.Grant, error) {
-	return putRow(ctx, t, scanGrant, "grant", grantInsert, grantNarrow, grantUpdate, grantHas, string(g.ID), string(g.Request), string(g.Organization),
+	return putRow(ctx, t, scanGrant, grants, string(g.ID), string(g.Request), string(g.Organization),
 		string(g.Application), g.Environment, g.Product, g.Plan, doc(g.Scopes), g.Purpose, doc(g.ApprovedBy), at(g.From), at(g.Until),
 		string(g.State), g.Reason, at(g.Ended), doc(grantMore{g.Emergency, g.Reviewed, g.ReviewedBy, g.ScopesSince}), g.Version)
 }

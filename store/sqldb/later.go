@@ -2,15 +2,19 @@ package sqldb
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"gatehouse/fault"
 	"gatehouse/webhook"
 )
 
-// later is what the updates of a group on PostgreSQL share: rows that nobody reads before the group is over, and so go to the server
-// together. Whoever does read one of those tables sends them first.
+// later is what the updates of a group on PostgreSQL share: what nobody reads before the group is over, and so goes to the server
+// together, in one way there and back. Whoever does read one of those tables, or of those rows, sends it first.
 type later struct {
+	updates []sending
+	updated map[string]bool // identifiers of the rows of updates
+
 	audit, personal, changes, entries, hashes [][]any
 	regional                                  [][]any // entries of feeds of regions
 	numbered                                  []any   // rows of feed_changes that have their number
@@ -49,14 +53,51 @@ func (t *tx) add(ctx context.Context, rows *[][]any, args ...any) error {
 }
 
 // before is called with each statement before it is sent: it sends what the statement might see.
-func (l *later) before(t *tx, q string) error {
+func (l *later) before(t *tx, q string, args []any) error {
 	if l == nil {
 		return nil
 	}
-	if strings.Contains(q, `audit_`) || strings.Contains(q, `feed_`) {
+	if strings.Contains(q, `audit_`) || strings.Contains(q, `feed_`) || len(l.updates) > 0 && l.sees(q, args) {
 		return l.send(t)
 	}
 	return nil
+}
+
+// sees reports whether the statement might see a row that is to be updated.
+func (l *later) sees(q string, args []any) bool {
+	switch q {
+	case credentialGet, grantGet:
+		i, ok := args[0].(string)
+		return !ok || l.updated[i]
+	}
+	return strings.Contains(q, `credentials`) || strings.Contains(q, `grants`)
+}
+
+// updateLater keeps the update of a row for later, if this transaction has read it as it must stand for that.
+func (t *tx) updateLater(ctx context.Context, q, place string, args []any) (bool, error) {
+	i, _ := args[0].(string)
+	if t.later == nil || t.placed[i] != place {
+		return false, nil
+	}
+	if err := t.check(ctx, args); err != nil {
+		return false, err
+	}
+	l := t.later
+	if l.updated == nil {
+		l.updated = map[string]bool{}
+	}
+	l.updated[i] = true
+	l.updates = append(l.updates, sending{q, slices.Clone(args), true, 1})
+	t.wrote = true
+	return true, nil
+}
+
+// sending is a statement on its way with others, and how many rows it writes, if all of them must be there.
+type sending struct {
+	q     string
+	args  []any
+	every bool
+	rows  int64
 }
 
 const (
@@ -66,10 +107,17 @@ const (
 
 // send writes everything that was kept.
 func (l *later) send(t *tx) error {
+	all := l.updates
+	l.updates, l.updated = nil, nil
+	done := make([][]any, len(l.numbered))
+	for i, n := range l.numbered {
+		done[i] = []any{n}
+	}
+	l.numbered = nil
 	for _, s := range []struct {
 		rows          *[][]any
 		before, after string
-		all           bool // each row must be there
+		every         bool // each row must be there
 	}{
 		{&l.audit, auditInsert, ``, false},
 		{&l.personal, personalInsert, ``, false},
@@ -78,23 +126,29 @@ func (l *later) send(t *tx) error {
 		{&l.regional, strings.ReplaceAll(entryInsert, `feed_entries`, `feed_region_entries`), ``, false},
 		{&l.sealed, laterSeal, `) AS v WHERE audit_entries.id = v.column1 AND audit_entries.seq IS NULL`, true},
 		{&l.hashes, hashInsert, ``, false},
+		{&done, laterDone, ``, true},
 	} {
-		rows := *s.rows
+		all = append(all, statements(t.d.rows, *s.rows, s.before, s.after, s.every)...)
 		*s.rows = nil
-		if err := l.write(t, rows, s.before, s.after, s.all); err != nil {
-			return err
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	wrote, err := t.line.together(context.Background(), all)
+	for i, s := range all {
+		if err == nil && s.every && wrote[i] != s.rows {
+			err = fault.New(fault.Conflict, "%d of %d rows were not there any more", s.rows-wrote[i], s.rows)
 		}
 	}
-	done := make([][]any, len(l.numbered))
-	for i, n := range l.numbered {
-		done[i] = []any{n}
+	if err != nil && t.failed == nil {
+		t.failed = err
 	}
-	l.numbered = nil
-	return l.write(t, done, laterDone, ``, true)
+	return err
 }
 
-func (l *later) write(t *tx, rows [][]any, before, after string, every bool) error {
-	for _, n := range t.d.rows {
+// statements are those that write the rows, each so many as one takes.
+func statements(most []int, rows [][]any, before, after string, every bool) (out []sending) {
+	for _, n := range most {
 		for ; len(rows) >= n; rows = rows[n:] {
 			args := make([]any, 0, n*len(rows[0]))
 			for _, r := range rows[:n] {
@@ -107,17 +161,8 @@ func (l *later) write(t *tx, rows [][]any, before, after string, every bool) err
 			case laterSeal:
 				values = strings.Replace(values, `($1, $2)`, `($1::text, $2::bigint)`, 1)
 			}
-			wrote, err := t.line.exec(context.Background(), before+values+after, args...)
-			if err == nil && every && wrote != int64(n) {
-				err = fault.New(fault.Conflict, "%d of %d rows were not there any more", int64(n)-wrote, n)
-			}
-			if err != nil {
-				if t.failed == nil {
-					t.failed = err
-				}
-				return err
-			}
+			out = append(out, sending{before + values + after, args, every, int64(n)})
 		}
 	}
-	return nil
+	return out
 }

@@ -3,6 +3,11 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // line is one connection to the database with the statements that it has prepared so far. One goroutine uses it at a time.
@@ -48,6 +53,31 @@ func (l *line) query(ctx context.Context, q string, args ...any) (*sql.Rows, err
 		return nil, err
 	}
 	return s.QueryContext(ctx, args...)
+}
+
+// together runs statements on PostgreSQL in one way there and back, and returns how many rows each wrote. After an error none of those
+// behind it has run.
+func (l *line) together(ctx context.Context, all []sending) (wrote []int64, err error) {
+	err = l.conn.Raw(func(c any) error {
+		p, ok := c.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("a %T sends nothing together", c)
+		}
+		var b pgx.Batch
+		for _, s := range all {
+			b.Queue(s.q, s.args...)
+		}
+		r := p.Conn().SendBatch(ctx, &b)
+		for range all {
+			tag, err := r.Exec()
+			if err != nil {
+				return errors.Join(err, r.Close())
+			}
+			wrote = append(wrote, tag.RowsAffected())
+		}
+		return r.Close()
+	})
+	return wrote, err
 }
 
 func (l *line) close() error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"gatehouse/env"
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/grant"
 	"gatehouse/id"
 	"gatehouse/identity"
 	"gatehouse/organization"
@@ -283,6 +285,77 @@ func TestPostgresGroups(t *testing.T) {
 		}
 		return nil
 	}))
+}
+
+// Updates of rows wait for the end of their group, and whoever reads one of those rows, or a list in which it is, sees them.
+func TestPostgresUpdatesThatWaitAreSeen(t *testing.T) {
+	dsn := pgtest.Database(t)
+	stores := []store.Store{openPostgres(t, dsn), openPostgres(t, dsn)}
+	now := time.Date(2026, 3, 29, 1, 59, 59, 0, time.UTC)
+	var gs [3]grant.Grant
+	for i := range gs {
+		must(t, stores[0].Update(t.Context(), func(tx store.Tx) (err error) {
+			gs[i], err = tx.PutGrant(t.Context(), grant.Grant{ID: id.New(id.Grant, now), Organization: "org_1", Application: "app_1", State: grant.Active, From: now, Until: now})
+			return err
+		}))
+	}
+	const callers, each = 12, 10
+	var wg sync.WaitGroup
+	for n := range callers {
+		wg.Go(func() {
+			for i := range each {
+				g := gs[(n+i)%len(gs)]
+				err := stores[n%2].Update(t.Context(), func(tx store.Tx) error {
+					old, err := tx.Grant(t.Context(), g.ID)
+					if err != nil {
+						return err
+					}
+					next := old
+					next.Reason, next.Organization = fmt.Sprint(n, i), id.ID(fmt.Sprint("org_", i/5+1)) // it moves once
+					if next, err = tx.PutGrant(t.Context(), next); err != nil {
+						return err
+					}
+					if i == 3 {
+						if _, err := tx.PutGrant(t.Context(), old); !errors.Is(err, fault.Stale) {
+							t.Errorf("an old version is put: %v", err)
+						}
+					}
+					if next.Purpose = "twice"; i%2 == 0 {
+						if next, err = tx.PutGrant(t.Context(), next); err != nil {
+							return err
+						}
+					}
+					of, err := tx.Grants(t.Context(), grant.Filter{Organization: next.Organization}, "", 10)
+					if err != nil || i%3 == 0 {
+						return err
+					}
+					at := slices.IndexFunc(of, func(o grant.Grant) bool { return o.ID == g.ID })
+					if at < 0 || of[at].Reason != next.Reason || of[at].Version != next.Version {
+						t.Errorf("the list does not show what was put: %+v, want %+v", of, next)
+					}
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	var versions int64
+	must(t, stores[1].View(t.Context(), func(tx store.Tx) error {
+		for _, g := range gs {
+			v, err := tx.Grant(t.Context(), g.ID)
+			if err != nil {
+				return err
+			}
+			versions += v.Version
+		}
+		return nil
+	}))
+	if want := int64(len(gs) + callers*(each+each/2)); versions != want {
+		t.Errorf("the versions come to %d, want %d: an update was lost, or done twice", versions, want)
+	}
 }
 
 // A process that stands still with the turn holds the others up for a moment once, and not each of their updates.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"gatehouse/fault"
+	"gatehouse/id"
 	"gatehouse/secret"
 )
 
@@ -36,6 +37,8 @@ type tx struct {
 	later  *later  // in a group on PostgreSQL: what is sent together
 	shared *shared // in a group: what all ask alike
 	wrote  bool    // it has changed something
+
+	placed map[string]string // in a group on PostgreSQL: where rows that this transaction has read stand, and in which version
 }
 
 // check answers before anything is sent to the database.
@@ -76,7 +79,7 @@ func (t *tx) exec(ctx context.Context, q string, args ...any) (int64, error) {
 	if err := t.save(); err != nil {
 		return 0, t.fault(ctx, err)
 	}
-	if err := t.later.before(t, q); err != nil {
+	if err := t.later.before(t, q, args); err != nil {
 		return 0, t.fault(ctx, err)
 	}
 	t.shared.changed(q)
@@ -150,7 +153,7 @@ func all[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string,
 	if err := t.save(); err != nil {
 		return nil, t.fault(ctx, err)
 	}
-	if err := t.later.before(t, q); err != nil {
+	if err := t.later.before(t, q, args); err != nil {
 		return nil, t.fault(ctx, err)
 	}
 	t.shared.changed(q)
@@ -230,30 +233,74 @@ func put[T any](ctx context.Context, t *tx, scan func(row) (T, error), what, ins
 	return zero, fault.New(fault.Stale, "the %s has changed since version %d", what, version)
 }
 
-// putRow is put for an object whose columns are the arguments, all of them in their order: what is stored is what was given, and the
-// texts return nothing, since SQLite keeps what a statement returns in a table of its own until it is over. narrow is the update of an
-// object that stays where it is: it leaves the columns alone that place it, and so their indexes; update is for one that moves.
-func putRow[T any](ctx context.Context, t *tx, scan func(row) (T, error), what, insert, narrow, update, exists string, args ...any) (T, error) {
+// filing is how the rows of a noun are written whose columns are the arguments, all of them in their order: what is stored is what was
+// given, and the texts return nothing, since SQLite keeps what a statement returns in a table of its own until it is over.
+type filing struct {
+	what, insert, exists string
+	narrow               string // the update of an object that stays where it is: it leaves the columns alone that place it, and so their indexes
+	update               string // of one that moves
+	place                []int  // which arguments place it
+}
+
+// at is where the row of the arguments stands, and in which version.
+func (d filing) at(args []any) string {
+	at := make([]any, 0, len(d.place)+1)
+	for _, i := range d.place {
+		at = append(at, args[i])
+	}
+	return standing(append(at, args[len(args)-1])...)
+}
+
+func standing(at ...any) string { return fmt.Sprintf("%#v", at) }
+
+// read remembers where a row stands that this transaction has read.
+func (t *tx) read(i id.ID, at ...any) {
+	if t.later == nil {
+		return
+	}
+	if t.placed == nil {
+		t.placed = map[string]string{}
+	}
+	t.placed[string(i)] = standing(at...)
+}
+
+// putRow is put for such a noun.
+func putRow[T any](ctx context.Context, t *tx, scan func(row) (T, error), d filing, args ...any) (T, error) {
 	var zero T
-	texts := []string{narrow, update}
 	version, _ := args[len(args)-1].(int64)
+	if version != 0 {
+		if kept, err := t.updateLater(ctx, d.narrow, d.at(args), args); kept || err != nil {
+			return stored(scan, d, t, args, err)
+		}
+	}
+	texts := []string{d.narrow, d.update}
 	if version == 0 {
-		texts = []string{insert}
+		texts = []string{d.insert}
 	}
 	for _, q := range texts {
 		n, err := t.exec(ctx, q, args...)
-		if err != nil {
-			return zero, err
-		}
-		if n > 0 {
-			args[len(args)-1] = version + 1
-			return scan(given(args))
+		if err != nil || n > 0 {
+			return stored(scan, d, t, args, err)
 		}
 	}
-	if _, err := get(ctx, t, scanInt, what, exists, args[0]); err != nil {
+	if _, err := get(ctx, t, scanInt, d.what, d.exists, args[0]); err != nil {
 		return zero, err
 	}
-	return zero, fault.New(fault.Stale, "the %s has changed since version %d", what, version)
+	return zero, fault.New(fault.Stale, "the %s has changed since version %d", d.what, version)
+}
+
+// stored is the object as it stands now.
+func stored[T any](scan func(row) (T, error), d filing, t *tx, args []any, err error) (T, error) {
+	var zero T
+	if err != nil {
+		return zero, err
+	}
+	version, _ := args[len(args)-1].(int64)
+	args[len(args)-1] = version + 1
+	if i, _ := args[0].(string); t.placed[i] != "" {
+		t.placed[i] = d.at(args)
+	}
+	return scan(given(args))
 }
 
 // given is a row of values that were not read from anywhere.
