@@ -60,6 +60,7 @@ type carrier struct {
 	x     policy.Exchange
 	buf   []byte // where problems are written
 	h1    *h1Call
+	h2    h2Sender // of a request without content
 	spare *bounded // for the next body
 	book  *book    // where it is noted
 	progress

@@ -30,7 +30,12 @@ func (g *Gateway) newH2() *h2.Server {
 func (g *Gateway) exchangeH2(e *h2.Exchange, r http1.Reason) {
 	c := g.take(e.Context())
 	defer g.give(c)
-	s := &h2Sender{c: c, e: e}
+	s := &c.h2
+	if e.Request.Body != nil { // somebody may hold it for longer
+		s = new(h2Sender)
+	}
+	*s = h2Sender{c: c, e: e}
+	defer func() { c.h2 = h2Sender{} }()
 	bad := s.fill(&c.x, g.o.Limits)
 	if r != http1.Fine {
 		bad = malformedFor(r)

@@ -19,9 +19,8 @@ import (
 // fixedAnswer is what the upstream of these tests always answers.
 var fixedAnswer = []byte("HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 19:30:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 1024\r\n\r\n" + strings.Repeat("x", 1024))
 
-// caller sends one request after the other on one connection through a real gateway to a real upstream, and reads the
-// answers. It allocates nothing, nor does the upstream.
-func caller(t testing.TB, codec Codec, events event.Sink, content string) func() {
+// behind starts the upstream and the gateway in front of it, and returns the gateway's address and a key.
+func behind(t testing.TB, o Options) (addr, key string) {
 	t.Helper()
 	up, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -48,7 +47,7 @@ func caller(t testing.TB, codec Codec, events event.Sink, content string) func()
 			}()
 		}
 	}()
-	g, key, err := partner(Options{Events: events, Codec: codec}, up.Addr().String())
+	g, key, err := partner(o, up.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,12 +58,7 @@ func caller(t testing.TB, codec Codec, events event.Sink, content string) func()
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(ctx, l) }()
-	c, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		c.Close()
 		cancel()
 		if err := <-served; err != nil {
 			t.Error(err)
@@ -72,6 +66,19 @@ func caller(t testing.TB, codec Codec, events event.Sink, content string) func()
 		up.Close()
 		<-asked
 	})
+	return l.Addr().String(), key
+}
+
+// caller sends one request after the other on one connection through a real gateway to a real upstream, and reads the
+// answers. It allocates nothing, nor does the upstream.
+func caller(t testing.TB, codec Codec, events event.Sink, content string) func() {
+	t.Helper()
+	addr, key := behind(t, Options{Events: events, Codec: codec})
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
 	request := []byte("GET /a/v1/things/17?page=2 HTTP/1.1\r\nHost: api.example.test\r\nX-API-Key: " + key + "\r\nAccept: application/json\r\nUser-Agent: partner/1.0\r\n\r\n")
 	if content != "" {
 		request = fmt.Appendf(nil, "POST /a/v1/things HTTP/1.1\r\nHost: api.example.test\r\nX-API-Key: %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", key, len(content), content)

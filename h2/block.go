@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"encoding/binary"
 	"sync"
 	"time"
 
@@ -31,12 +32,40 @@ func (c *conn) headers(f *http2.HeadersFrame) error {
 	if !c.greeted {
 		return fatal(http2.ErrCodeProtocol)
 	}
-	c.mu.Lock()
-	lent := lentFields.Get().(*fields)
-	c.block = block{began: time.Now(), id: f.StreamID, last: f.StreamEnded(), lent: lent, memory: lent.memory, fields: lent.fields,
-		self: f.HasPriority() && f.Priority.StreamDep == f.StreamID}
-	c.mu.Unlock()
+	c.open(f.StreamID, f.StreamEnded(), f.HasPriority() && f.Priority.StreamDep == f.StreamID)
 	return c.fragment(f.HeaderBlockFragment(), f.HeadersEnded())
+}
+
+func (c *conn) open(id uint32, last, self bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lent := lentFields.Get().(*fields)
+	c.block = block{began: time.Now(), id: id, last: last, lent: lent, memory: lent.memory, fields: lent.fields, self: self}
+}
+
+// usual takes the frame that comes next when it is a whole block without padding and priority, as nearly every head is: the Framer would make
+// a piece of memory for it. What is wrong or unusual is left to the Framer; so is what comes while a block is open.
+func (c *conn) usual() (taken bool, err error) {
+	const begin = 9 // bytes before a frame's payload
+	if !c.greeted || !c.block.began.IsZero() {
+		return false, nil
+	}
+	b, err := c.in.Peek(begin)
+	if err != nil {
+		return false, nil // the Framer finds the same
+	}
+	n, id := int(b[0])<<16|int(b[1])<<8|int(b[2]), binary.BigEndian.Uint32(b[5:])&(1<<31-1)
+	kind, flags := http2.FrameType(b[3]), http2.Flags(b[4])
+	if kind != http2.FrameHeaders || flags&^http2.FlagHeadersEndStream != http2.FlagHeadersEndHeaders || id == 0 || begin+n > c.in.Size() || n > frameSize {
+		return false, nil
+	}
+	if b, err = c.in.Peek(begin + n); err != nil {
+		return false, nil
+	}
+	c.open(id, flags&http2.FlagHeadersEndStream != 0, false)
+	err = c.fragment(b[begin:], true) // it keeps nothing of that
+	_, _ = c.in.Discard(begin + n)
+	return true, err
 }
 
 // continuation takes a further one.
@@ -63,22 +92,22 @@ func (c *conn) fragment(p []byte, end bool) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	done := *b
-	c.block = block{}
+	c.whole, c.block = *b, block{}
+	done := &c.whole
 	if c.err != nil {
 		return c.err
 	}
 	defer done.give(c)
 	if done.self {
-		return c.refuse(&done, http2.ErrCodeProtocol)
+		return c.refuse(done, http2.ErrCodeProtocol)
 	}
 	if s := c.streams[done.id]; s != nil {
 		if s.whole {
 			return onStream(done.id, http2.ErrCodeStreamClosed)
 		}
-		return c.peer.head(c, s, &done)
+		return c.peer.head(c, s, done)
 	}
-	return c.peer.begin(c, &done)
+	return c.peer.begin(c, done)
 }
 
 // A fields is memory for the fields of a block.

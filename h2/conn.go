@@ -27,13 +27,15 @@ type conn struct {
 
 	// Of the reading goroutine.
 	dec   *hpack.Decoder
-	block block
+	block block // that is open
+	whole block // that was complete last
 
 	mu       sync.Mutex
 	idleCond sync.Cond // nobody writes
 	streams  map[uint32]*stream
 	enc      *hpack.Encoder
 	encoded  []byte // by enc
+	texts    texts
 	out      []byte // frames that wait to be written
 	spare    []byte // memory for the next ones
 	writing  bool   // somebody writes
@@ -104,22 +106,30 @@ func (c *conn) hello(s ...http2.Setting) {
 // read takes frames until the connection ends, and returns why.
 func (c *conn) read() error {
 	for {
-		f, err := c.fr.ReadFrame()
-		if err == nil {
-			err = c.frame(f)
-		}
-		var se http2.StreamError
-		switch {
-		case err == nil:
-		case errors.As(err, &se):
-			c.mu.Lock()
-			err = c.reset(se.StreamID, se.Code)
-			c.mu.Unlock()
+		taken, err := c.usual()
+		if !taken {
+			var f http2.Frame
+			if f, err = c.fr.ReadFrame(); err == nil {
+				err = c.frame(f)
+			}
 		}
 		if err != nil {
-			return c.codeOf(err)
+			if err = c.onStream(err); err != nil {
+				return c.codeOf(err)
+			}
 		}
 	}
+}
+
+// onStream ends the stream that the error is of; another one is returned.
+func (c *conn) onStream(err error) error {
+	var se http2.StreamError
+	if !errors.As(err, &se) {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reset(se.StreamID, se.Code)
 }
 
 // codeOf makes a connection error of what the framer found.

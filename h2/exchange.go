@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +28,7 @@ type Exchange struct {
 	state   uint8
 	mute    bool // its stream is reset: nothing is written
 	content int64
+	more    [1]byte // where the end of content is looked for
 }
 
 // How far the answer is.
@@ -108,7 +108,7 @@ func (e *Exchange) Interim(h *wire.Head) error {
 		return nil
 	}
 	e.s.head(false, func(c *conn) {
-		c.put(":status", strconv.Itoa(h.Status))
+		c.put(":status", statusText(h.Status))
 		c.putFields(h.Fields, nil)
 	})
 	c.flush()
@@ -176,10 +176,10 @@ func (e *Exchange) start(m *wire.Message, length int64, last, flush bool) error 
 	}
 	e.state = answering
 	e.s.head(last, func(c *conn) {
-		c.put(":status", strconv.Itoa(m.Status))
+		c.put(":status", statusText(m.Status))
 		c.putFields(m.Fields, nil)
 		if length >= 0 && !(last && length == 0 && grpc(m.Fields)) {
-			c.put("content-length", strconv.FormatInt(length, 10))
+			c.putNumber("content-length", length)
 		}
 		if _, dated := m.Fields.Get("Date"); !dated {
 			c.put("date", e.server.date())
@@ -235,7 +235,7 @@ func (e *Exchange) carry(m *wire.Message, content io.Reader, left int64, buf []b
 				}
 				n = 0
 			}
-			if err = end(content); err != io.EOF {
+			if err = e.end(content); err != io.EOF {
 				return err
 			}
 		}
@@ -267,10 +267,9 @@ func (e *Exchange) carry(m *wire.Message, content io.Reader, left int64, buf []b
 }
 
 // end reads the end of content that is all there by its length: io.EOF, or what is wrong with it.
-func end(content io.Reader) error {
-	var more [1]byte
+func (e *Exchange) end(content io.Reader) error {
 	for range 100 { // a reader may return nothing a few times
-		if n, err := content.Read(more[:]); n > 0 {
+		if n, err := content.Read(e.more[:]); n > 0 {
 			return ErrLength
 		} else if err != nil {
 			return err

@@ -1,6 +1,9 @@
 package h2
 
 import (
+	"strconv"
+	"unsafe"
+
 	"golang.org/x/net/http2/hpack"
 
 	"gatehouse/http1"
@@ -19,13 +22,12 @@ func sendable(fields wire.Fields) bool {
 
 // putFields writes the fields but those that only this package writes, and those that drop tells of. c.mu is held.
 func (c *conn) putFields(fields wire.Fields, drop func(name []byte) bool) {
-	var lower [64]byte
 	for i := range fields {
 		name := fields[i].Name
 		if len(name) == 0 {
 			continue
 		}
-		b := append(lower[:0], name...)
+		b := append(c.texts.lower[:0], name...)
 		for j, ch := range b {
 			if 'A' <= ch && ch <= 'Z' {
 				b[j] = ch + 'a' - 'A'
@@ -34,7 +36,7 @@ func (c *conn) putFields(fields wire.Fields, drop func(name []byte) bool) {
 		if ours(b) || drop != nil && (drop(b) || !http1.Value(fields[i].Value)) {
 			continue
 		}
-		c.put(known(b), fields[i].Value.String())
+		c.putView(c.texts.known(b), fields[i].Value)
 	}
 }
 
@@ -51,6 +53,62 @@ func anyTrailer(t wire.Fields) bool {
 // put writes one field. c.mu is held.
 func (c *conn) put(name, value string) {
 	_ = c.enc.WriteField(hpack.HeaderField{Name: name, Value: value, Sensitive: once(name)})
+}
+
+// putView is put of a value that is somebody else's memory. c.mu is held.
+func (c *conn) putView(name string, value []byte) {
+	if once(name) { // the compression keeps nothing of it
+		c.put(name, unsafe.String(unsafe.SliceData(value), len(value)))
+		return
+	}
+	c.put(name, c.texts.of(value))
+}
+
+// putNumber writes a field whose value is a number, and of one message only. c.mu is held.
+func (c *conn) putNumber(name string, n int64) {
+	c.putView(name, strconv.AppendInt(c.texts.digits[:0], n, 10))
+}
+
+// texts are values that a connection has sent: those that come again need no new memory.
+type texts struct {
+	kept   [16]string
+	lower  [64]byte // a name
+	digits [20]byte
+}
+
+// longestText is how long a value may be that is kept.
+const longestText = 128
+
+// of is b as text.
+func (t *texts) of(b []byte) string {
+	if len(b) > longestText {
+		return string(b)
+	}
+	h := uint32(2166136261)
+	for _, c := range b {
+		h = (h ^ uint32(c)) * 16777619
+	}
+	at := &t.kept[(h^h>>16)%uint32(len(t.kept))]
+	if *at != string(b) {
+		*at = string(b)
+	}
+	return *at
+}
+
+// known is of, for names: the usual ones are there anyhow.
+func (t *texts) known(name []byte) string {
+	if s, ok := usual[string(name)]; ok {
+		return s
+	}
+	return t.of(name)
+}
+
+// statusText is a status as a field has it.
+func statusText(status int) string {
+	if status == 200 { // nearly all
+		return "200"
+	}
+	return strconv.Itoa(status)
 }
 
 // once reports whether the value is a secret, or of one message only: neither belongs into a table that is shared.

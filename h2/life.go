@@ -14,6 +14,7 @@ type life struct {
 	done chan struct{} // made when somebody asks for it
 	over func()        // of WhenOver
 	more []*func()     // of AfterFunc; nil: taken back
+	kept bool          // somebody has asked to be told of the end, and may hold it for longer
 }
 
 var _ context.Context = (*life)(nil)
@@ -35,6 +36,7 @@ func (l *life) Err() error {
 func (l *life) Done() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.kept = true
 	if l.done == nil {
 		l.done = make(chan struct{})
 		if l.err != nil {
@@ -74,6 +76,7 @@ func (l *life) AfterFunc(f func()) (stop func() bool) {
 		go f()
 		return func() bool { return false }
 	}
+	l.kept = true
 	at := len(l.more)
 	l.more = append(l.more, &f)
 	return func() bool {
@@ -85,6 +88,13 @@ func (l *life) AfterFunc(f func()) (stop func() bool) {
 		l.more[at] = nil
 		return true
 	}
+}
+
+// asked reports whether somebody may hold it for longer than the exchange lasts.
+func (l *life) asked() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.kept
 }
 
 // end says that the exchange is over.

@@ -317,6 +317,17 @@ func (c *serverConn) handled(s *stream) {
 		c.earn(costReset)
 	}
 	c.flush()
+	if in := s.in; in.over(c) {
+		*in = inbound{}
+		inbounds.Put(in)
+	}
+}
+
+// over reports whether nobody has anything of the request any more: it came and was answered as a whole, it had no content that
+// somebody might still read, and nobody was promised to learn of its end. c.mu is held.
+func (in *inbound) over(c *serverConn) bool {
+	s, e := &in.s, &in.x
+	return s.done && s.whole && s.err == nil && !s.queued && c.streams[s.id] != s && e.state == answered && e.Request.Body == nil && !e.life.asked()
 }
 
 // gone forgets a request that no handler has got.
@@ -338,7 +349,7 @@ func (c *serverConn) gone(_ *conn, s *stream) {
 	}
 }
 
-// An inbound is a request on its stream. Those that were taken back before anybody saw them are used again.
+// An inbound is a request on its stream. Those that were taken back before anybody saw them are used again, and those that are over.
 type inbound struct {
 	s stream
 	x Exchange

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -14,9 +15,24 @@ type out struct{ c *conn }
 
 func (o out) Write(p []byte) (int, error) {
 	if o.c.err == nil {
+		if o.c.out == nil {
+			o.c.out = outs.Get().(*[outSize]byte)[:0]
+		}
 		o.c.out = append(o.c.out, p...)
 	}
 	return len(p), nil
+}
+
+// outSize is how much a connection has for what waits, until it is more.
+const outSize = 4 << 10
+
+var outs = sync.Pool{New: func() any { return new([outSize]byte) }}
+
+// giveOut takes back what a connection had for what waits.
+func giveOut(b []byte) {
+	if cap(b) == outSize {
+		outs.Put((*[outSize]byte)(b[:outSize]))
+	}
 }
 
 // encoded is where the header compression writes. c.mu is held.
@@ -60,6 +76,8 @@ func (c *conn) flushed(rounds int) {
 		c.wake()
 	}
 	if len(c.streams) == 0 && len(c.out) == 0 { // an idle connection gives its buffers back
+		giveOut(c.out)
+		giveOut(c.spare)
 		c.out, c.spare = nil, nil
 	}
 	c.writing = false
