@@ -37,8 +37,8 @@ fast: ## the tests of what changed, nothing else
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@scripts/fuzz $(or $(FUZZTIME),30s)
 
-bench: build ## Gatehouse, nginx, HAProxy and Caddy in one run (SHORT=1: the two main cases, under three minutes; ONLY=main,tls)
-	@scripts/tools nginx haproxy wrk strace >&2
+bench: build ## Gatehouse, nginx, HAProxy and Caddy in one run (SHORT=1: the two main cases, under three minutes; ONLY=main,tls,h2)
+	@scripts/tools nginx haproxy wrk nghttp2-client strace >&2
 	@[ -n "$(SHORT)" ] || scripts/tools caddy >&2 || echo 'Caddy cannot be had here; the run goes on without it' >&2
 	@PATH="$$PATH:/usr/sbin" $(GO) run ./bench -gatehouse $(BIN)/gatehouse $(if $(SHORT),-short,$(if $(ONLY),-only $(ONLY),-page docs/performance.md))
 

@@ -28,6 +28,8 @@ func groups() []group {
 		{"upload", "requests of 64 KB", false, uploadGroup},
 		{"jwt", "a JWT that was verified before, with grant, limit, event and metrics", false, tokenGroup},
 		{"tls", "over TLS, on kept connections", false, oneGroup("-tls", smallPath, openPath, 64, true)},
+		{"h2", "HTTP/2 over TLS from clients, 16 connections with 8 streams each, HTTP/1.1 to the upstream", false, h2Group("h2", true)},
+		{"h2c", "the same without TLS", false, h2Group("h2c", false)},
 		{"routes", "10,000 routes, asked in turn", false, routesGroup},
 		{"credentials", "1,000,000 credentials, 1,000 of them in turn", false, credentialsGroup},
 	}
@@ -61,7 +63,9 @@ func oneGroup(suffix, path, open string, connections int, tls bool) func(context
 		here := func() (*process, error) { return h.process, nil }
 		add("plain", "nginx", plain, func() (*process, error) { return l.nginxPlain(ctx, tls) })
 		add("policy", "gatehouse", plain, here)
-		add("policy", "nginx", plain, func() (*process, error) { return l.nginxPolicy(ctx, "nginx-policy"+secure(tls), h.keys, tls) })
+		add("policy", "nginx", plain, func() (*process, error) {
+			return l.nginxPolicy(ctx, "nginx-policy"+secure(tls), h.keys, nginxConf{tls: tls})
+		})
 		add("plain", "gatehouse", ours, here)
 		add("policy", "haproxy", plain, func() (*process, error) { return l.haproxy(ctx, "haproxy-policy"+secure(tls), h.keys, tls) })
 		add("plain", "haproxy", plain, func() (*process, error) { return l.haproxy(ctx, "haproxy"+secure(tls), nil, tls) })

@@ -74,7 +74,7 @@ func credentialsGroup(ctx context.Context, l *lab) ([]entrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	mapped, err := l.nginxPolicy(ctx, "nginx-keys", keys, false)
+	mapped, err := l.nginxPolicy(ctx, "nginx-keys", keys, nginxConf{})
 	if err != nil {
 		return nil, err
 	}

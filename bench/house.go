@@ -75,6 +75,9 @@ func (l *lab) launch(ctx context.Context, h *house, name, manifest string, tls b
 	if tls {
 		env = append(env, "GATEHOUSE_GATEWAY_TLS_CERTIFICATE="+l.certificate, "GATEHOUSE_GATEWAY_TLS_KEY="+l.key)
 	}
+	if name == "gatehouse-h2c" {
+		env = append(env, "GATEHOUSE_GATEWAY_H2C=true")
+	}
 	p, err := l.once(name, func() (*process, error) {
 		p, err := start(name, l.dir, env, binary, "serve", "--dev", "-o", "json", "--manifest", manifest, "--data", h.data)
 		if err != nil {

@@ -158,7 +158,7 @@ func (l *lab) measure(ctx context.Context, g group) ([]result, error) {
 func (l *lab) hold(ctx context.Context, g group) error {
 	entrants, err := g.build(ctx, l)
 	for _, e := range entrants {
-		fmt.Fprintf(l.log, "%s %s, process %d: wrk %q\n", e.kase, e.target, e.process.cmd.Process.Pid, e.load.args(e.process, l.spell))
+		fmt.Fprintf(l.log, "%s %s, process %d: %q\n", e.kase, e.target, e.process.cmd.Process.Pid, e.load.command(e.process, l.spell))
 	}
 	return err
 }

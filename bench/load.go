@@ -17,6 +17,7 @@ import (
 // that a script has.
 type load struct {
 	connections int
+	streams     int // at a time on each, over HTTP/2; 0: HTTP/1.1
 	path        string
 	key         string
 	token       string        // sent instead of a key
@@ -58,20 +59,37 @@ func (l load) run(ctx context.Context, p *process, spell time.Duration) (tally, 
 	if err != nil {
 		return tally{}, err
 	}
-	out, err := exec.CommandContext(ctx, "wrk", l.args(p, spell)...).CombinedOutput()
+	ask := l.h1
+	if l.streams > 0 {
+		ask = l.h2
+	}
+	t, err := ask(ctx, p, spell)
 	if err != nil {
-		return tally{}, fmt.Errorf("wrk at %s: %w\n%s", p.name, err, out)
+		return t, fmt.Errorf("%s: %w\n%s", p.name, err, p.errs.String())
 	}
 	after, err := p.spent()
 	if err != nil {
 		return tally{}, err
 	}
-	t, err := read(out)
-	if err != nil {
-		return t, fmt.Errorf("%s: %w\n%s", p.name, err, p.errs.String())
-	}
 	t.cpu = float64((after - before).Nanoseconds()) / 1000 / t.requests
 	return t, nil
+}
+
+// h1 asks for a while by wrk.
+func (l load) h1(ctx context.Context, p *process, spell time.Duration) (tally, error) {
+	out, err := exec.CommandContext(ctx, "wrk", l.args(p, spell)...).CombinedOutput()
+	if err != nil {
+		return tally{}, fmt.Errorf("wrk at %s: %w\n%s", p.name, err, out)
+	}
+	return read(out)
+}
+
+// command is what asks for a while, where no more is wanted than what it prints.
+func (l load) command(p *process, spell time.Duration) []string {
+	if l.streams > 0 {
+		return append([]string{"h2load"}, l.h2args(p, spell)...)
+	}
+	return append([]string{"wrk"}, l.args(p, spell)...)
 }
 
 // read reads what wrk printed.
@@ -121,13 +139,16 @@ func (l load) perf(ctx context.Context, p *process, pids []string) (float64, boo
 		return 0, false
 	}
 	var said bytes.Buffer
-	cmd := exec.CommandContext(ctx, "perf", append([]string{"stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", strings.Join(pids, ","), "--", "wrk"}, l.args(p, time.Second)...)...)
+	cmd := exec.CommandContext(ctx, "perf", append([]string{"stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", strings.Join(pids, ","), "--"}, l.command(p, time.Second)...)...)
 	cmd.Stderr = &said
 	out, err := cmd.Output()
 	if err != nil {
 		return 0, false
 	}
 	t, err := read(out)
+	if l.streams > 0 {
+		t, err = readH2(out)
+	}
 	count, _, _ := strings.Cut(said.String(), ",")
 	n, bad := strconv.ParseFloat(strings.TrimSpace(count), 64)
 	return n / t.requests, err == nil && bad == nil

@@ -14,6 +14,7 @@ type nginxConf struct {
 	before string // beside the server
 	server string // its locations
 	tls    bool
+	h2     bool   // its clients speak HTTP/2
 	main   string // beside everything
 }
 
@@ -27,6 +28,9 @@ func (l *lab) nginx(ctx context.Context, name string, c nginxConf) (*process, er
 		if c.tls {
 			listen += " ssl"
 			c.before += fmt.Sprintf("ssl_certificate %s; ssl_certificate_key %s; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:s:10m;\n", l.certificate, l.key)
+		}
+		if c.h2 {
+			listen += " http2"
 		}
 		if os.Geteuid() == 0 {
 			c.main = "user root;" // its workers read files of ours
@@ -86,7 +90,7 @@ func (l *lab) nginxPlain(ctx context.Context, tls bool) (*process, error) {
 }
 
 // nginxPolicy looks the key up in a map and counts the application against a limit that is never reached.
-func (l *lab) nginxPolicy(ctx context.Context, name string, keys []string, tls bool) (*process, error) {
+func (l *lab) nginxPolicy(ctx context.Context, name string, keys []string, c nginxConf) (*process, error) {
 	var m strings.Builder
 	for i, k := range keys {
 		fmt.Fprintf(&m, "%s app_%d;\n", k, i)
@@ -95,10 +99,10 @@ func (l *lab) nginxPolicy(ctx context.Context, name string, keys []string, tls b
 	if err := os.WriteFile(file, []byte(m.String()), 0o600); err != nil {
 		return nil, err
 	}
-	before := kept(l.upstream) + fmt.Sprintf("map_hash_max_size %d; map_hash_bucket_size 256;\nmap $http_x_api_key $app { default \"\"; include %s; }\n"+
+	c.before = kept(l.upstream) + fmt.Sprintf("map_hash_max_size %d; map_hash_bucket_size 256;\nmap $http_x_api_key $app { default \"\"; include %s; }\n"+
 		"limit_req_zone $app zone=z:100m rate=1000000r/s;\n", max(2048, 2*len(keys)), file)
-	return l.nginx(ctx, name, nginxConf{before: before, tls: tls,
-		server: `location / { if ($app = "") { return 401; } limit_req zone=z burst=1000000 nodelay; ` + pass + " }"})
+	c.server = `location / { if ($app = "") { return 401; } limit_req zone=z burst=1000000 nodelay; ` + pass + " }"
+	return l.nginx(ctx, name, c)
 }
 
 // nginxRoutes has a location for each path.
