@@ -35,10 +35,6 @@ const (
 	credentialRegions = `SELECT c.id, o.region FROM credentials c JOIN organizations o ON o.id = c.organization WHERE o.region <> '' AND c.id IN `
 	grantRegions      = `SELECT g.id, o.region FROM grants g JOIN organizations o ON o.id = g.organization WHERE o.region <> '' AND g.id IN `
 
-	entriesNewest = `SELECT seq, epoch, kind, entity, version, payload, committed FROM feed_entries e WHERE environment = $1 AND seq > $2 AND seq <= $3
-		AND NOT EXISTS (SELECT 1 FROM feed_entries n WHERE n.environment = e.environment AND n.kind = e.kind AND n.entity = e.entity
-		AND n.seq > e.seq AND n.seq <= $3) ORDER BY seq LIMIT $4`
-
 	receiptColumns = `environment, gateway, epoch, seq, digest, revision, desired, trouble, at`
 	receiptPut     = `INSERT INTO receipts (` + receiptColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (environment, gateway) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, digest = excluded.digest,
@@ -215,14 +211,6 @@ func (t *tx) Entry(ctx context.Context, environment string, seq int64) (feed.Ent
 
 func (t *tx) EntryOf(ctx context.Context, environment string, k feed.Kind, key string) (feed.Entry, error) {
 	return get(ctx, t, scanEntry, "entry of the feed", of(environment, entryOf), environment, string(k), key)
-}
-
-func (t *tx) Newest(ctx context.Context, environment string, through, after int64, limit int) ([]feed.Entry, error) {
-	return all(ctx, t, func(r row) (e feed.Entry, err error) {
-		e.Environment = environment
-		err = r.Scan(&e.Seq, &e.Epoch, &e.Kind, &e.Key, &e.Version, (*[]byte)(&e.Payload), when{&e.Committed})
-		return e, err
-	}, of(environment, entriesNewest), environment, after, through, first(limit))
 }
 
 func (t *tx) PutReceipt(ctx context.Context, r feed.Receipt) error {

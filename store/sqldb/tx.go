@@ -38,6 +38,8 @@ type tx struct {
 	shared *shared // in a group: what all ask alike
 	wrote  bool    // it has changed something
 
+	newest newest
+
 	placed map[string]string // in a group on PostgreSQL: where rows that this transaction has read stand, and in which version
 }
 

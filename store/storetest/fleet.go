@@ -162,5 +162,61 @@ func fleets() []promise {
 			same(w, "up to four", list(4, 0, 10), []string{"b2", "a3", "c4"})
 			same(w, "a page", list(6, 4, 1), []string{"a5"})
 		}},
+		{"NewestIsOneOfEachEntityOnEveryPage", func(w *world) {
+			w.environments("live", "test")
+			const n = 300
+			want := map[string]string{}
+			w.update(func(tx store.Tx) error {
+				var at feed.Position
+				for i := range n {
+					c := w.change("live", int64(i+1))
+					c.Key = fmt.Sprint("key-", i*i%97)
+					if i%5 == 0 {
+						c.Key, c.Kind = fmt.Sprint("key-", i), feed.KindGrant
+					}
+					if err := tx.AppendChange(w.ctx(), c); err != nil {
+						return err
+					}
+					rows, err := tx.Unnumbered(w.ctx(), 1)
+					if err != nil {
+						return err
+					}
+					e := w.numbered("live", rows[0], at)
+					if err := tx.Number(w.ctx(), rows[0].Row, []feed.Entry{e}); err != nil {
+						return err
+					}
+					if at = e.Position(); i < n-20 {
+						want[string(c.Kind)+c.Key] = fmt.Sprint(e.Seq, " ", string(e.Payload))
+					}
+				}
+				return nil
+			})
+			for _, limit := range []int{1, 7, 64, 100, n} {
+				got, last := map[string]string{}, int64(0)
+				w.view(func(tx store.Tx) error {
+					for {
+						es, err := tx.Newest(w.ctx(), "live", n-20, last, limit)
+						if err != nil {
+							return err
+						}
+						if limit == 7 { // another feed in between
+							if nothing, err := tx.Newest(w.ctx(), "test", 5, 0, 10); err != nil || len(nothing) > 0 {
+								return fmt.Errorf("another feed has %d: %w", len(nothing), err)
+							}
+						}
+						for _, e := range es {
+							if e.Seq <= last || got[string(e.Kind)+e.Key] != "" {
+								w.Errorf("limit %d: %s comes twice, or out of order", limit, e.Key)
+							}
+							got[string(e.Kind)+e.Key], last = fmt.Sprint(e.Seq, " ", string(e.Payload)), e.Seq
+						}
+						if len(es) < limit {
+							return nil
+						}
+					}
+				})
+				same(w, fmt.Sprint("pages of ", limit), got, want)
+			}
+		}},
 	}
 }
