@@ -70,11 +70,11 @@ func NewGate(o GateOptions) *Gate {
 // Enter lets a request in: at once, or after a while in the queue. It reports false when it does not. Leave must follow
 // when it does.
 func (g *Gate) Enter(ctx context.Context) bool {
-	if g.waiting.Load() == 0 && g.free() {
-		return true
-	}
-	return g.wait(ctx)
+	return g.Try() || g.wait(ctx)
 }
+
+// Try lets a request in if that can be done at once. Leave must follow when it does.
+func (g *Gate) Try() bool { return g.waiting.Load() == 0 && g.free() }
 
 // free takes a place if there is one.
 func (g *Gate) free() bool {

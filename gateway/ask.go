@@ -28,7 +28,7 @@ func (p *pool) admit(c *carrier, now time.Time) error {
 		}
 		c.probe = probe
 	}
-	if p.gate != nil && !p.gate.Enter(c.ctx) {
+	if p.gate != nil && !p.enter(c) {
 		if p.breaker != nil {
 			p.breaker.Done(c.probe, balance.Neither, now)
 		}
@@ -37,6 +37,24 @@ func (p *pool) admit(c *carrier, now time.Time) error {
 		return f
 	}
 	return nil
+}
+
+// enter waits for a place at the gate.
+func (p *pool) enter(c *carrier) (in bool) {
+	if p.gate.Try() {
+		return true
+	}
+	c.wait(func() { in = p.gate.Enter(c.ctx) })
+	return in
+}
+
+// wait runs f, which may wait.
+func (c *carrier) wait(f func()) {
+	if e := c.h1.e; e != nil {
+		e.Await(f)
+		return
+	}
+	f()
 }
 
 // busyAgain is when a caller who was refused because too many others call should try again.
@@ -128,7 +146,9 @@ func (g *Gateway) ask(c *carrier, p *pool, began time.Time) (err error) {
 		}
 		if tried.Len() == len(s.members) { // the same once more, after a moment
 			tried = balance.Tried{}
-			if !pause(c.ctx, c.tries, total-now.Sub(began)) {
+			on := false
+			c.wait(func() { on = pause(c.ctx, c.tries, total-now.Sub(began)) })
+			if !on {
 				return errClientGone
 			}
 			now = c.now()

@@ -87,6 +87,8 @@ type progress struct {
 
 	trailers wire.View // the names of the request's trailer, as they were announced
 
+	elsewhere bool // it is taken once more, from its beginning, where it may wait
+
 	upgrade bool    // the caller asks for another protocol
 	tunnel  *tunnel // which it may have
 }
@@ -153,6 +155,9 @@ func (g *Gateway) exchange(c *carrier, w sender, bad error) bool {
 	err := bad
 	if err == nil {
 		err = g.guarded(c, now)
+	}
+	if c.elsewhere {
+		return false
 	}
 	if errors.Is(err, errClientGone) {
 		g.record(c, 0, err)
@@ -249,6 +254,11 @@ func (g *Gateway) run(c *carrier, now *current) error {
 		}
 		return fault.Of(fault.NotFound, "no-route", "nothing is offered at this address")
 	}
+	p := now.pools[m.Route.Upstream]
+	if e := c.h1.e; e != nil && (g.o.Shared != nil || p != nil && p.waits) && e.Leave() {
+		c.elsewhere = true
+		return nil
+	}
 	c.route, x.Route = m.Route, &m.Route.RouteInfo
 	if m.Route.Closed != nil {
 		c.rule = ruleRoute
@@ -265,7 +275,7 @@ func (g *Gateway) run(c *carrier, now *current) error {
 		}
 	}
 	c.rule = ""
-	return g.forward(c, now.pools[m.Route.Upstream])
+	return g.forward(c, p)
 }
 
 // The rules of the gateway itself, as refusals name them.

@@ -27,6 +27,7 @@ func (g *Gateway) serveOwn(ctx context.Context, l net.Listener) error {
 		Malformed: f.exchange,
 		Limits:    http1.Limits{Head: most.HeadTime, Body: most.Stall, Write: most.Stall, Idle: most.Idle},
 		Buffers:   &g.buffers,
+		Loops:     g.o.Loops,
 		Log:       g.o.Log,
 
 		Underscores: true, // dropOwn drops them
@@ -89,7 +90,7 @@ func (f *h1Front) exchange(e *http1.Exchange, r http1.Reason) {
 	if r == http1.BadLine && f.g.o.H2C && c.x.TLS == nil {
 		w = silent{e}
 	}
-	if !f.g.exchange(c, w, bad) && !e.Started() {
+	if !f.g.exchange(c, w, bad) && !c.elsewhere && !e.Started() {
 		e.Abort()
 	}
 	f.g.give(c)

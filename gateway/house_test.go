@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ import (
 	"gatehouse/credential"
 	"gatehouse/feed"
 	"gatehouse/gateway"
+	"gatehouse/http1"
 	"gatehouse/id"
 	"gatehouse/manifest"
 	"gatehouse/policy"
@@ -39,8 +41,30 @@ import (
 
 func TestMain(m *testing.M) {
 	gateway.ServeAlone()
-	goleak.VerifyTestMain(m)
+	if os.Getenv(noLoops) == "" {
+		var err error
+		if loops, err = http1.NewLoops(2); err != nil {
+			fmt.Println("on goroutines only:", err)
+		} else {
+			loops.Eager = true
+		}
+	}
+	code := m.Run()
+	if loops != nil {
+		loops.Close()
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
+
+// loops are where gateways of tests serve busy connections; nil: nowhere, as where the kernel refuses, and where noLoops asks for it.
+var loops *http1.Loops
+
+// noLoops names the variable that has the tests do without.
+const noLoops = "GATEHOUSE_TEST_NO_LOOPS"
 
 func kinds() []policy.Kind {
 	return []policy.Kind{anonymous.Kind(), apikey.Kind(), granted.Kind(), granted.WithoutKind(), limit.Kind(), cors.Kind(),
@@ -236,7 +260,7 @@ func (h *house) run(s setup) {
 	var logged bytes.Buffer
 	var mu sync.Mutex
 	codec, h2c := own(s.codec)
-	g, err := gateway.New(gateway.Options{H2C: h2c, Environment: "live", Name: "gw-1", Source: h.line, Key: h.line.key.Public().(ed25519.PublicKey),
+	g, err := gateway.New(gateway.Options{H2C: h2c, Loops: loops, Environment: "live", Name: "gw-1", Source: h.line, Key: h.line.key.Public().(ed25519.PublicKey),
 		Kinds: kinds(), Events: h.events, Now: h.clock.now, Limits: s.limits, Tally: s.tally, Codec: codec, DNS: s.dns,
 		Log: slog.New(slog.NewTextHandler(writer(func(b []byte) (int, error) {
 			mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/balance"
+	"gatehouse/manifest"
 	"gatehouse/snapshot"
 )
 
@@ -22,6 +23,7 @@ type pool struct {
 	breaker *balance.Breaker // nil: none
 	gate    *balance.Gate    // nil: no bound
 	secure  *verified
+	waits   bool // for more than plain connections of HTTP/1.1: see http1.Loops
 
 	set atomic.Pointer[set]
 
@@ -67,7 +69,9 @@ func (g *Gateway) newPool(u *snapshot.Upstream) *pool {
 	if c := u.Concurrency; c != nil {
 		p.gate = balance.NewGate(balance.GateOptions{Most: c.Most, Queue: c.Queue, Wait: time.Duration(c.Wait), Adaptive: c.Adaptive})
 	}
+	p.waits = u.Protocol != manifest.HTTP1
 	for i, t := range u.Targets {
+		p.waits = p.waits || t.Scheme != "http"
 		p.found[i] = []string{t.Host} // a name is left to the system until it has been looked up
 	}
 	p.arrange()

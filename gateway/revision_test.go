@@ -142,7 +142,7 @@ func TestNothingPublishedYet(t *testing.T) { both(t, testNothingPublishedYet) }
 func testNothingPublishedYet(t *testing.T, codec gateway.Codec) {
 	l := newLine(t)
 	codec, h2c := own(codec)
-	g, err := gateway.New(gateway.Options{Environment: "live", Name: "gw", Source: l, Key: l.key.Public().(ed25519.PublicKey), Kinds: kinds(), Codec: codec, H2C: h2c,
+	g, err := gateway.New(gateway.Options{Environment: "live", Name: "gw", Source: l, Key: l.key.Public().(ed25519.PublicKey), Kinds: kinds(), Codec: codec, H2C: h2c, Loops: loops,
 		Secrets: func(string) (secret.Value, bool) { return secret.Value{}, false }})
 	if err != nil {
 		t.Fatal(err)

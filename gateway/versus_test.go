@@ -12,7 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"strconv"
+
 	"gatehouse/event"
+	"gatehouse/http1"
 	"gatehouse/http1/nginxtest"
 )
 
@@ -158,7 +161,13 @@ func serveAlone(codec Codec, upstream string) error {
 	if h2c {
 		codec = HTTP1
 	}
-	g, key, err := partner(Options{Events: event.NewLines(out, event.LinesOptions{}), Codec: codec, H2C: h2c}, upstream)
+	var loops *http1.Loops
+	if n, _ := strconv.Atoi(os.Getenv("LOOPS")); n > 0 {
+		if loops, err = http1.NewLoops(n); err != nil {
+			return err
+		}
+	}
+	g, key, err := partner(Options{Events: event.NewLines(out, event.LinesOptions{}), Codec: codec, H2C: h2c, Loops: loops}, upstream)
 	if err != nil {
 		return err
 	}

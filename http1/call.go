@@ -50,13 +50,17 @@ func (u *Upstream) Do(ctx context.Context, c *Call) error {
 		return err
 	}
 	f := c.framing(content, stream)
+	var on *loop
+	if c.Exchange != nil {
+		on = c.Exchange.c.loop()
+	}
 	for {
-		l := u.kept(c.started)
+		l := u.kept(c.started, on)
 		if l == nil || c.tried > 1 {
 			if l != nil {
 				l.close()
 			}
-			if l, err = u.dial(ctx); err != nil {
+			if l, err = u.connect(ctx, on); err != nil {
 				return c.explain(fmt.Errorf("connect: %w", err))
 			}
 		}
@@ -158,7 +162,12 @@ func (c *Call) ask(f framing, content []byte, stream bool) error {
 	if c.Total > 0 {
 		s.until = c.started.add(c.Total)
 	}
-	out, ok := appendRequest(s.buf[:0], c.Request, f)
+	space := s.buf
+	if l.rc != nil { // where the kernel reads and writes when it likes
+		space = s.bufs.get(headSize)
+		defer s.bufs.put(space)
+	}
+	out, ok := appendRequest(space[:0], c.Request, f)
 	if !ok {
 		return ErrUnsendable
 	}

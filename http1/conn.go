@@ -21,6 +21,7 @@ import (
 type conn struct {
 	s       *Server
 	nc      net.Conn
+	rc      *ringConn       // nc, if it may ride on a loop; nil otherwise
 	raw     syscall.RawConn // nil where reads are not the operating system's own
 	step    func(fd uintptr) bool
 	peer    netip.AddrPort
@@ -38,7 +39,11 @@ type conn struct {
 	ended   bool // the peer has ended its side
 	over    bool // no further request is read
 	linger  bool // the peer may still be sending: let it read the answer before the close
-	kept    any  // of the handler
+	leaving bool // the handler wants to be called off the loop
+	streak  int  // exchanges shortly after one another; below 0: until it may ride again
+	shy     int
+	back    chan error // from the loop
+	kept    any        // of the handler
 }
 
 // Phases of a connection.
@@ -51,6 +56,12 @@ const (
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{s: s, nc: nc, since: now()}
+	if s.Loops != nil {
+		if c.rc = ringed(nc); c.rc != nil {
+			c.rc.conn = c
+			nc, c.nc = c.rc, c.rc
+		}
+	}
 	c.reading.set, c.writing.set = nc.SetReadDeadline, nc.SetWriteDeadline
 	if raw := rawOf(nc); raw != nil {
 		c.raw, c.step = raw, c.stepRaw
@@ -69,6 +80,9 @@ func newConn(s *Server, nc net.Conn) *conn {
 
 // rawOf returns what to wait and read on by ourselves, or nil where that cannot be done.
 func rawOf(nc net.Conn) syscall.RawConn {
+	if rc, ok := nc.(*ringConn); ok {
+		nc = rc.t
+	}
 	if t, ok := nc.(*net.TCPConn); ok && polled {
 		if raw, err := t.SyscallConn(); err == nil {
 			return raw
@@ -126,10 +140,12 @@ func (c *conn) advance() {
 		if waiting && c.phase != inBody {
 			c.enter(inBody, e.at)
 		}
-		if waiting || socket && c.inStep {
+		if waiting || socket && (c.inStep || c.loop() != nil) {
 			return
 		}
-		c.exchange()
+		if c.exchange(); c.leaving {
+			return
+		}
 	}
 }
 
@@ -137,6 +153,9 @@ func (c *conn) advance() {
 func (c *conn) exchange() {
 	e := c.e
 	c.s.Handler(e)
+	if c.leaving {
+		return
+	}
 	if e.state == unanswered {
 		c.over = true
 		c.s.log.Error("a handler did not answer", "path", e.Request.Path.String())
@@ -151,6 +170,7 @@ func (c *conn) exchange() {
 	e.src.settle()
 	e.restart()
 	c.served++
+	c.streak++
 	c.enter(isWarm, now())
 }
 
@@ -162,6 +182,9 @@ func (c *conn) wait() error {
 	c.prepare(now())
 	if c.s.draining.Load() && c.phase == isCold {
 		return io.EOF
+	}
+	if c.joins() {
+		return c.ride()
 	}
 	if c.raw != nil {
 		err := c.raw.Read(c.step)
@@ -215,7 +238,7 @@ func (c *conn) stepRaw(fd uintptr) bool {
 		e.at = now()
 		before := c.served
 		c.advance()
-		if c.over || e.parsed && !waits(e) {
+		if c.over || e.parsed && !waits(e) || c.joins() {
 			return true
 		}
 		c.prepare(e.at)
@@ -275,7 +298,7 @@ func (c *conn) late(at instant) {
 			c.over = spent >= drainGrace
 		case spent >= warm:
 			c.give()
-			c.phase = isCold
+			c.phase, c.streak = isCold, min(c.streak, 0)
 		}
 	case isCold:
 		c.over = c.s.draining.Load() || spent >= c.s.limits.Idle

@@ -148,8 +148,14 @@ func (e *Exchange) goOn() error {
 
 func (e *Exchange) write(b []byte) error {
 	c := e.c
-	if c.inStep { // at once, where the descriptor is at hand
-		n, err := writeNow(c.fd, b)
+	if on := c.loop() != nil; on || c.inStep { // at once, where the descriptor is at hand
+		var n int
+		var err error
+		if on {
+			n, err = c.rc.sendNow(b)
+		} else {
+			n, err = writeNow(c.fd, b)
+		}
 		e.sent += int64(n)
 		if n == len(b) && err == nil {
 			return nil

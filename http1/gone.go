@@ -26,6 +26,9 @@ func (e *Exchange) gone() bool {
 	if c.s.cutting.Load() {
 		return true
 	}
+	if c.loop() != nil {
+		return c.rc.left()
+	}
 	raw := c.raw
 	if raw == nil {
 		t, ok := c.nc.(interface{ NetConn() net.Conn })

@@ -32,7 +32,7 @@ type proxy struct {
 func newProxy(t testing.TB, addr string, set func(*proxy)) *proxy {
 	t.Helper()
 	bufs := &http1.Buffers{Poison: true}
-	p := &proxy{server: &http1.Server{Buffers: bufs}, upstream: &http1.Upstream{Address: addr, Buffers: bufs}}
+	p := &proxy{server: &http1.Server{Buffers: bufs, Loops: loops}, upstream: &http1.Upstream{Address: addr, Buffers: bufs}}
 	p.upstream.Dial = func(ctx context.Context) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 		if err == nil {

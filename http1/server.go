@@ -24,6 +24,7 @@ type Server struct {
 	Limits    Limits
 	Scheme    string // how clients reach this server: "http" or "https"; "": by whether a connection is one of TLS
 	Buffers   *Buffers
+	Loops     *Loops       // where busy connections are served; nil: each on its goroutine
 	Log       *slog.Logger // told of handlers that panic or do not answer; nil: slog.Default
 	// Underscores lets field names with underscores in. An upstream that makes CGI variables of fields cannot tell
 	// X_A from X-A, so somebody could write fields that policies believe to be their own.

@@ -51,16 +51,24 @@ type Upstream struct {
 	bufs     *Buffers
 
 	mu     sync.Mutex
-	idle   []*link // the last used last
+	idle   []shelf
 	all    map[*link]struct{}
 	reaper *time.Timer // runs while there are idle ones
 	closed bool
+	bound  bool // its connections cannot ride on loops
+}
+
+// A shelf is the unused connections that ride on one loop, or on none.
+type shelf struct {
+	on    *loop
+	links []*link // the last used last
 }
 
 // A link is one connection to an upstream. One exchange at a time uses it.
 type link struct {
 	u       *Upstream
 	nc      net.Conn
+	rc      *ringConn       // nc, on a loop; nil: it is on none
 	raw     syscall.RawConn // nil where reads are not the operating system's own
 	below   syscall.RawConn // what is under it then
 	step    func(fd uintptr) bool
@@ -93,16 +101,17 @@ func (u *Upstream) prepare() {
 }
 
 // kept returns the connection that was used last, or nil.
-func (u *Upstream) kept(at instant) *link {
+func (u *Upstream) kept(at instant, on *loop) *link {
 	u.mu.Lock()
-	n := len(u.idle)
+	s := u.shelf(on)
+	n := len(s.links)
 	if n == 0 {
 		u.mu.Unlock()
 		return nil
 	}
-	l := u.idle[n-1]
-	u.idle[n-1] = nil
-	u.idle = u.idle[:n-1]
+	l := s.links[n-1]
+	s.links[n-1] = nil
+	s.links = s.links[:n-1]
 	u.mu.Unlock()
 	if at.sub(l.since) > u.patience.Idle {
 		l.close()
@@ -111,19 +120,47 @@ func (u *Upstream) kept(at instant) *link {
 	return l
 }
 
+// shelf is the one for a loop, while u is locked.
+func (u *Upstream) shelf(on *loop) *shelf {
+	if u.bound {
+		on = nil
+	}
+	for i := range u.idle {
+		if u.idle[i].on == on {
+			return &u.idle[i]
+		}
+	}
+	u.idle = append(u.idle, shelf{on: on})
+	return &u.idle[len(u.idle)-1]
+}
+
 // keep takes a connection back whose last exchange is over without doubt.
 func (u *Upstream) keep(l *link) {
 	l.used, l.heard, l.since = true, false, now()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.closed || len(u.idle) >= u.patience.Keep {
+	if u.closed || u.unused() >= u.patience.Keep {
 		u.drop(l)
 		return
 	}
-	u.idle = append(u.idle, l)
+	var on *loop
+	if l.rc != nil {
+		on = l.rc.lp
+	}
+	s := u.shelf(on) // where kept looks
+	s.links = append(s.links, l)
 	if u.reaper == nil {
 		u.reaper = time.AfterFunc(u.patience.Idle, u.reap)
 	}
+}
+
+// unused is how many connections nobody uses, while u is locked.
+func (u *Upstream) unused() int {
+	n := 0
+	for i := range u.idle {
+		n += len(u.idle[i].links)
+	}
+	return n
 }
 
 // reap closes what was not used for long.
@@ -131,19 +168,36 @@ func (u *Upstream) reap() {
 	at := now()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	n := 0
-	for n < len(u.idle) && at.sub(u.idle[n].since) >= u.patience.Idle {
-		u.drop(u.idle[n])
-		n++
+	oldest, some := at, false
+	for i := range u.idle {
+		s := &u.idle[i]
+		n := 0
+		for n < len(s.links) && at.sub(s.links[n].since) >= u.patience.Idle {
+			u.drop(s.links[n])
+			n++
+		}
+		kept := copy(s.links, s.links[n:])
+		clear(s.links[kept:])
+		s.links = s.links[:kept]
+		if kept > 0 {
+			oldest, some = min(oldest, s.links[0].since), true
+		}
 	}
-	kept := copy(u.idle, u.idle[n:])
-	clear(u.idle[kept:])
-	u.idle = u.idle[:kept]
-	if u.closed || kept == 0 {
+	if u.closed || !some {
 		u.reaper = nil
 		return
 	}
-	u.reaper = time.AfterFunc(u.idle[0].since.add(u.patience.Idle).sub(at), u.reap)
+	u.reaper = time.AfterFunc(oldest.add(u.patience.Idle).sub(at), u.reap)
+}
+
+// clear closes the unused connections, while u is locked.
+func (u *Upstream) clear() {
+	for i := range u.idle {
+		for _, l := range u.idle[i].links {
+			u.drop(l)
+		}
+	}
+	u.idle = nil
 }
 
 // drop closes a connection while u is locked.
@@ -152,7 +206,8 @@ func (u *Upstream) drop(l *link) {
 	_ = l.nc.Close()
 }
 
-func (u *Upstream) dial(ctx context.Context) (*link, error) {
+// dial makes a connection, which rides on a loop if that is given.
+func (u *Upstream) dial(ctx context.Context, on *loop) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, u.patience.Connect)
 	defer cancel()
 	dial := u.Dial
@@ -163,10 +218,14 @@ func (u *Upstream) dial(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{u: u, nc: nc}
+	l := &link{u: u}
+	l.rc, nc = board(nc, on)
+	l.nc = nc
 	l.reading.set, l.writing.set = nc.SetReadDeadline, nc.SetWriteDeadline
 	l.src.nc, l.src.bufs, l.src.alarm, l.src.halted = nc, u.bufs, &l.reading, &l.halted
-	if l.raw = rawOf(nc); l.raw != nil {
+	if l.rc != nil {
+		// it has no poller
+	} else if l.raw = rawOf(nc); l.raw != nil {
 		l.step, l.below = l.stepRaw, l.raw
 	} else if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		l.below = rawOf(t.NetConn())
@@ -178,6 +237,7 @@ func (u *Upstream) dial(ctx context.Context) (*link, error) {
 		return nil, net.ErrClosed
 	}
 	u.all[l] = struct{}{}
+	u.bound = on != nil && l.rc == nil
 	return l, nil
 }
 
@@ -185,7 +245,7 @@ func (u *Upstream) dial(ctx context.Context) (*link, error) {
 func (u *Upstream) Idle() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.idle)
+	return u.unused()
 }
 
 // CloseIdle closes the unused connections. The Upstream can be used on.
@@ -193,11 +253,7 @@ func (u *Upstream) CloseIdle() {
 	u.prepare()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, l := range u.idle {
-		u.drop(l)
-	}
-	clear(u.idle)
-	u.idle = u.idle[:0]
+	u.clear()
 }
 
 // Close closes all connections. Exchanges that use one fail.
@@ -210,10 +266,7 @@ func (u *Upstream) Close() {
 		u.reaper.Stop()
 		u.reaper = nil
 	}
-	for _, l := range u.idle {
-		u.drop(l)
-	}
-	u.idle = nil
+	u.clear()
 	for l := range u.all {
 		l.cut()
 	}
@@ -235,13 +288,16 @@ func (l *link) close() {
 // roundTrip writes out and waits for the first bytes of an answer, which it puts into the source. On plain TCP the
 // wait is armed before the write, so that no read is tried in vain; what is there before the write is not an answer.
 func (l *link) roundTrip(at instant, out []byte) error {
-	if l.raw == nil && l.stale() {
+	if l.raw == nil && l.rc == nil && l.stale() {
 		return errStale
 	}
 	limit := at.add(l.src.patience(at))
 	l.reading.arm(at, l.src.glance(limit.sub(at)))
 	if l.halted.Load() {
 		return errHalted
+	}
+	if l.rc != nil {
+		return l.roundTripOn(at, limit, out)
 	}
 	if l.raw == nil {
 		l.writing.arm(at, l.u.patience.Write)
