@@ -28,7 +28,7 @@ func (p *pool) admit(c *carrier, now time.Time) error {
 		}
 		c.probe = probe
 	}
-	if p.gate != nil && !p.enter(c) {
+	if p.gate != nil && !p.gate.Try() && !p.queue(c) {
 		if p.breaker != nil {
 			p.breaker.Done(c.probe, balance.Neither, now)
 		}
@@ -39,11 +39,8 @@ func (p *pool) admit(c *carrier, now time.Time) error {
 	return nil
 }
 
-// enter waits for a place at the gate.
-func (p *pool) enter(c *carrier) (in bool) {
-	if p.gate.Try() {
-		return true
-	}
+// queue waits for a place at the gate.
+func (p *pool) queue(c *carrier) (in bool) {
 	c.wait(func() { in = p.gate.Enter(c.ctx) })
 	return in
 }
@@ -146,9 +143,7 @@ func (g *Gateway) ask(c *carrier, p *pool, began time.Time) (err error) {
 		}
 		if tried.Len() == len(s.members) { // the same once more, after a moment
 			tried = balance.Tried{}
-			on := false
-			c.wait(func() { on = pause(c.ctx, c.tries, total-now.Sub(began)) })
-			if !on {
+			if !c.pause(total - now.Sub(began)) {
 				return errClientGone
 			}
 			now = c.now()
@@ -204,6 +199,12 @@ const (
 	firstPause = 25 * time.Millisecond
 	mostPause  = 250 * time.Millisecond
 )
+
+// pause waits a moment before the same is tried once more. It reports false when the caller is gone.
+func (c *carrier) pause(left time.Duration) (on bool) {
+	c.wait(func() { on = pause(c.ctx, c.tries, left) })
+	return on
+}
 
 // pause waits a moment, of a length that differs from request to request. It reports false when ctx ended.
 func pause(ctx context.Context, tries int, left time.Duration) bool {
