@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -490,7 +491,11 @@ func (s *serving) gatewayOptions(environment, name string, from feed.Source) gat
 
 // dataPlane is what the start-up configuration says of a gateway.
 func dataPlane(c config.Config, events event.Sink, log *slog.Logger) gateway.Options {
-	return gateway.Options{Kinds: Kinds(), Secrets: func(name string) (secret.Value, bool) { v, ok := c.Secrets[name]; return v, ok },
+	loops := 0
+	if c.Ring && !c.Gateway.TLS() && c.Codec == string(gateway.HTTP1) {
+		loops = runtime.GOMAXPROCS(0)
+	}
+	return gateway.Options{Loops: loops, Kinds: Kinds(), Secrets: func(name string) (secret.Value, bool) { v, ok := c.Secrets[name]; return v, ok },
 		Events: events, Now: time.Now, Log: log, Codec: gateway.Codec(c.Codec), H2C: c.H2C, DNS: c.DNS,
 		Fetch: newOutside(c), Limits: gateway.Limits{Peer: c.Peer, Tunnels: c.Tunnels}}
 }

@@ -21,6 +21,7 @@ type Config struct {
 	Gateway    Listener       // of the first environment; each further one listens ten ports higher
 	HTTP3      bool           // gateways speak HTTP/3 too, on the UDP port of the same number
 	H2C        bool           // clients of gateways without TLS may speak HTTP/2 from the first byte
+	Ring       bool           // gateways serve busy plain connections over io_uring, where the kernel lets them
 	Codec      string         // who reads and writes HTTP/1.1 in gateways: "http1" (ours) or "std" (net/http)
 	Peer       int            // connections that one address may hold open at a gateway; 0: no bound
 	Tunnels    int            // WebSockets that may be open at a gateway; 0: its default
@@ -93,6 +94,7 @@ func Default() Config {
 		Control:    Listener{Listen: "127.0.0.1:8001"},
 		Gateway:    Listener{Listen: "127.0.0.1:8000"},
 		Codec:      "http1",
+		Ring:       true,
 		Feed:       Feed{MaxOffline: 24 * time.Hour},
 		Operations: Listener{Listen: "127.0.0.1:8003"},
 		SMTP:       SMTP{Port: 587, TLS: "starttls"},

@@ -255,7 +255,7 @@ func (g *Gateway) run(c *carrier, now *current) error {
 		return fault.Of(fault.NotFound, "no-route", "nothing is offered at this address")
 	}
 	p := now.pools[m.Route.Upstream]
-	if e := c.h1.e; e != nil && (g.o.Shared != nil || p != nil && p.waits) && e.Leave() {
+	if e := c.h1.e; e != nil && p != nil && p.waits && e.Leave() {
 		c.elsewhere = true
 		return nil
 	}

@@ -10,3 +10,6 @@ func (g *Gateway) Trust(roots *x509.CertPool) { g.secure.RootCAs = roots }
 
 // Raced tells that the race detector is on.
 const Raced = mostAllocations > 0
+
+// Eager has connections ride on loops whenever they wait for anything.
+func Eager(yes bool) { eager = yes }

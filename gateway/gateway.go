@@ -61,7 +61,7 @@ type Options struct {
 	// Standing is asked several times a second; nil: the control plane is always there.
 	Standing func() Standing
 	Fetch    *fetch.Client // what asks trusted issuers for their keys; nil: routes that need them are closed
-	Loops    *http1.Loops  // where busy connections are served that wait for nobody but their client and upstreams; nil: nowhere
+	Loops    int           // threads on which busy plain connections are served over io_uring, see http1.Loops; 0: none
 	DNS      string        // address of the DNS server that upstreams' names are looked up at; "": the system's
 	H2C      bool          // clients of plain connections may begin with HTTP/2; over TLS they choose it in the handshake
 }

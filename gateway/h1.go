@@ -22,12 +22,16 @@ func (g *Gateway) serveOwn(ctx context.Context, l net.Listener) error {
 	defer cut()
 	f := &h1Front{g, work}
 	most := g.o.Limits
+	loops := g.loops()
+	if loops != nil {
+		defer loops.Close()
+	}
 	s := &http1.Server{
 		Handler:   func(e *http1.Exchange) { f.exchange(e, http1.Fine) },
 		Malformed: f.exchange,
 		Limits:    http1.Limits{Head: most.HeadTime, Body: most.Stall, Write: most.Stall, Idle: most.Idle},
 		Buffers:   &g.buffers,
-		Loops:     g.o.Loops,
+		Loops:     loops,
 		Log:       g.o.Log,
 
 		Underscores: true, // dropOwn drops them
@@ -64,6 +68,24 @@ func (g *Gateway) serveOwn(ctx context.Context, l net.Listener) error {
 	g.idle()
 	return nil
 }
+
+// loops are where busy connections are served, or nil where each is served on its goroutine. With a counter that gateways share,
+// every exchange may wait for it.
+func (g *Gateway) loops() *http1.Loops {
+	if g.o.Loops == 0 || g.o.Shared != nil {
+		return nil
+	}
+	ls, err := http1.NewLoops(g.o.Loops)
+	if err != nil {
+		g.o.Log.Info("connections are served without io_uring", "environment", g.o.Environment, "because", err)
+		return nil
+	}
+	ls.Eager = eager
+	return ls
+}
+
+// eager has connections ride on loops as soon as they can; for tests.
+var eager bool
 
 type h1Front struct {
 	g   *Gateway

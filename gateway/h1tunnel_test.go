@@ -205,11 +205,10 @@ func TestWebSocketEnds(t *testing.T) {
 		{"the credential is revoked", "credential-revoked", "{}", func(h *house, _ feed.Grant, c feed.Credential) { c.Live = false; h.inForce(h.put(c)) }},
 		{"the credential is bound to another grant", "no-grant", "{}", func(h *house, g feed.Grant, c feed.Credential) {
 			other := g
-			last := "0"
-			if strings.HasSuffix(other.ID, last) {
-				last = "1"
+			start := other.ID[:len(other.ID)-1]
+			if other.ID = start + "0"; other.ID == g.ID {
+				other.ID = start + "1"
 			}
-			other.ID = other.ID[:len(other.ID)-1] + last
 			c.Grants = append(c.Grants, other.ID)
 			h.inForce(h.put(c))
 		}},

@@ -25,7 +25,6 @@ import (
 	"gatehouse/credential"
 	"gatehouse/feed"
 	"gatehouse/gateway"
-	"gatehouse/http1"
 	"gatehouse/id"
 	"gatehouse/manifest"
 	"gatehouse/policy"
@@ -42,26 +41,14 @@ import (
 func TestMain(m *testing.M) {
 	gateway.ServeAlone()
 	if os.Getenv(noLoops) == "" {
-		var err error
-		if loops, err = http1.NewLoops(2); err != nil {
-			fmt.Println("on goroutines only:", err)
-		} else {
-			loops.Eager = true
-		}
+		gateway.Eager(true)
+		loops = 2
 	}
-	code := m.Run()
-	if loops != nil {
-		loops.Close()
-	}
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	goleak.VerifyTestMain(m)
 }
 
-// loops are where gateways of tests serve busy connections; nil: nowhere, as where the kernel refuses, and where noLoops asks for it.
-var loops *http1.Loops
+// loops is on how many loops gateways of tests serve connections, where the kernel lets them; 0 where noLoops asks for it.
+var loops int
 
 // noLoops names the variable that has the tests do without.
 const noLoops = "GATEHOUSE_TEST_NO_LOOPS"

@@ -15,7 +15,6 @@ import (
 	"strconv"
 
 	"gatehouse/event"
-	"gatehouse/http1"
 	"gatehouse/http1/nginxtest"
 )
 
@@ -138,6 +137,9 @@ func BenchmarkConnection(b *testing.B) {
 // upstream, so that its processor time can be told from the test's. It prints its address and a key.
 const aloneFor = "GATEWAY_TEST_ALONE_FOR"
 
+// aloneLoops names the variable with the number of its loops.
+const aloneLoops = "GATEWAY_TEST_LOOPS"
+
 // aloneH2C stands for HTTP1 whose clients may speak HTTP/2 from the first byte.
 const aloneH2C Codec = "h2c"
 
@@ -161,12 +163,7 @@ func serveAlone(codec Codec, upstream string) error {
 	if h2c {
 		codec = HTTP1
 	}
-	var loops *http1.Loops
-	if n, _ := strconv.Atoi(os.Getenv("LOOPS")); n > 0 {
-		if loops, err = http1.NewLoops(n); err != nil {
-			return err
-		}
-	}
+	loops, _ := strconv.Atoi(os.Getenv(aloneLoops))
 	g, key, err := partner(Options{Events: event.NewLines(out, event.LinesOptions{}), Codec: codec, H2C: h2c, Loops: loops}, upstream)
 	if err != nil {
 		return err
