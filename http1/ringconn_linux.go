@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -162,6 +163,7 @@ func (rc *ringConn) ask(out, in []byte) (int, error) {
 	rc.submit(&rc.send, ofSend, opSend, out, 0, syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0)
 	rc.send.want = len(out)
 	rc.wait()
+	runtime.KeepAlive(in)
 	if sent, err := rc.send.n, rc.send.err; sent < len(out) {
 		if err != nil && err != syscall.EAGAIN {
 			return rc.recv.n, err
@@ -187,6 +189,7 @@ func (rc *ringConn) received() (int, error) {
 func (rc *ringConn) sendNow(b []byte) (int, error) {
 	rc.submit(&rc.send, ofSend, opSend, b, 0, syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0)
 	rc.wait()
+	runtime.KeepAlive(b)
 	return rc.send.n, rc.send.err
 }
 
@@ -207,6 +210,7 @@ func (rc *ringConn) Read(b []byte) (int, error) {
 		return 0, rc.recv.err
 	}
 	rc.wait()
+	runtime.KeepAlive(b)
 	return rc.received()
 }
 
@@ -221,6 +225,7 @@ func (rc *ringConn) Write(b []byte) (sent int, err error) {
 				return sent, rc.send.err
 			}
 			rc.wait()
+			runtime.KeepAlive(b)
 			n, err = rc.send.n, rc.send.err
 		}
 		if sent += n; err != nil {
