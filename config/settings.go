@@ -52,7 +52,7 @@ func Settings() []Setting {
 		{"feed.image", "of gatehouse gateway: file or https address of an image to begin from while the control plane is away", text(func(c *Config) *string { return &c.Feed.Image })},
 		{"feed.max-offline", "how long a gateway may serve without a word of the control plane, such as 12h; at least 1m (default 24h)", span(func(c *Config) *time.Duration { return &c.Feed.MaxOffline })},
 		{"gateway.codec", "who reads and writes HTTP/1.1 in gateways: http1, our own, or std, Go's net/http (default " + Default().Codec + ")", oneOf(func(c *Config) *string { return &c.Codec }, "http1", "std")},
-		{"gateway.io-uring", "serve busy connections without TLS over io_uring, which saves a third of the processor's time; where the kernel or a container refuses it, gateways do without (default true)", truth(func(c *Config) *bool { return &c.Ring })},
+		{"gateway.io-uring", "serve busy connections without TLS over io_uring, which saves processor time; where the kernel or a container refuses it, gateways do without (default true)", truth(func(c *Config) *bool { return &c.Ring })},
 		{"gateway.h2c", "clients of a gateway without TLS may speak HTTP/2 from the first byte (prior knowledge); over TLS they choose it in the handshake (default false)", truth(func(c *Config) *bool { return &c.H2C })},
 		{"gateway.http3", "speak HTTP/3 too, on the UDP port of the same number; needs TLS (default false)", truth(func(c *Config) *bool { return &c.HTTP3 })},
 		{"gateway.connections-per-address", "connections that one address (of IPv6 a /64) may hold open at a gateway at once; further ones are closed (default 0: no bound, for behind a load balancer all come from its address)", count(func(c *Config) *int { return &c.Peer })},

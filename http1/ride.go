@@ -2,7 +2,6 @@ package http1
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -59,9 +58,10 @@ func (c *conn) ride() error {
 	if c.over && !c.linger || c.ended && c.empty() { // there is nothing but to close it
 		return err
 	}
-	if err := c.rc.leave(); err != nil {
+	if off := c.rc.leave(); off != nil { // out of descriptors: it is closed
+		c.s.log.Warn("a connection is closed that could not be taken off its loop", "error", off)
 		c.over = true
-		return fmt.Errorf("off the loop: %w", err)
+		return nil
 	}
 	c.raw = rawOf(c.rc)
 	return err

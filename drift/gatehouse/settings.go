@@ -66,7 +66,7 @@ func Settings() map[string]string {
 		"policy.no_grant.reason": words,
 
 		"start.gateway.listen": own, "start.gateway.url": own, "start.gateway.tls.key": "the key of the certificate, which is read",
-		"start.gateway.codec": unseen, "start.gateway.dns": unseen, "start.gateway.websockets": unseen,
+		"start.gateway.codec": unseen, "start.gateway.io-uring": unseen, "start.gateway.dns": unseen, "start.gateway.websockets": unseen,
 		"start.counters.address":     "where shared limits are counted, which is better given by variable: whether they are shared is the manifest's word",
 		"start.counters.authorities": "of the connection to the counters",
 	}
