@@ -40,32 +40,31 @@ func badToken() error {
 
 // byMachine returns the actor of a machine token: the roles that the token was given and that its person still has.
 func (c *Control) byMachine(ctx context.Context, token secret.Value, address, requestID string) (identity.Actor, error) {
-	var a identity.Actor
-	err := c.Store.View(ctx, func(tx store.Tx) error {
-		m, err := tx.MachineByHash(ctx, token.Hash())
-		if errors.Is(err, fault.NotFound) || err == nil && (!m.Revoked.IsZero() || !c.now().Before(m.Expires)) {
-			return badToken()
-		}
-		if err != nil {
-			return err
-		}
-		p, err := tx.Person(ctx, m.Person)
-		if err != nil {
-			return err
-		}
-		if p.State != identity.Active {
-			return badToken()
-		}
-		a = identity.Actor{Class: identity.Machine, ID: m.ID, Person: p.ID, Name: m.Name, Email: p.Email,
-			Organization: p.Organization, Address: address, RequestID: requestID}
-		for _, r := range m.Roles {
-			if covers(p.Roles, r) {
-				a.Roles = append(a.Roles, r)
+	m, p, err := c.machines.of(c.Store, token, func() (m identity.MachineToken, p identity.Person, err error) {
+		err = c.Store.View(ctx, func(tx store.Tx) error {
+			if m, err = tx.MachineByHash(ctx, token.Hash()); err != nil {
+				return err
 			}
-		}
-		return nil
+			p, err = tx.Person(ctx, m.Person)
+			return err
+		})
+		return m, p, err
 	})
-	return a, err
+	switch {
+	case errors.Is(err, fault.NotFound) && m.ID == "",
+		err == nil && (!m.Revoked.IsZero() || !c.now().Before(m.Expires) || p.State != identity.Active):
+		return identity.Actor{}, badToken()
+	case err != nil:
+		return identity.Actor{}, err
+	}
+	a := identity.Actor{Class: identity.Machine, ID: m.ID, Person: p.ID, Name: m.Name, Email: p.Email,
+		Organization: p.Organization, Address: address, RequestID: requestID}
+	for _, r := range m.Roles {
+		if covers(p.Roles, r) {
+			a.Roles = append(a.Roles, r)
+		}
+	}
+	return a, nil
 }
 
 // HostToken makes the token by which whoever owns the data directory acts as Host. It is valid while this process runs.

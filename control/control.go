@@ -17,6 +17,7 @@ import (
 	"gatehouse/mail"
 	"gatehouse/policy"
 	"gatehouse/secret"
+	"gatehouse/session"
 	"gatehouse/snapshot"
 	"gatehouse/store"
 	"gatehouse/token"
@@ -53,6 +54,8 @@ type Control struct {
 	fleet     *presence
 	source    *source
 	sequencer *sequencer
+	sessions  bearers[session.Session]
+	machines  bearers[identity.MachineToken]
 }
 
 // Options is what a Control works with. All fields but Log are needed.

@@ -3,6 +3,7 @@ package control_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -214,6 +215,41 @@ func TestChangePassword(t *testing.T) {
 	wants(t, "guessing the old password", err, fault.Limited, "")
 	if err := w.ChangePassword(w.ctx, w.admin, secret.Value{}, secret.New("nine red foxes run")); err != nil {
 		t.Errorf("the first password of staff: %v", err)
+	}
+}
+
+// A session that is used all the while is over once its end is answered, as is whatever its person may do no longer.
+func TestASessionInUseEndsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	a := w.partner("First", "first@example.org")
+	for round := range 10 {
+		in := must(w.SignIn(w.ctx, at("1.2.3.4"), a.Email, secret.New(password), ""))(t)
+		stop := make(chan struct{})
+		var using sync.WaitGroup
+		for range 4 {
+			using.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						_, _ = w.BySession(w.ctx, in.Token, "", "")
+					}
+				}
+			})
+		}
+		me := must(w.BySession(w.ctx, in.Token, "", ""))(t)
+		me.Roles[0] = "spoilt" // what one caller does to its copy is nothing to others
+		if again := must(w.BySession(w.ctx, in.Token, "", ""))(t); again.Roles[0] == "spoilt" {
+			t.Error("callers share roles")
+		}
+		if err := w.EndSession(w.ctx, must(w.BySession(w.ctx, in.Token, "", ""))(t), me.Session); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.BySession(w.ctx, in.Token, "", "")
+		wants(t, fmt.Sprint("round ", round), err, fault.Unauthenticated, "session-over")
+		close(stop)
+		using.Wait()
 	}
 }
 

@@ -177,34 +177,28 @@ const touchEvery = time.Minute
 
 // BySession returns the actor of a session token, or fault.Unauthenticated.
 func (c *Control) BySession(ctx context.Context, token secret.Value, address, requestID string) (identity.Actor, error) {
-	var a identity.Actor
-	var s session.Session
 	now := c.now()
 	over := fault.Of(fault.Unauthenticated, "session-over", "your session is over: sign in again")
-	err := c.Store.View(ctx, func(tx store.Tx) (err error) {
-		s, err = tx.SessionByHash(ctx, token.Hash())
-		if errors.Is(err, fault.NotFound) || err == nil && !s.Live(now) {
-			return over
-		}
-		if err != nil {
+	s, p, err := c.sessions.of(c.Store, token, func() (s session.Session, p identity.Person, err error) {
+		err = c.Store.View(ctx, func(tx store.Tx) error {
+			if s, err = tx.SessionByHash(ctx, token.Hash()); err != nil {
+				return err
+			}
+			p, err = tx.Person(ctx, s.Person)
 			return err
-		}
-		p, err := tx.Person(ctx, s.Person)
-		if err != nil {
-			return err
-		}
-		if p.State != identity.Active {
-			return over
-		}
-		a = personActor(p, address, requestID)
-		a.Session = s.ID
-		a.Unproven = s.Proven.IsZero() && c.demandsSecond(p)
-		a.Aged = now.Sub(s.Confirmed) >= confirmFor
-		return nil
+		})
+		return s, p, err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, fault.NotFound) && s.ID == "" || err == nil && (!s.Live(now) || p.State != identity.Active):
+		return identity.Actor{}, over
+	case err != nil:
 		return identity.Actor{}, err
 	}
+	a := personActor(p, address, requestID)
+	a.Session = s.ID
+	a.Unproven = s.Proven.IsZero() && c.demandsSecond(p)
+	a.Aged = now.Sub(s.Confirmed) >= confirmFor
 	if now.Sub(s.LastSeen) >= touchEvery {
 		err := c.Store.Update(ctx, func(tx store.Tx) error { return tx.TouchSession(ctx, s.ID, now) })
 		if err != nil && ctx.Err() == nil { // telemetry: the request goes on without it

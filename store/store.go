@@ -37,6 +37,9 @@ type Store interface {
 	Committed() <-chan struct{}
 	// Alone reports whether no other process can have the store open: then nobody else does what this one does.
 	Alone() bool
+	// Identities is another number after each commit that may have changed people, sessions or machine tokens, before it is answered;
+	// 0 where others may change them.
+	Identities() uint64
 	// Backup writes a consistent copy of the whole store to the file, which must not exist, while the store is in use.
 	Backup(ctx context.Context, file string) error
 	Close() error

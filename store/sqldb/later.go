@@ -31,7 +31,7 @@ type shared struct {
 
 // changed forgets what the statement might change.
 func (s *shared) changed(q string) {
-	if s == nil || strings.HasPrefix(q, `SELECT`) {
+	if s == nil {
 		return
 	}
 	if strings.Contains(q, `environments`) {

@@ -48,3 +48,14 @@ func (s *db) Alone() bool { return true }
 
 // Alone implements store.Store.
 func (s *pg) Alone() bool { return false }
+
+// Identities implements store.Store.
+func (s *db) Identities() uint64 {
+	if s.w == nil {
+		return 0
+	}
+	return s.w.identities.Load() + 1
+}
+
+// Identities implements store.Store.
+func (s *pg) Identities() uint64 { return 0 }

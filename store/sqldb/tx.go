@@ -37,6 +37,7 @@ type tx struct {
 	later  *later  // in a group on PostgreSQL: what is sent together
 	shared *shared // in a group: what all ask alike
 	wrote  bool    // it has changed something
+	people bool    // perhaps people, sessions or machine tokens
 
 	newest newest
 
@@ -84,10 +85,19 @@ func (t *tx) exec(ctx context.Context, q string, args ...any) (int64, error) {
 	if err := t.later.before(t, q, args); err != nil {
 		return 0, t.fault(ctx, err)
 	}
-	t.shared.changed(q)
+	t.changes(q)
 	n, err := t.line.exec(t.context(ctx), q, args...)
 	t.wrote = t.wrote || n > 0
 	return n, t.fault(ctx, t.saved(err))
+}
+
+// changes is called with each statement: it forgets what the statement might change.
+func (t *tx) changes(q string) {
+	if strings.HasPrefix(q, `SELECT`) {
+		return
+	}
+	t.shared.changed(q)
+	t.people = t.people || strings.Contains(q, `people`) || strings.Contains(q, `sessions`) || strings.Contains(q, `machines`)
 }
 
 // save begins a statement that may be refused without an end of the transaction.
@@ -158,7 +168,7 @@ func all[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string,
 	if err := t.later.before(t, q, args); err != nil {
 		return nil, t.fault(ctx, err)
 	}
-	t.shared.changed(q)
+	t.changes(q)
 	out, unreadable, err := collect(ctx, t, scan, q, args)
 	t.wrote = t.wrote || (len(out) > 0 || unreadable != nil) && !strings.HasPrefix(q, `SELECT`)
 	if err = t.saved(err); err == nil && unreadable != nil {

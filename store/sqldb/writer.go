@@ -31,6 +31,9 @@ type writer struct {
 	fresh wake
 
 	spoilt time.Time // when an update last failed halfway
+	people bool      // what is not committed yet may change people, sessions or machine tokens
+
+	identities atomic.Uint64
 }
 
 // call is one Update on its way. fn runs in the caller's own goroutine, when the writer gives it its turn: so a panic, or
@@ -170,6 +173,7 @@ func (w *writer) group(c *call) {
 	for c := next(); c != nil; c = next() {
 		t := &tx{line: w.line, d: w.d, write: true, shared: same}
 		err, there := c.run(t)
+		w.people = w.people || t.people
 		if there && !errors.Is(err, errLeft) {
 			ran = append(ran, settled{c, err})
 		}
@@ -193,11 +197,20 @@ func (w *writer) end(ran []settled, fresh bool) {
 		w.again(ran)
 		return
 	}
-	if fresh {
-		w.fresh.fire()
-	}
+	w.committed(fresh)
 	for _, s := range ran {
 		s.c.answer <- s.err
+	}
+}
+
+// committed tells of a commit, before it is answered.
+func (w *writer) committed(fresh bool) {
+	if w.people {
+		w.people = false
+		w.identities.Add(1)
+	}
+	if fresh {
+		w.fresh.fire()
 	}
 }
 
@@ -236,6 +249,7 @@ func (w *writer) careful(next func() *call) {
 		t := &tx{line: w.line, d: w.d, write: true, shared: same}
 		mine := c
 		err, there := w.one(t, mine.run)
+		w.people = w.people || t.people
 		if err != nil {
 			*same = shared{} // what it saw of its own is undone
 		}
@@ -277,9 +291,7 @@ func (w *writer) settle(good []*call, bad []func(), fresh bool, lost error) {
 	}
 	switch {
 	case err == nil:
-		if fresh {
-			w.fresh.fire()
-		}
+		w.committed(fresh)
 		for _, c := range good {
 			c.answer <- nil
 		}
@@ -324,9 +336,8 @@ func (w *writer) alone(c *call) {
 			return
 		}
 		if err = w.do(`COMMIT`); err == nil {
-			if t.fresh {
-				w.fresh.fire()
-			}
+			w.people = w.people || t.people
+			w.committed(t.fresh)
 			c.answer <- nil
 			return
 		}

@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/fault"
 	"gatehouse/id"
+	"gatehouse/identity"
 	"gatehouse/organization"
 	"gatehouse/store"
 )
@@ -35,6 +36,26 @@ var errMine = errors.New("mine")
 
 func transactions() []promise {
 	return []promise{
+		{"IdentitiesIsAnotherAfterWhatChangesThem", func(w *world) {
+			before := w.s.Identities()
+			person := func(tx store.Tx) (identity.Person, error) {
+				return tx.PutPerson(w.ctx(), identity.Person{ID: id.New(id.Person, w.now), Class: identity.Staff, Email: "ada@example.org", Name: "Ada", State: identity.Active, Created: w.now})
+			}
+			p := written(w, person)
+			after := w.s.Identities()
+			if before == 0 && after == 0 && !w.s.Alone() {
+				return // others may change them
+			}
+			if before == 0 || after == before {
+				w.Errorf("it is %d after a person was put, and was %d", after, before)
+			}
+			w.put(w.organization("A"))
+			same(w, "after an organization was put", w.s.Identities(), after)
+			w.update(func(tx store.Tx) error { _, err := tx.EndSessionsOf(w.ctx(), p.ID, ""); return err })
+			if w.s.Identities() == after {
+				w.Errorf("it is %d still after the end of sessions", after)
+			}
+		}},
 		{"UpdateErrorUndoesAll", func(w *world) {
 			a, b := w.organization("A"), w.organization("B")
 			err := w.s.Update(w.ctx(), func(tx store.Tx) error {
