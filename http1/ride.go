@@ -153,7 +153,7 @@ func board(nc net.Conn, on *loop) (*ringConn, net.Conn) {
 }
 
 // roundTripOn is roundTrip on a loop.
-func (l *link) roundTripOn(at, limit instant, out []byte) error {
+func (l *link) roundTripOn(limit instant, out []byte) error {
 	if l.used && !l.rc.silent(l.one[:]) {
 		return errStale
 	}
@@ -165,7 +165,8 @@ func (l *link) roundTripOn(at, limit instant, out []byte) error {
 			err = ErrClientGone
 			break
 		}
-		if at = now(); at >= limit || l.halted.Load() {
+		at := now()
+		if at >= limit || l.halted.Load() {
 			break
 		}
 		l.reading.arm(at, s.glance(limit.sub(at)))

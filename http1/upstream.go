@@ -297,7 +297,7 @@ func (l *link) roundTrip(at instant, out []byte) error {
 		return errHalted
 	}
 	if l.rc != nil {
-		return l.roundTripOn(at, limit, out)
+		return l.roundTripOn(limit, out)
 	}
 	if l.raw == nil {
 		l.writing.arm(at, l.u.patience.Write)
