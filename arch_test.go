@@ -22,6 +22,7 @@ type room struct {
 
 var rooms = map[string]room{
 	"fault":     {1, "", "the one error type"},
+	"lock":      {1, "", "keeps other processes away from what one has"},
 	"id":        {1, "fault", "a malformed identifier is a fault"},
 	"secret":    {1, "id", "random secrets use the alphabet of IDs"},
 	"wire":      {1, "", "a message, whatever protocol carried it"},
@@ -89,7 +90,7 @@ var rooms = map[string]room{
 	"store":           {3, "review application audit credential env feed grant id identity mail organization session notice webhook drift/watch usage fleet secret", "gathers the nouns' stores"},
 	"sso":             {3, "fault secret", "OpenID providers: discovery, the code flow, what they say of somebody"},
 	"fetch":           {3, "fault", "what is fetched from elsewhere, without being led inside"},
-	"store/sqldb":     {3, "review notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage fleet", "SQL for all of them"},
+	"store/sqldb":     {3, "review notice webhook application audit credential env fault feed lock grant id identity mail organization secret session store drift drift/watch usage fleet", "SQL for all of them"},
 	"store/storetest": {3, "review notice webhook application audit credential env fault feed grant id identity mail organization secret session store drift drift/watch usage fleet", "a test for each promise"},
 
 	"store/pgtest": {3, "secret", "a PostgreSQL for tests"},
@@ -107,7 +108,7 @@ var rooms = map[string]room{
 	"policy/several":     {4, "fault policy", "policy kinds that join others"},
 	"policy/requestsize": {4, "fault policy wire", "a policy kind"},
 
-	"feed/disk": {3, "fault feed", "a gateway's image, log and state"},
+	"feed/disk": {3, "fault feed lock", "a gateway's image, log and state"},
 	"feed/link": {4, "fault feed fleet id", "the feed over HTTP/2 with mutual TLS; above feed, which knows no net/http"},
 
 	"trust":      {5, "authority fault fetch policy token", "keys and revocation lists of issuers elsewhere, fetched outside of requests"},

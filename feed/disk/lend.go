@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/lock"
 )
 
 // lent is what a gateway would have written while another process has its folder.
@@ -97,7 +98,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	held, err := lockFile(f)
+	held, err := lock.Take(f)
 	if err == nil && !held {
 		err = fault.Of(fault.Unavailable, "disk-busy", "another gateway runs from %s: each needs a data directory of its own", dir)
 	}

@@ -8,13 +8,14 @@ import (
 	"strings"
 
 	"gatehouse/fault"
+	"gatehouse/lock"
 )
 
-// lock is the right to write the database file: a file beside it on which the operating system holds a lock for this
+// fileLock is the right to write the database file: a file beside it on which the operating system holds a lock for this
 // process, and which it lets go of when the process ends, however it ends.
-type lock struct{ f *os.File }
+type fileLock struct{ f *os.File }
 
-func (l *lock) release() error {
+func (l *fileLock) release() error {
 	if l == nil || l.f == nil {
 		return nil
 	}
@@ -22,7 +23,7 @@ func (l *lock) release() error {
 }
 
 // prepare makes the folder and the file, as far as they are missing, for their owner alone, and takes the lock.
-func prepare(file string) (*lock, error) {
+func prepare(file string) (*fileLock, error) {
 	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, unwritable(dir, err)
@@ -52,18 +53,18 @@ func prepare(file string) (*lock, error) {
 	return l, nil
 }
 
-func take(name string) (*lock, error) {
+func take(name string) (*fileLock, error) {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, unwritable(filepath.Dir(name), err)
 	}
-	held, err := lockFile(f)
+	held, err := lock.Take(f)
 	if err != nil {
 		_ = f.Close()
 		return nil, unwritable(filepath.Dir(name), err)
 	}
 	if held {
-		return &lock{f}, nil
+		return &fileLock{f}, nil
 	}
 	_ = f.Close()
 	return nil, fault.Of(fault.Unavailable, "in-use", "%s is in use by another process of Gatehouse: stop that one first, or ask it", strings.TrimSuffix(name, ".lock"))

@@ -75,7 +75,7 @@ func sameFile(a, b string) bool {
 }
 
 // prepareTarget takes the right to write the target without making it.
-func prepareTarget(target string) (*lock, error) {
+func prepareTarget(target string) (*fileLock, error) {
 	dir := filepath.Dir(target)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, unwritable(dir, err)

@@ -31,7 +31,7 @@ type db struct {
 	reading *sql.DB
 	w       *writer
 	seats   chan *line // a reader's seat: nil until it has a connection
-	lock    *lock
+	lock    *fileLock
 	stop    chan struct{}
 	once    sync.Once
 }
