@@ -174,6 +174,12 @@ func (s *serving) operations() http.Handler {
 			all = append(all, countersMetrics(g.environment, g.counters))
 		}
 	}
+	all = append(all, newFeedMetrics(func() *control.Control {
+		if p := s.plane.Load(); p != nil {
+			return p.Control
+		}
+		return nil
+	}, time.Now, s.Log))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(all, promhttp.HandlerOpts{}))
 	for path, profile := range map[string]http.HandlerFunc{"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace} {
 		mux.Handle("GET /debug/pprof/"+path, onlyHere("", profile)) // wherever metrics are collected from

@@ -35,6 +35,7 @@ type Control struct {
 	apps     sealer             // of authenticator apps' secrets
 	hasher   *hasher
 	tries    *tries
+	logs     feedLogs
 	offers   *offers
 	host     secret.Value  // what HostToken tells
 	posted   chan struct{} // a letter may wait in the outbox

@@ -192,6 +192,8 @@ type Log interface {
 	Entry(ctx context.Context, environment string, seq int64) (Entry, error)
 	// Place returns where the one with that number stands, even if it was forgotten, or fault.NotFound.
 	Place(ctx context.Context, environment string, seq int64) (Place, error)
+	// Length says how long what is kept of the feed is.
+	Length(ctx context.Context, environment string) (Length, error)
 	// Forgotten is the number through which entries may have been forgotten: after it the feed is whole.
 	Forgotten(ctx context.Context, environment string) (int64, error)
 	// Forget goes on through the entries from where it was last, looking at so many at most, and forgets those that are superseded
@@ -216,4 +218,10 @@ type Log interface {
 	// TakeBatch counts a batch as taken and says whether it is fresh: false for a number that was taken before. One that
 	// leaves a number out is fault.Conflict. What the batch holds is stored in the same transaction. It is telemetry.
 	TakeBatch(ctx context.Context, b Batch, now time.Time) (fresh bool, err error)
+}
+
+// Length is how long what is kept of a feed is.
+type Length struct {
+	Entries int64     // that are kept whole: not those of which only the place is left
+	Oldest  time.Time // when the oldest of them was committed; zero: there is none
 }

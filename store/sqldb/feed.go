@@ -42,6 +42,8 @@ const (
 		WHERE (excluded.epoch, excluded.seq, excluded.at) > (receipts.epoch, receipts.seq, receipts.at)`
 	placeGet = `SELECT epoch, seq, digest, committed FROM feed_entries WHERE environment = $1 AND seq = $2
 		UNION ALL SELECT epoch, seq, digest, committed FROM feed_marks WHERE feed = $1 AND seq = $2 LIMIT 1`
+	logCount     = `SELECT COUNT(*) FROM feed_entries WHERE environment = $1`
+	logOldest    = `SELECT committed FROM feed_entries WHERE environment = $1 ORDER BY seq LIMIT 1`
 	forgottenGet = `SELECT looked, through FROM feed_forgotten WHERE feed = $1`
 	forgottenPut = `INSERT INTO feed_forgotten (feed, looked, through) VALUES ($1, $2, $3)
 		ON CONFLICT (feed) DO UPDATE SET looked = excluded.looked, through = excluded.through`

@@ -18,6 +18,14 @@ func scanPlace(r row) (p feed.Place, err error) {
 	return p, err
 }
 
+func (t *tx) Length(ctx context.Context, environment string) (l feed.Length, err error) {
+	if l.Entries, err = one(ctx, t, scanInt, of(environment, logCount), environment); err != nil || l.Entries == 0 {
+		return l, err
+	}
+	l.Oldest, err = one(ctx, t, func(r row) (at time.Time, err error) { return at, r.Scan(when{&at}) }, of(environment, logOldest), environment)
+	return l, err
+}
+
 // forgotten is how far a feed was gone through.
 type forgotten struct{ looked, through int64 }
 

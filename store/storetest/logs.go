@@ -175,6 +175,11 @@ func feeds() []promise {
 			forget(6, later, 10, 0, true) // from the first again
 			same(w, "whole from", through("live"), int64(3))
 			same(w, "whole from, elsewhere", through("test"), int64(0))
+			length := func(environment string) feed.Length {
+				return read(w, func(tx store.Tx) (feed.Length, error) { return tx.Length(w.ctx(), environment) })
+			}
+			same(w, "how long what is left is", length("live"), feed.Length{Entries: int64(len(es) - 3), Oldest: es[3].Committed})
+			same(w, "how long nothing is", length("test"), feed.Length{})
 			same(w, "what is left", read(w, func(tx store.Tx) ([]feed.Entry, error) { return tx.Entries(w.ctx(), "live", 0, 100) }), es[3:])
 			for _, e := range es {
 				same(w, "place", read(w, func(tx store.Tx) (feed.Place, error) { return tx.Place(w.ctx(), "live", e.Seq) }), feed.Place{Position: e.Position(), Committed: e.Committed})
