@@ -40,7 +40,7 @@ func (c *Control) StartDevice(ctx context.Context, a identity.Actor, client stri
 	if err := f.err(); err != nil {
 		return DeviceStart{}, err
 	}
-	if err := c.limited(deviceStarts, network(a.Address)); err != nil {
+	if err := c.limited(ctx, deviceStarts, network(a.Address)); err != nil {
 		return DeviceStart{}, err
 	}
 	for range 4 { // a code that waits already is made again
@@ -92,17 +92,31 @@ func readCode(s string) string {
 	return s[:codeLength/2] + "-" + s[codeLength/2:]
 }
 
-// findDevice looks a waiting sign-in up by what the person typed. Wrong codes are counted: there are few enough to guess.
-func (c *Control) findDevice(ctx context.Context, tx store.Tx, a identity.Actor, code string) (identity.Device, error) {
-	if err := c.limited(deviceCodes, string(a.Person)); err != nil {
-		return identity.Device{}, err
+// typing counts a code that a person typed, for what do does with it, and takes that back if it was right: there are few enough to guess.
+func (c *Control) typing(ctx context.Context, a identity.Actor, method string, do func(right func()) error) error {
+	if err := allow(a, method); err != nil {
+		return err
 	}
+	counts, err := c.countAll(ctx, count{deviceCodes, string(a.Person)})
+	if err != nil {
+		return err
+	}
+	found := false
+	err = do(func() { found = true })
+	if found {
+		c.giveBack(ctx, counts...)
+	}
+	return err
+}
+
+// findDevice looks a waiting sign-in up by what the person typed.
+func (c *Control) findDevice(ctx context.Context, tx store.Tx, code string, right func()) (identity.Device, error) {
 	d, err := tx.DeviceByUserCode(ctx, readCode(code), c.now())
 	if errors.Is(err, fault.NotFound) {
 		return d, missing("code: it may have been used or have expired")
 	}
 	if err == nil {
-		c.tries.giveBack(deviceCodes, string(a.Person))
+		right()
 	}
 	return d, err
 }
@@ -110,26 +124,30 @@ func (c *Control) findDevice(ctx context.Context, tx store.Tx, a identity.Actor,
 // Device shows the waiting sign-in to the person who is asked to allow it.
 func (c *Control) Device(ctx context.Context, a identity.Actor, userCode string) (identity.Device, error) {
 	var d identity.Device
-	err := c.view(ctx, a, "Device", func(r read) (err error) {
-		d, err = c.findDevice(ctx, r.tx, a, userCode)
-		return err
+	err := c.typing(ctx, a, "Device", func(right func()) error {
+		return c.view(ctx, a, "Device", func(r read) (err error) {
+			d, err = c.findDevice(ctx, r.tx, userCode, right)
+			return err
+		})
 	})
 	return d, err
 }
 
 // DecideDevice allows or denies it.
 func (c *Control) DecideDevice(ctx context.Context, a identity.Actor, userCode string, allow bool) error {
-	return c.update(ctx, a, "DecideDevice", func(w *write) error {
-		d, err := c.findDevice(ctx, w.tx, a, userCode)
-		if err != nil {
-			return err
-		}
-		if allow {
-			d.Person = a.Person
-			return w.setDevice("device.allow", d, a.Person)
-		}
-		d.Denied = true
-		return w.setDevice("device.deny", d, a.Person)
+	return c.typing(ctx, a, "DecideDevice", func(right func()) error {
+		return c.update(ctx, a, "DecideDevice", func(w *write) error {
+			d, err := c.findDevice(ctx, w.tx, userCode, right)
+			if err != nil {
+				return err
+			}
+			if allow {
+				d.Person = a.Person
+				return w.setDevice("device.allow", d, a.Person)
+			}
+			d.Denied = true
+			return w.setDevice("device.deny", d, a.Person)
+		})
 	})
 }
 

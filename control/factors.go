@@ -93,7 +93,7 @@ func (w *write) enter(p identity.Person, how, userAgent string) (SignedIn, error
 //
 // Wrong codes are counted per person from one address, and from anywhere. Whoever gets so far knows the password.
 func (c *Control) ProveSecondFactor(ctx context.Context, a identity.Actor, pending secret.Value, code, userAgent string) (SignedIn, error) {
-	if err := c.limited(linkTries, network(a.Address)); err != nil {
+	if err := c.limited(ctx, linkTries, network(a.Address)); err != nil {
 		return SignedIn{}, err
 	}
 	var waits identity.Ceremony

@@ -65,10 +65,10 @@ func (c *Control) Invite(ctx context.Context, a identity.Actor, n NewInvitation)
 	if err := mayGive(a, n.Organization, n.Roles); err != nil {
 		return i, err
 	}
-	if err := c.limited(lettersAsked, network(a.Address)); err != nil {
+	if err := c.limited(ctx, lettersAsked, network(a.Address)); err != nil {
 		return i, err
 	}
-	if err := c.limited(lettersPerEmail, n.Email); err != nil {
+	if err := c.limited(ctx, lettersPerEmail, n.Email); err != nil {
 		return i, err
 	}
 	err := c.update(ctx, a, "Invite", func(w *write) error {
@@ -214,7 +214,7 @@ type Invited struct {
 // SeeInvitation shows an open invitation to whoever holds its link; any other is fault.Gone.
 func (c *Control) SeeInvitation(ctx context.Context, a identity.Actor, token secret.Value) (Invited, error) {
 	var out Invited
-	if err := c.limited(linkTries, network(a.Address)); err != nil {
+	if err := c.limited(ctx, linkTries, network(a.Address)); err != nil {
 		return out, err
 	}
 	err := c.view(ctx, a, "SeeInvitation", func(r read) (err error) {
@@ -262,7 +262,7 @@ func (c *Control) opened(r read, token secret.Value) (Invited, error) {
 // reached them, so the address is confirmed. It works once: of two who use it at the same moment one is told fault.Gone.
 func (c *Control) AcceptInvitation(ctx context.Context, a identity.Actor, token secret.Value, name string, password secret.Value) (identity.Person, error) {
 	var p identity.Person
-	if err := c.limited(linkTries, network(a.Address)); err != nil {
+	if err := c.limited(ctx, linkTries, network(a.Address)); err != nil {
 		return p, err
 	}
 	var i Invited

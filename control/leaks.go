@@ -39,7 +39,7 @@ func (c *Control) ReportLeak(ctx context.Context, a identity.Actor, l Leak) erro
 	if err := f.err(); err != nil {
 		return err
 	}
-	if err := c.limited(leakReports, network(a.Address)); err != nil {
+	if err := c.limited(ctx, leakReports, network(a.Address)); err != nil {
 		return err
 	}
 	even := time.NewTimer(c.even)

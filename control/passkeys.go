@@ -235,7 +235,7 @@ func (c *Control) BeginPasskeySignIn(ctx context.Context, a identity.Actor) (Ask
 	if err := c.passkeysHere(); err != nil {
 		return out, err
 	}
-	if err := c.limited(passkeyStarts, network(a.Address)); err != nil {
+	if err := c.limited(ctx, passkeyStarts, network(a.Address)); err != nil {
 		return out, err
 	}
 	options, session, err := c.passkeys.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
@@ -253,7 +253,7 @@ func (c *Control) BeginPasskeySignIn(ctx context.Context, a identity.Actor) (Ask
 // Guessed passwords of theirs are not counted here, so nobody shuts them out. A passkey whose counter runs backwards may have been copied: it
 // is refused, and they are told.
 func (c *Control) SignInByPasskey(ctx context.Context, a identity.Actor, token secret.Value, answer []byte, userAgent string) (SignedIn, error) {
-	if err := errors.Join(c.passkeysHere(), c.limited(linkTries, network(a.Address))); err != nil {
+	if err := errors.Join(c.passkeysHere(), c.limited(ctx, linkTries, network(a.Address))); err != nil {
 		return SignedIn{}, err
 	}
 	_, session, err := c.passkeyAnswered(ctx, a, "SignInByPasskey", token, passkeyUsed)
@@ -342,8 +342,8 @@ func (c *Control) passkeyCopied(w *write, p identity.Person, k identity.Passkey)
 	}{k.ID})); err != nil {
 		return err
 	}
-	if c.tries.take(lettersPerEmail, p.Email, w.now) > 0 {
-		return nil
+	if may, err := c.mayWriteIn(w, p.Email); !may {
+		return err
 	}
 	return c.factorLetter(w, p, "A passkey of yours may have been copied", "Somebody tried to sign in with “"+k.Name+"”, but its counter ran backwards, as that of a copy does. It opened nothing.",
 		"If you used it yourself, restoring a device from a backup can do this as well: remove it in your account and add it anew.")

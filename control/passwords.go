@@ -16,7 +16,7 @@ var errPeek = errors.New("control: only looked")
 // ResetPassword uses the link of RequestPasswordReset, sets the password and ends the person's sessions. It confirms the
 // address too. A password that cannot be taken leaves the link as it was.
 func (c *Control) ResetPassword(ctx context.Context, a identity.Actor, token, password secret.Value) error {
-	if err := c.limited(linkTries, network(a.Address)); err != nil {
+	if err := c.limited(ctx, linkTries, network(a.Address)); err != nil {
 		return err
 	}
 	var about []string

@@ -43,14 +43,17 @@ func (c *Control) Register(ctx context.Context, a identity.Actor, r Registration
 	if err != nil {
 		return err
 	}
-	if err := c.limited(registrations, network(a.Address)); err != nil {
+	if err := c.limited(ctx, registrations, network(a.Address)); err != nil {
 		return err
 	}
 	password, err := c.hasher.hash(ctx, r.Password) // for a known address too: it takes as long
 	if err != nil {
 		return err
 	}
-	mayWrite := c.tries.take(lettersPerEmail, r.Email, c.now()) == 0
+	mayWrite, err := c.mayWrite(ctx, r.Email)
+	if err != nil {
+		return err
+	}
 	return c.update(ctx, a, "Register", func(w *write) error {
 		p, err := w.tx.PersonByEmail(ctx, r.Email)
 		switch {
@@ -84,7 +87,7 @@ func (c *Control) Register(ctx context.Context, a identity.Actor, r Registration
 // ConfirmEmail uses the link of Register. A used or expired one is fault.Gone.
 func (c *Control) ConfirmEmail(ctx context.Context, a identity.Actor, token secret.Value) (identity.Person, error) {
 	var p identity.Person
-	if err := c.limited(linkTries, network(a.Address)); err != nil {
+	if err := c.limited(ctx, linkTries, network(a.Address)); err != nil {
 		return p, err
 	}
 	err := c.update(ctx, a, "ConfirmEmail", func(w *write) (err error) {
@@ -155,13 +158,16 @@ func (c *Control) letterOnDemand(ctx context.Context, a identity.Actor, method, 
 	if err := f.err(); err != nil {
 		return err
 	}
-	if err := c.limited(lettersAsked, network(a.Address)); err != nil {
+	if err := c.limited(ctx, lettersAsked, network(a.Address)); err != nil {
 		return err
 	}
-	mayWrite := c.tries.take(lettersPerEmail, email, c.now()) == 0
+	mayWrite, err := c.mayWrite(ctx, email)
+	if err != nil {
+		return err
+	}
 	even := time.NewTimer(c.even)
 	defer even.Stop()
-	err := c.update(ctx, a, method, func(w *write) error {
+	err = c.update(ctx, a, method, func(w *write) error {
 		p, err := w.tx.PersonByEmail(ctx, email)
 		if errors.Is(err, fault.NotFound) || err == nil && !mayWrite {
 			return nil

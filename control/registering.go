@@ -131,7 +131,7 @@ func invalidToken(why string, args ...any) error {
 func (c *Control) RegisterByToken(ctx context.Context, a identity.Actor, environment string, value secret.Value, n NewClient) (credential.Credential, secret.Value, secret.Value, error) {
 	none := credential.Credential{}
 	var t credential.InitialToken
-	if err := c.limited(clientsAsked, network(a.Address)); err != nil {
+	if err := c.limited(ctx, clientsAsked, network(a.Address)); err != nil {
 		return none, secret.Value{}, secret.Value{}, err
 	}
 	err := c.view(ctx, a, "RegisterByToken", func(r read) (err error) {

@@ -146,18 +146,10 @@ func (q *sequencer) turn(ctx context.Context) (more bool, err error) {
 	}
 	had := q.duty.has()
 	if !had {
-		var lease store.Lease
-		var heads []feed.Head
-		err := q.store.View(ctx, func(tx store.Tx) (err error) {
-			if lease, err = tx.Lease(ctx, dutyName); err == nil {
-				heads, err = q.heads(ctx, tx)
-			}
-			return err
-		})
+		lease, err := q.look(ctx)
 		if err != nil {
 			return false, err
 		}
-		q.source.numbered(heads, nil)
 		if may, err := q.duty.may(lease); !may {
 			return false, err
 		}
@@ -175,6 +167,38 @@ func (q *sequencer) turn(ctx context.Context) (more bool, err error) {
 		q.log.Info("this process numbers and seals now", "token", q.duty.seen.Token)
 	}
 	return more, err
+}
+
+// look finds where each feed stands that another process numbers, and reads what is new in those that are followed here: once, however
+// many gateways wait for it.
+func (q *sequencer) look(ctx context.Context) (lease store.Lease, err error) {
+	var heads []feed.Head
+	var fresh []feed.Numbered
+	err = q.store.View(ctx, func(tx store.Tx) (err error) {
+		fresh = nil
+		if lease, err = tx.Lease(ctx, dutyName); err != nil {
+			return err
+		}
+		if heads, err = q.heads(ctx, tx); err != nil {
+			return err
+		}
+		for _, h := range heads {
+			after, ok := q.source.unread(h)
+			if !ok {
+				continue
+			}
+			es, err := tx.Entries(ctx, h.Environment, after, keptEntries/2)
+			if err != nil {
+				return err
+			}
+			fresh = append(fresh, feed.Numbered{Entries: es})
+		}
+		return nil
+	})
+	if err == nil {
+		q.source.numbered(heads, fresh)
+	}
+	return lease, err
 }
 
 // step does one batch. more: there may be another one. What it comes to is found out beside the updates of others, and holds their

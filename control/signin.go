@@ -139,7 +139,7 @@ func (c *Control) countSignIn(ctx context.Context, network, email string, known 
 // SignInByLink uses a one-time sign-in link.
 func (c *Control) SignInByLink(ctx context.Context, a identity.Actor, token secret.Value, userAgent string) (SignedIn, error) {
 	var in SignedIn
-	if err := c.limited(linkTries, network(a.Address)); err != nil {
+	if err := c.limited(ctx, linkTries, network(a.Address)); err != nil {
 		return in, err
 	}
 	err := c.update(ctx, a, "SignInByLink", func(w *write) error {

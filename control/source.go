@@ -51,6 +51,7 @@ type source struct {
 type outlet struct {
 	recent   []feed.Entry  // the newest, up to keptEntries: most gateways ask for no other
 	seq      int64         // of its newest entry
+	followed bool          // a gateway has asked for its tail here
 	looked   time.Time     // when that was found, by the processor's own clock
 	changed  chan struct{} // closed at the next one
 	gateways map[string]*heard
@@ -173,6 +174,22 @@ func (o *outlet) remember(e feed.Entry) {
 	o.recent = append(o.recent, e)
 }
 
+// unread says after which entry of a feed that another process numbers there is something to remember: nothing where no gateway follows it
+// here. Of what a process finds at first, or was away for, only the newest are worth it.
+func (s *source) unread(h feed.Head) (after int64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.environments[h.Environment]
+	if o == nil || !o.followed {
+		return 0, false
+	}
+	after = max(h.Seq-keptEntries/8, 0)
+	if n := len(o.recent); n > 0 {
+		after = max(after, o.recent[n-1].Seq)
+	}
+	return after, after < h.Seq
+}
+
 // Changed implements feed.Source.
 func (s *source) Changed(environment string, seq int64) <-chan struct{} {
 	s.mu.Lock()
@@ -215,6 +232,9 @@ func (s *source) fromMemory(environment string, after feed.Position, limit int) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.environments[environment]
+	if o != nil {
+		o.followed = true
+	}
 	at := o.place(after)
 	if at < 0 || o.recent[len(o.recent)-1].Seq < o.seq {
 		return nil, false

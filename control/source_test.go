@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/store"
 	"gatehouse/store/sqldb"
 )
 
@@ -128,5 +130,80 @@ func TestInForce(t *testing.T) {
 	say("a", three.Position(), three.Committed.Add(9*time.Millisecond))
 	if got := at(three); got.Done != 1 || got.LastMS != 9 {
 		t.Errorf("after a restart, a new change: %+v", got)
+	}
+}
+
+// watched counts the reads of a store.
+type watched struct {
+	store.Store
+	reads int
+}
+
+func (w *watched) View(ctx context.Context, fn func(store.Tx) error) error {
+	w.reads++
+	return w.Store.View(ctx, fn)
+}
+
+// A process that does not number reads what is new once, for all gateways that follow it there; what they are given is what the feed holds.
+func TestTailsOfAnotherProcessComeFromMemory(t *testing.T) {
+	p := newPlant(t, "live")
+	p.must(p.write(grantRow("live", "gr_1", 1)))
+	p.drain()
+	st := &watched{Store: p.store}
+	s := newSource(st, p.source.now, p.source.log)
+	q := newSequencer(st, nil, s, p.source.now, p.source.log)
+	look := func() {
+		t.Helper()
+		if _, err := q.look(p.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tail := func(after feed.Position) []feed.Entry {
+		t.Helper()
+		es, err := s.Tail(p.ctx, "live", after, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return es
+	}
+	look()
+	if len(s.environments["live"].recent) > 0 {
+		t.Error("what no gateway follows here is remembered")
+	}
+	at := tail(feed.Position{})[0].Position()
+	look()
+	for round := range 3 {
+		for v := range 5 {
+			p.must(p.write(grantRow("live", "gr_1", int64(2+5*round+v))))
+		}
+		p.drain()
+		look()
+		st.reads = 0
+		var got []feed.Entry
+		for range 100 {
+			got = tail(at)
+		}
+		if st.reads > 0 || len(got) != 5 {
+			t.Errorf("a hundred gateways cost %d reads and get %d entries", st.reads, len(got))
+		}
+		if d := cmp.Diff(p.entries("live")[1+5*round:], got); d != "" {
+			t.Error(d)
+		}
+		at = got[len(got)-1].Position()
+	}
+	// More than is worth remembering while nobody looked: it is read as ever, and what comes then is remembered again.
+	for v := range keptEntries/8 + 10 {
+		p.must(p.write(grantRow("live", "gr_2", int64(v+1))))
+	}
+	p.drain()
+	look()
+	if es := tail(at); len(es) != 100 || es[0].Previous != at.Digest {
+		t.Errorf("%d entries after a while", len(es))
+	}
+	if n := len(s.environments["live"].recent); n != keptEntries/8 {
+		t.Errorf("%d are remembered", n)
+	}
+	if _, err := s.Tail(p.ctx, "live", feed.Position{Epoch: at.Epoch, Seq: at.Seq, Digest: "another"}, 10); !errors.Is(err, fault.Conflict) {
+		t.Errorf("a position of another history: %v", err)
 	}
 }

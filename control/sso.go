@@ -140,7 +140,7 @@ func (c *Control) StartSSO(ctx context.Context, a identity.Actor, name, to strin
 	if err != nil {
 		return "", ticket, err
 	}
-	if err := c.limited(ssoStarts, network(a.Address)); err != nil {
+	if err := c.limited(ctx, ssoStarts, network(a.Address)); err != nil {
 		return "", ticket, err
 	}
 	ticket = secret.Random("ght_")
@@ -174,7 +174,7 @@ func (c *Control) FinishSSO(ctx context.Context, a identity.Actor, name string, 
 	if err != nil {
 		return SignedIn{}, "", err
 	}
-	if err := c.limited(linkTries, network(a.Address)); err != nil {
+	if err := c.limited(ctx, linkTries, network(a.Address)); err != nil {
 		return SignedIn{}, "", err
 	}
 	flow := sso.NewFlow(r.Ticket)

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -102,13 +104,19 @@ func (t *tries) makeRoom(now time.Time) {
 	}
 }
 
-// limited counts one try and says that there were too many.
-func (c *Control) limited(l limit, key string) error {
-	wait := c.tries.take(l, key, c.now())
-	if wait == 0 {
-		return nil
+// limited counts one try, at all processes that share the database, and says that there were too many. It is not for use in a transaction.
+func (c *Control) limited(ctx context.Context, l limit, key string) error {
+	_, err := c.countAll(ctx, count{l, key})
+	return err
+}
+
+// mayWrite counts a letter to the address, and says whether there may be one more.
+func (c *Control) mayWrite(ctx context.Context, email string) (bool, error) {
+	err := c.limited(ctx, lettersPerEmail, email)
+	if errors.Is(err, fault.Limited) {
+		return false, nil
 	}
-	return tooMany(wait)
+	return err == nil, err
 }
 
 func tooMany(wait time.Duration) error {

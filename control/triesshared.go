@@ -8,7 +8,7 @@ import (
 	"gatehouse/store"
 )
 
-// Tries that guess at a secret are counted in this process first, so that many of them cost the database nothing, and then, where other
+// Tries that guess at a secret, and what costs a letter or begins something, are counted in this process first, so that many of them cost the database nothing, and then, where other
 // processes share the database, for all of them together: else whoever calls each of them has so many times the tries. While the database
 // does not count, nobody is let in: it could not let them in either.
 
@@ -53,6 +53,19 @@ func (c *Control) countAll(ctx context.Context, all ...count) ([]count, error) {
 		return nil, err
 	}
 	return all, nil
+}
+
+// mayWriteIn is mayWrite in a transaction.
+func (c *Control) mayWriteIn(w *write, email string) (bool, error) {
+	n := count{lettersPerEmail, email}
+	if c.tries.take(n.limit, n.key, w.now) > 0 {
+		return false, nil
+	}
+	if c.Store.Alone() {
+		return true, nil
+	}
+	wait, err := w.tx.TakeTry(w.ctx, n.mark(), n.limit.each(), n.limit.per, w.now)
+	return err == nil && wait == 0, err
 }
 
 // giveBack takes counts back: what was tried was right. Where that cannot be noted they stay counted, and are forgotten with time.

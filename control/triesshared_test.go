@@ -68,3 +68,41 @@ func TestTriesAreCountedByAllReplicas(t *testing.T) {
 		t.Errorf("from where they are signed in: %v", err)
 	}
 }
+
+// Letters, links and codes of devices are counted by both together too.
+func TestLettersAndLinksAreCountedByAllReplicas(t *testing.T) {
+	address := pgtest.Database(t)
+	open := func() *world {
+		return newWorldOn(t, must(sqldb.OpenPostgres(context.Background(), address, sqldb.PostgresOptions{}))(t))
+	}
+	w, other := open(), open()
+	w.staffed()
+	replicas := []*control.Control{w.Control, other.Control}
+	limited := func(what string, times, want int, try func(c *control.Control) error) {
+		t.Helper()
+		n := 0
+		for i := range times {
+			if err := try(replicas[i%2]); errors.Is(err, fault.Limited) {
+				n++
+			}
+		}
+		if n != want {
+			t.Errorf("%s: %d of %d are refused as too many, want %d", what, n, times, want)
+		}
+	}
+	limited("links", 64, 4, func(c *control.Control) error {
+		_, err := c.SignInByLink(w.ctx, at("203.0.113.60"), secret.New("made up"), "test")
+		return err
+	})
+	limited("device sign-ins", 33, 3, func(c *control.Control) error {
+		_, err := c.StartDevice(w.ctx, at("203.0.113.61"), "test")
+		return err
+	})
+	limited("wrong codes", 23, 3, func(c *control.Control) error {
+		_, err := c.Device(w.ctx, w.operator, "BCDF-GHJK")
+		return err
+	})
+	limited("asking for letters", 33, 3, func(c *control.Control) error {
+		return c.RequestPasswordReset(w.ctx, at("203.0.113.62"), "nobody@example.org")
+	})
+}
