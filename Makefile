@@ -5,7 +5,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: drift-secrets help build run demo test check fast fuzz bench bench-fleet bench-offboarding microbench lossless kill-loop kill-quotas bench-records bench-tokens soak screenshots tools clean docs
+.PHONY: drift-secrets help build run demo test check fast fuzz bench bench-fleet bench-offboarding microbench lossless compat kill-loop kill-quotas bench-records bench-tokens soak screenshots tools clean docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +71,12 @@ screenshots: build ## the portal's pages as pictures, into screenshots/
 
 lossless: ## no request lost over 100 publishes and 10 upgrades under load, on the real binary
 	GATEHOUSE_LOSSLESS=100,10 $(GO) test -count=1 -v -run NothingIsLost -timeout 15m ./cmd/gatehouse
+
+compat: ## real processes of the last build without regions, from the history of a full clone, beside those of this one, on PostgreSQL
+	@old=$$(git log --diff-filter=A --format=%H -- store/sqldb/migrations/postgres/0130_regions.sql | tail -1); dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	test -n "$$old" || { echo 'the history before regions is not here: use a full clone' >&2; exit 1; }; \
+	git archive "$$old~1" | tar x -C "$$dir" && (cd "$$dir" && CGO_ENABLED=0 $(GO) build -o "$$dir/gatehouse" ./cmd/gatehouse) && \
+	GATEHOUSE_BEFORE="$$dir/gatehouse" $(GO) test -count=1 -v -run ReleaseBeforeBeside -timeout 10m ./cmd/gatehouse
 
 kill-loop: ## KILLS (default 1,000) rounds, on DATABASE=postgres or SQLite, of kill -9 of control plane, gateway and both under writes; then the trace of a sync before each answer
 	@scripts/tools strace >&2

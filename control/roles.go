@@ -296,6 +296,8 @@ func allow(a identity.Actor, method string) error {
 		return fault.Of(fault.Forbidden, "second-factor-demanded", "your role demands a second factor: set one up in your account first")
 	case a.Aged && want&lately != 0:
 		return fault.Of(fault.Forbidden, "confirm-first", "you signed in a while ago: confirm first that it is you")
+	case callers(a)&want == 0 && a.Class == identity.Host:
+		return fault.New(fault.Forbidden, "the owner of the host may not do this without a name: sign in with 'gatehouse login' as somebody whose role allows it, or set GATEHOUSE_TOKEN to a machine token of theirs")
 	case callers(a)&want == 0 && callers(somewhere(a, method))&want == 0:
 		return fault.New(fault.Forbidden, "your role does not allow this")
 	}

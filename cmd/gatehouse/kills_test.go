@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ const onWhat = "GATEHOUSE_KILLS_DATABASE"
 type killed struct {
 	*testing.T
 	dir, feed        string
+	program          string // what is started; "": that of this build
 	database         string // of PostgreSQL; "": SQLite
 	control, gateway *victim
 	portal, at       string // of the control plane, of the gateway
@@ -77,7 +79,8 @@ func (k *killed) launch(name string, ready any, env []string, args ...string) (*
 		return nil, err
 	}
 	defer log.Close()
-	v := &victim{exec.Command(filepath.Join(binary, "gatehouse"), args...), make(chan error, 1)}
+	program := cmp.Or(k.program, filepath.Join(binary, "gatehouse"))
+	v := &victim{exec.Command(program, args...), make(chan error, 1)}
 	v.cmd.Dir, v.cmd.Stderr = k.dir, log
 	v.cmd.Env = append([]string{"HOME=" + k.dir, "PATH=" + os.Getenv("PATH"), "GATEHOUSE_CONTROL_LISTEN=127.0.0.1:0", "GATEHOUSE_OPERATIONS_LISTEN=127.0.0.1:0", "GATEHOUSE_GATEWAY_LISTEN=127.0.0.1:0"}, env...)
 	out, err := v.cmd.StdoutPipe()

@@ -127,7 +127,8 @@ func (c *cli) pin(path string) *cobra.Command {
 	var everywhere bool
 	cmd := &cobra.Command{Use: "pin ID", Short: "Say in which region its grants and credentials are", Args: exactly("ID"),
 		Long: `Gateways of that region alone are told of its grants and credentials. Those of other regions are told in the same moment that all of
-them are over.`,
+them are over. It is for an operator or admin who is signed in ('gatehouse login', or GATEHOUSE_TOKEN): the owner of the data directory alone
+may not do it, since the audit is to name a person.`,
 		Example: `  gatehouse organization pin org_… --region eu --reason "its contract names the EU"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (n.Region == "") != everywhere {
