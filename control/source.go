@@ -100,12 +100,20 @@ func (s *source) begin(ctx context.Context) error {
 // second, so what gateways said to them is known here that much later and that much less exactly.
 func (s *source) learn(ctx context.Context) error {
 	var rs []feed.Receipt
+	var left map[[2]string]bool // by feed and name: whether the last gateway of that name was drained
 	err := s.store.View(ctx, func(tx store.Tx) error {
-		rs = nil
+		rs, left = nil, map[[2]string]bool{}
 		es, err := tx.Environments(ctx)
 		for _, e := range es {
 			if err != nil {
 				break
+			}
+			var gs []fleet.Gateway
+			if gs, err = (read{tx: tx, ctx: ctx}).fleetOf(e.Name); err != nil {
+				break
+			}
+			for _, g := range gs {
+				left[[2]string{g.Feed(), g.Name}] = g.State == fleet.Drained
 			}
 			for _, name := range e.Feeds() {
 				var of []feed.Receipt
@@ -129,6 +137,9 @@ func (s *source) learn(ctx context.Context) error {
 		if h == nil {
 			h = &heard{newest: r}
 			o.gateways[r.Gateway] = h
+		}
+		if gone, known := left[[2]string{r.Environment, r.Gateway}]; known {
+			h.left = gone
 		}
 		switch n := len(h.marks); {
 		case n == 0 || r.Position.Seq < h.marks[0].seq:

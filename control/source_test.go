@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 
 	"gatehouse/fault"
 	"gatehouse/feed"
+	"gatehouse/fleet"
+	"gatehouse/id"
 	"gatehouse/store"
 	"gatehouse/store/sqldb"
 )
@@ -205,5 +208,42 @@ func TestTailsOfAnotherProcessComeFromMemory(t *testing.T) {
 	}
 	if _, err := s.Tail(p.ctx, "live", feed.Position{Epoch: at.Epoch, Seq: at.Seq, Digest: "another"}, 10); !errors.Is(err, fault.Conflict) {
 		t.Errorf("a position of another history: %v", err)
+	}
+}
+
+// A gateway that was drained is waited for by no process: not by one that begins later, nor by one that did not drain it.
+func TestADrainedGatewayIsWaitedForNowhere(t *testing.T) {
+	p := newPlant(t, "live")
+	now := p.source.now()
+	put := func(i string, state fleet.State) {
+		t.Helper()
+		err := p.store.Update(p.ctx, func(tx store.Tx) error {
+			at := feed.Receipt{Gateway: "a", Environment: "live", Position: feed.Position{Epoch: 1, Seq: 1, Digest: "d"}, At: now}
+			if err := tx.PutReceipt(p.ctx, at); err != nil {
+				return err
+			}
+			_, err := tx.PutGateway(p.ctx, fleet.Gateway{ID: id.ID("gw_" + strings.Repeat("0", 25) + i), Environment: "live", Name: "a", State: state,
+				Key: strings.Repeat(i, 64), Created: now, Expires: now.Add(time.Hour)})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newSource(p.store, p.source.now, p.source.log)
+	for _, step := range []struct {
+		i     string
+		state fleet.State
+		want  int
+	}{{"1", fleet.Drained, 0}, {"2", fleet.Active, 1}} {
+		put(step.i, step.state)
+		for _, of := range []*source{s, newSource(p.store, p.source.now, p.source.log)} {
+			if err := of.learn(p.ctx); err != nil {
+				t.Fatal(err)
+			}
+			if f := of.inForce("live", 1, now); f.Gateways != step.want || len(of.counted("live", now)) != step.want {
+				t.Errorf("after one that is %s: %+v", step.state, f)
+			}
+		}
 	}
 }
