@@ -514,7 +514,11 @@ func loops(c config.Config) int {
 
 // publish makes the manifest of development the newest revision of each of its environments.
 func (s *serving) publish(ctx context.Context, bundle manifest.Bundle) error {
-	if bundle == nil || !s.Config.Dev {
+	if bundle == nil {
+		return nil
+	}
+	if !s.Config.Dev {
+		s.Log.Info("the manifest's environments are there; outside of development it is published by 'gatehouse publish'", "manifest", s.Config.Manifest)
 		return nil
 	}
 	p, _ := manifest.Parse(bundle)
