@@ -80,6 +80,7 @@ func (g *Gateway) loops() *http1.Loops {
 		g.o.Log.Info("connections are served without io_uring", "environment", g.o.Environment, "because", err)
 		return nil
 	}
+	g.o.Log.Debug("busy connections are served over io_uring", "environment", g.o.Environment, "threads", g.o.Loops)
 	ls.Eager = eager
 	return ls
 }

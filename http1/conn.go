@@ -81,7 +81,9 @@ func newConn(s *Server, nc net.Conn) *conn {
 // rawOf returns what to wait and read on by ourselves, or nil where that cannot be done.
 func rawOf(nc net.Conn) syscall.RawConn {
 	if rc, ok := nc.(*ringConn); ok {
-		nc = rc.t
+		if nc = rc.t; rc.t == nil {
+			return nil
+		}
 	}
 	if t, ok := nc.(*net.TCPConn); ok && polled {
 		if raw, err := t.SyscallConn(); err == nil {

@@ -268,6 +268,9 @@ func (l *loop) await(f func()) {
 	}
 }
 
+// keptTurns is how many stacks a loop keeps for later.
+const keptTurns = 256
+
 // A turn is a coroutine in which a connection is served from one wait for its client to the next.
 type turn struct {
 	l     *loop
@@ -282,6 +285,9 @@ func (t *turn) run(yield func(struct{}) bool) {
 	for {
 		t.c.turn()
 		t.c = nil
+		if len(t.l.idle) >= keptTurns {
+			return
+		}
 		t.l.idle = append(t.l.idle, t)
 		if !yield(struct{}{}) {
 			return

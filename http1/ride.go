@@ -3,7 +3,6 @@ package http1
 import (
 	"context"
 	"io"
-	"net"
 	"os"
 	"runtime/debug"
 )
@@ -140,16 +139,6 @@ func (u *Upstream) connect(ctx context.Context, on *loop) (l *link, err error) {
 	}
 	on.await(func() { l, err = u.dial(ctx, on) })
 	return l, err
-}
-
-// board puts a connection to an upstream on a loop. One that cannot ride is used as it is.
-func board(nc net.Conn, on *loop) (*ringConn, net.Conn) {
-	if on != nil {
-		if rc := ringed(nc); rc != nil && rc.join(on) {
-			return rc, rc
-		}
-	}
-	return nil, nc
 }
 
 // roundTripOn is roundTrip on a loop.

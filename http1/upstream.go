@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -103,20 +104,30 @@ func (u *Upstream) prepare() {
 // kept returns the connection that was used last, or nil.
 func (u *Upstream) kept(at instant, on *loop) *link {
 	u.mu.Lock()
-	s := u.shelf(on)
+	l := u.shelf(on).last()
+	if l == nil && on != nil { // one that is on none may come along
+		if l = u.shelf(nil).last(); l != nil && !l.board(on) {
+			u.drop(l)
+			l = nil
+		}
+	}
+	u.mu.Unlock()
+	if l != nil && at.sub(l.since) > u.patience.Idle {
+		l.close()
+		return nil
+	}
+	return l
+}
+
+// last takes the one that was used last, or returns nil.
+func (s *shelf) last() *link {
 	n := len(s.links)
 	if n == 0 {
-		u.mu.Unlock()
 		return nil
 	}
 	l := s.links[n-1]
 	s.links[n-1] = nil
 	s.links = s.links[:n-1]
-	u.mu.Unlock()
-	if at.sub(l.since) > u.patience.Idle {
-		l.close()
-		return nil
-	}
 	return l
 }
 
@@ -139,9 +150,12 @@ func (u *Upstream) keep(l *link) {
 	l.used, l.heard, l.since = true, false, now()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.closed || u.unused() >= u.patience.Keep {
+	if u.closed {
 		u.drop(l)
 		return
+	}
+	if u.unused() >= u.patience.Keep {
+		u.dropOldest()
 	}
 	var on *loop
 	if l.rc != nil {
@@ -152,6 +166,18 @@ func (u *Upstream) keep(l *link) {
 	if u.reaper == nil {
 		u.reaper = time.AfterFunc(u.patience.Idle, u.reap)
 	}
+}
+
+// dropOldest closes the connection that was not used for the longest, while u is locked.
+func (u *Upstream) dropOldest() {
+	var of *shelf
+	for i := range u.idle {
+		if s := &u.idle[i]; len(s.links) > 0 && (of == nil || s.links[0].since < of.links[0].since) {
+			of = s
+		}
+	}
+	u.drop(of.links[0])
+	of.links = slices.Delete(of.links, 0, 1)
 }
 
 // unused is how many connections nobody uses, while u is locked.
@@ -219,26 +245,43 @@ func (u *Upstream) dial(ctx context.Context, on *loop) (*link, error) {
 		return nil, err
 	}
 	l := &link{u: u}
-	l.rc, nc = board(nc, on)
-	l.nc = nc
-	l.reading.set, l.writing.set = nc.SetReadDeadline, nc.SetWriteDeadline
-	l.src.nc, l.src.bufs, l.src.alarm, l.src.halted = nc, u.bufs, &l.reading, &l.halted
-	if l.rc != nil {
-		// it has no poller
-	} else if l.raw = rawOf(nc); l.raw != nil {
-		l.step, l.below = l.stepRaw, l.raw
-	} else if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		l.below = rawOf(t.NetConn())
-	}
+	l.use(nc)
+	l.src.bufs, l.src.alarm, l.src.halted = u.bufs, &l.reading, &l.halted
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	boards := on != nil && l.board(on)
 	if u.closed {
 		_ = nc.Close()
 		return nil, net.ErrClosed
 	}
 	u.all[l] = struct{}{}
-	u.bound = on != nil && l.rc == nil
+	u.bound = on != nil && !boards
 	return l, nil
+}
+
+// use makes nc what it reads and writes.
+func (l *link) use(nc net.Conn) {
+	l.nc, l.src.nc = nc, nc
+	l.reading.set, l.writing.set = nc.SetReadDeadline, nc.SetWriteDeadline
+	l.raw, l.below, l.step = rawOf(nc), nil, nil
+	if l.raw != nil {
+		l.step, l.below = l.stepRaw, l.raw
+	} else if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		l.below = rawOf(t.NetConn())
+	}
+}
+
+// board puts it on a loop, while u is locked: whoever cuts it must find the connection that it uses. It reports false when it cannot ride.
+func (l *link) board(on *loop) bool {
+	rc := ringed(l.nc)
+	if rc == nil || !rc.join(on) {
+		return false
+	}
+	l.use(rc)
+	l.rc, l.raw, l.below, l.step = rc, nil, nil, nil
+	l.reading.forget()
+	l.writing.forget()
+	return true
 }
 
 // Idle is how many unused connections are kept.
