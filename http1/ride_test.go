@@ -1,7 +1,9 @@
 package http1_test
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"sync/atomic"
@@ -119,4 +121,49 @@ func TestLoopsRefused(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
+}
+
+// A connection to an upstream that was used off the loops comes along when its client rides.
+func TestUpstreamConnectionsComeAlong(t *testing.T) {
+	up := newRecorder(t)
+	p := newProxy(t, up.addr, func(p *proxy) {
+		p.upstream.Dial = func(ctx context.Context) (net.Conn, error) {
+			p.dials.Add(1)
+			return new(net.Dialer).DialContext(ctx, "tcp", up.addr)
+		}
+	})
+	c := dial(t, p)
+	c.say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n") // which is not for a loop
+	c.answer("POST")
+	for range 40 {
+		c.say(get)
+		if status, _ := c.answer("GET"); status != 200 {
+			t.Fatalf("answered %d", status)
+		}
+	}
+	if n := p.dials.Load(); n != 1 {
+		t.Errorf("%d connections to the upstream", n)
+	}
+}
+
+// Of more unused connections than are kept the one goes that was not used for the longest.
+func TestUnusedConnectionsAreBounded(t *testing.T) {
+	up := newRecorder(t)
+	p := newProxy(t, up.addr, func(p *proxy) { p.upstream.Patience.Keep = 2 })
+	var all []*peer
+	for range 6 {
+		c := dial(t, p)
+		c.say(get)
+		all = append(all, c)
+	}
+	for range 10 {
+		for _, c := range all {
+			c.answer("GET")
+			c.say(get)
+		}
+	}
+	for _, c := range all {
+		c.answer("GET")
+	}
+	until(t, "two are kept at most", func() bool { return p.upstream.Idle() <= 2 && p.upstream.Idle() > 0 })
 }
