@@ -76,7 +76,7 @@ compat: ## real processes of the last build without regions, from the history of
 	@old=$$(git log --diff-filter=A --format=%H -- store/sqldb/migrations/postgres/0130_regions.sql | tail -1); dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 	test -n "$$old" || { echo 'the history before regions is not here: use a full clone' >&2; exit 1; }; \
 	git archive "$$old~1" | tar x -C "$$dir" && (cd "$$dir" && CGO_ENABLED=0 $(GO) build -o "$$dir/gatehouse" ./cmd/gatehouse) && \
-	GATEHOUSE_BEFORE="$$dir/gatehouse" $(GO) test -count=1 -v -run ReleaseBeforeBeside -timeout 10m ./cmd/gatehouse
+	GATEHOUSE_BEFORE="$$dir/gatehouse" $(GO) test -tags compat -count=1 -v -run ReleaseBeforeBeside -timeout 10m ./cmd/gatehouse
 
 kill-loop: ## KILLS (default 1,000) rounds, on DATABASE=postgres or SQLite, of kill -9 of control plane, gateway and both under writes; then the trace of a sync before each answer
 	@scripts/tools strace >&2

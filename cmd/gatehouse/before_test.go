@@ -1,3 +1,5 @@
+//go:build compat
+
 package main_test
 
 import (
@@ -29,11 +31,11 @@ func (s *sites) drains(name string) {
 // Processes of the last release without regions beside those of this one, on one PostgreSQL and in one fleet: without regions each
 // serves the other's gateways; from the first region on the older control process numbers nothing and a gateway of a region takes
 // nothing from it, nothing is lost by that, and it does not start again. Real processes: GATEHOUSE_BEFORE is the older program, which
-// `make compat` builds from the history. What it sends to the database and over the feed is in tests of store/sqldb and feed/link.
+// `make compat` builds from the history, and with it this test (build tag compat). What it sends to the database and over the feed is in tests of store/sqldb and feed/link.
 func TestReleaseBeforeBesideThisOne(t *testing.T) {
 	before := os.Getenv("GATEHOUSE_BEFORE")
 	if before == "" {
-		t.Skip("it needs a program of the release before: make compat")
+		t.Fatal("GATEHOUSE_BEFORE names no program of the release before: make compat builds one")
 	}
 	database, err := pgtest.Address()
 	if err != nil {
