@@ -314,6 +314,7 @@ func (w *writer) one(t *tx, run func(*tx) (error, bool)) (err error, there bool)
 		return errLost, true
 	}
 	err, there = run(t)
+	err = t.unbroken(err)
 	if err != nil || !there {
 		if e := w.do(`ROLLBACK TO call`); e != nil {
 			return errors.Join(errLost, e), true
@@ -330,9 +331,9 @@ func (w *writer) alone(c *call) {
 	err := w.do(w.d.begin)
 	if err == nil {
 		t := &tx{line: w.line, d: w.d, write: true}
-		if e, there := c.run(t); e != nil || !there {
-			_ = w.do(`ROLLBACK`)
-			c.answer <- e
+		if e, there := c.run(t); e != nil || !there || t.broken != nil {
+			_ = w.do(`ROLLBACK`) // it may be over already
+			c.answer <- t.unbroken(e)
 			return
 		}
 		if err = w.do(`COMMIT`); err == nil {
@@ -344,6 +345,14 @@ func (w *writer) alone(c *call) {
 		_ = w.do(`ROLLBACK`)
 	}
 	c.answer <- w.d.fault(err)
+}
+
+// unbroken is what a call is answered whose fn went on, as if nothing had happened, after the database had failed it.
+func (t *tx) unbroken(err error) error {
+	if err == nil {
+		return t.broken
+	}
+	return err
 }
 
 func unlost(err error) error {
