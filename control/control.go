@@ -173,6 +173,7 @@ func (c *Control) Run(ctx context.Context) error {
 	wg.Go(func() { c.watching(ctx) })
 	wg.Go(func() { c.keepImages(ctx) })
 	wg.Go(func() { c.forgetting(ctx) })
+	wg.Go(func() { c.folding(ctx) })
 	err := c.sequence(ctx)
 	cancel()
 	c.sets.close()

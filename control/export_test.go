@@ -115,3 +115,7 @@ func (c *Control) ReviewDue(ctx context.Context) error { return c.reviewDue(ctx)
 
 // RoomFor counts one mark of a client. It is no method, so that it is nobody's right.
 func RoomFor(c *Control, client id.ID) error { return c.roomFor(client, make([]spent, 1)) }
+
+// FoldUsage puts together what is over, and ForgetUsage removes what is too old.
+func FoldUsage(ctx context.Context, c *Control) error   { return c.foldUsage(ctx) }
+func ForgetUsage(ctx context.Context, c *Control) error { return c.forgetUsage(ctx) }

@@ -49,7 +49,11 @@ func (c *Control) Usage(ctx context.Context, a identity.Actor, i id.ID, environm
 			return err
 		}
 		out = Usage{Application: q.Application, Grant: q.Grant, By: q.Unit, From: q.From, To: q.To, Counts: []usage.Count{}}
-		counts, err := r.tx.Counts(ctx, q)
+		kept := q // what is folded lies there until its stretch is too old, and is not told any more
+		if oldest := q.Unit.Cut(r.now.Add(-c.Keep.Of(q.Unit))); kept.From.Before(oldest) {
+			kept.From = oldest
+		}
+		counts, err := r.tx.Counts(ctx, kept)
 		if err != nil {
 			return err
 		}

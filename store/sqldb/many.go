@@ -49,24 +49,29 @@ func brackets(rows, width int) string {
 	return b.String()
 }
 
-// parts hands values on by so many as one statement takes.
+// parts hands identifiers on by so many as one statement takes.
 func (t *tx) parts(is []id.ID, each func(some []any) error) error {
-	for len(is) > 0 {
+	values := make([]any, len(is))
+	for i := range is {
+		values[i] = string(is[i])
+	}
+	return t.portions(values, each)
+}
+
+// portions hands values on by so many as one statement takes.
+func (t *tx) portions(values []any, each func(some []any) error) error {
+	for len(values) > 0 {
 		n := 1
 		for _, rows := range t.d.rows {
-			if rows <= len(is) {
+			if rows <= len(values) {
 				n = rows
 				break
 			}
 		}
-		some := make([]any, n)
-		for i := range some {
-			some[i] = string(is[i])
-		}
-		if err := each(some); err != nil {
+		if err := each(values[:n:n]); err != nil {
 			return err
 		}
-		is = is[n:]
+		values = values[n:]
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ import (
 	"gatehouse/store/pgtest"
 	"gatehouse/store/sqldb"
 	"gatehouse/store/storetest"
+	"gatehouse/usage"
 )
 
 func openPostgres(t testing.TB, dsn secret.Value) store.Store {
@@ -74,6 +75,13 @@ func fill(t *testing.T, s store.Store, n int) {
 		if _, err := tx.PutPerson(t.Context(), identity.Person{ID: id.New(id.Person, now), Class: identity.Staff, Email: "a@b.example", State: identity.Active, Created: now}); err != nil {
 			return err
 		}
+		if err := tx.AddCounts(t.Context(), []usage.Count{{Environment: "live", Application: "app_1", API: "eid", Operation: "read", Status: 200, At: now, Calls: 300}}); err != nil {
+			return err
+		}
+		month, _ := usage.Day.Stretch(now)
+		if _, _, err := tx.FoldCounts(t.Context(), usage.Day, month, usage.Series{}, 10); err != nil {
+			return err
+		}
 		if _, err := tx.AddRevision(t.Context(), env.Revision{Environment: "live", Bundle: []byte{0, 1, 255}, At: now}); err != nil {
 			return err
 		}
@@ -111,7 +119,7 @@ func TestMove(t *testing.T) {
 	for _, m := range there.Tables {
 		rows[m.Name] = m.Rows
 	}
-	if rows["organizations"] != 1203 || rows["audit_entries"] != 1203 || rows["revisions"] != 1 || rows["feed_changes"] != 1 {
+	if rows["organizations"] != 1203 || rows["audit_entries"] != 1203 || rows["revisions"] != 1 || rows["feed_changes"] != 1 || rows["usage_hours"] != 1 || rows["usage_days_folded"] != 1 {
 		t.Error(rows)
 	}
 	err = pg.Update(t.Context(), func(tx store.Tx) error { // numbers go on after those that were moved

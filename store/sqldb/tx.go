@@ -158,7 +158,12 @@ func givenUp(err error) error {
 type row interface{ Scan(dest ...any) error }
 
 // all runs a query and scans every row.
-func all[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string, args ...any) (_ []T, err error) {
+func all[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string, args ...any) ([]T, error) {
+	return until(ctx, t, func(T) bool { return false }, scan, q, args...)
+}
+
+// until is all up to the row, left out, of which over says that it is not needed any more.
+func until[T any](ctx context.Context, t *tx, over func(T) bool, scan func(row) (T, error), q string, args ...any) (_ []T, err error) {
 	if err := t.check(ctx, args); err != nil {
 		return nil, err
 	}
@@ -169,7 +174,7 @@ func all[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string,
 		return nil, t.fault(ctx, err)
 	}
 	t.changes(q)
-	out, unreadable, err := collect(ctx, t, scan, q, args)
+	out, unreadable, err := collect(ctx, t, over, scan, q, args)
 	t.wrote = t.wrote || (len(out) > 0 || unreadable != nil) && !strings.HasPrefix(q, `SELECT`)
 	if err = t.saved(err); err == nil && unreadable != nil {
 		return nil, fault.New(fault.Unavailable, "the database holds a row that cannot be read: restore a backup").Because(unreadable)
@@ -180,8 +185,8 @@ func all[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string,
 	return out, nil
 }
 
-// collect reads every row. unreadable is an error of scan.
-func collect[T any](ctx context.Context, t *tx, scan func(row) (T, error), q string, args []any) (out []T, unreadable, err error) {
+// collect reads the rows. unreadable is an error of scan.
+func collect[T any](ctx context.Context, t *tx, over func(T) bool, scan func(row) (T, error), q string, args []any) (out []T, unreadable, err error) {
 	rows, err := t.line.query(t.context(ctx), q, args...)
 	if err != nil {
 		return nil, nil, err
@@ -195,6 +200,9 @@ func collect[T any](ctx context.Context, t *tx, scan func(row) (T, error), q str
 		v, err := scan(rows)
 		if err != nil {
 			return nil, err, nil
+		}
+		if over(v) {
+			break
 		}
 		out = append(out, v)
 	}

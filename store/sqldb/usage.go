@@ -83,18 +83,31 @@ func (t *tx) AddLost(ctx context.Context, environment, gateway string, when time
 }
 
 func (t *tx) Counts(ctx context.Context, q usage.Query) ([]usage.Count, error) {
-	var w where
-	w.and(`s.application = $`, string(q.Application))
-	w.and(`s.grant_id = $`, string(q.Grant))
-	w.and(`s.environment = $`, q.Environment)
+	w := countsOf(q)
 	w.must(`c.at >= $`, at(q.From))
 	w.must(`c.at < $`, at(q.To))
 	text := `SELECT ` + countsColumns + ` FROM usage_series s JOIN ` + usageTable(q.Unit) + ` c ON c.series = s.series` + w.text +
 		` ORDER BY c.at, s.api, s.operation, s.grant_id, s.environment, c.status LIMIT ` + w.add(first(q.Limit))
-	return all(ctx, t, func(r row) (c usage.Count, err error) {
+	counts, err := all(ctx, t, func(r row) (c usage.Count, err error) {
 		err = r.Scan(&c.Environment, &c.Application, &c.Grant, &c.API, &c.Operation, &c.Status, when{&c.At}, &c.Calls)
 		return c, err
 	}, text, w.args...)
+	if err != nil || !q.Unit.Folds() {
+		return counts, err
+	}
+	folded, err := t.folded(ctx, q)
+	if err != nil || len(folded) == 0 {
+		return counts, err
+	}
+	return summed(counts, folded, max(q.Limit, 0)), nil
+}
+
+// countsOf is whose counts a query is about.
+func countsOf(q usage.Query) (w where) {
+	w.and(`s.application = $`, string(q.Application))
+	w.and(`s.grant_id = $`, string(q.Grant))
+	w.and(`s.environment = $`, q.Environment)
+	return w
 }
 
 func (t *tx) Lost(ctx context.Context, environment string, from, to time.Time) (int64, error) {
@@ -107,6 +120,10 @@ func (t *tx) Lost(ctx context.Context, environment string, from, to time.Time) (
 
 func (t *tx) ForgetCounts(ctx context.Context, u usage.Unit, before time.Time) error {
 	_, err := t.exec(ctx, `DELETE FROM `+usageTable(u)+` WHERE at < $1`, at(before))
+	if err == nil && u.Folds() {
+		from, _ := u.Stretch(before)
+		_, err = t.exec(ctx, `DELETE FROM `+foldedTable(u)+` WHERE at < $1`, at(from))
+	}
 	if err == nil && u == usage.Day {
 		_, err = t.exec(ctx, `DELETE FROM usage_lost WHERE at < $1`, at(before))
 	}

@@ -57,6 +57,11 @@ func usages() []promise {
 			same(w, "what is not", used("live", "gr_1", "day", day), int64(17))
 		}},
 		{"FoldTalliesOfLivesThatAreOver", foldTallies},
+		{"FoldCountsLeavesEveryAnswer", foldCounts},
+		{"FoldCountsWholeOrNotAtAll", foldWhole},
+		{"FoldCountsWhileCallsAreAdded", foldBeside},
+		{"FoldCountsInTheOrderOfSeries", foldInOrder},
+		{"ForgetCountsThatAreFolded", forgetFolded},
 		{"AddCountsToAllUnits", func(w *world) {
 			add(w, count(w, "app_1", "gr_1", "read", 200, 0, 2), count(w, "app_1", "gr_1", "read", 200, 10*time.Second, 3), count(w, "app_2", "gr_2", "read", 200, 0, 7))
 			add(w, count(w, "app_1", "gr_1", "read", 429, 0, 1), count(w, "app_1", "gr_1", "read", 200, 30*time.Minute, 4), count(w, "app_1", "", "open", 200, 2*time.Hour, 1))
