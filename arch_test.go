@@ -126,12 +126,13 @@ var rooms = map[string]room{
 	"app":           {8, "sso adminapi audit authority certs config control env event fault feed gateway id identity mail manifest policy policy/anonymous policy/apikey policy/cors policy/granted policy/headers policy/limit policy/requestsize portal problem ratelimit secret snapshot store store/sqldb authserver policy/oauth policy/several token fetch policy/clientcert drift drift/bundle drift/live drift/review usage feed/disk feed/link fleet policy/workload ratelimit/shared trust", "the only room that knows all"},
 	"cmd/gatehouse": {9, "inventory review drift drift/handshake drift/live drift/review drift/watch app audit config control credential fault feed grant id identity manifest secret snapshot store store/sqldb application organization env adminapi webhook usage fleet", "flags, signals, exit codes"},
 
-	"manifest/reference": {9, "app manifest policy", "writes docs/manifest.md"},
-	"examples/eid":       {9, "", "a service of its own: it knows nothing of Gatehouse"},
-	"sso/ssotest":        {9, "", "for tests: a real OpenID provider, with a hand on what it sends"},
-	"http1/rawtest":      {9, "", "for tests: an upstream that keeps every byte, and messages that programs read in different ways"},
-	"bench":              {9, "app application audit control credential feed feed/disk feed/link grant id identity mail organization secret store store/pgtest store/sqldb", "drives real processes beside their peers; it writes feeds and records with a million keys, and is gateways that only follow"},
-	"examples/demo":      {9, "", "a visitor: it knows the public HTTP only"},
+	"manifest/reference":      {9, "app manifest policy", "writes docs/manifest.md"},
+	"examples/eid":            {9, "", "a service of its own: it knows nothing of Gatehouse"},
+	"sso/ssotest":             {9, "", "for tests: a real OpenID provider, with a hand on what it sends"},
+	"authority/authoritytest": {9, "", "for tests: authorities and the certificates that they sign"},
+	"http1/rawtest":           {9, "", "for tests: an upstream that keeps every byte, and messages that programs read in different ways"},
+	"bench":                   {9, "app application audit control credential feed feed/disk feed/link grant id identity mail organization secret store store/pgtest store/sqldb", "drives real processes beside their peers; it writes feeds and records with a million keys, and is gateways that only follow"},
+	"examples/demo":           {9, "", "a visitor: it knows the public HTTP only"},
 }
 
 // sideways are the arrows between rooms of one floor, each with its reason.

@@ -2,44 +2,18 @@ package app_test
 
 import (
 	"bufio"
-	"context"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"gatehouse/app"
-	"gatehouse/config"
-	"gatehouse/secret"
 )
 
 // In development the letters with their links are shown to whoever asks on this machine. A page of another site, whose
 // name was made to point here, must not be the one who asks.
 func TestDevelopmentAnswersLocalNamesOnly(t *testing.T) {
-	c := config.Default()
-	c.Data, c.Dev, c.Manifest, c.Events = t.TempDir(), true, "../examples/eid/manifest", "none"
-	c.Control.Listen, c.Gateway.Listen, c.Operations.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
-	c.Secrets = map[string]secret.Value{"eid-gateway": secret.New("of this test")}
-	ctx, cancel := context.WithCancel(t.Context())
-	ready, ended := make(chan app.Started, 1), make(chan error, 1)
-	go func() {
-		ended <- app.Serve{Config: c, Version: "v0.0.0-test", Events: io.Discard, Log: slog.New(slog.DiscardHandler), Ready: func(s app.Started) { ready <- s }}.Run(ctx)
-	}()
-	var at app.Started
-	select {
-	case at = <-ready:
-	case err := <-ended:
-		t.Fatal(err)
-	}
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+	at := serving(t)
 	port := at.Portal[strings.LastIndexByte(at.Portal, ':'):]
 	for _, c := range []struct {
 		url, host string

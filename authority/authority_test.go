@@ -2,8 +2,6 @@ package authority_test
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -19,56 +17,19 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"gatehouse/authority"
+	"gatehouse/authority/authoritytest"
 )
 
 var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// party is a certificate with its key.
-type party struct {
-	*x509.Certificate
-	key *ecdsa.PrivateKey
-}
+type party = authoritytest.Party
 
-func (p party) pem() string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Raw}))
-}
-
-var serial int64 = 100
-
-// make signs a certificate by the party; by nil it signs itself.
 func made(t *testing.T, by *party, change func(*x509.Certificate)) party {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial++
-	c := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "client"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, BasicConstraintsValid: true}
-	if change != nil {
-		change(c)
-	}
-	signer := party{c, key}
-	if by != nil {
-		signer = *by
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, signer.Certificate, key.Public(), signer.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return party{out, key}
+	return authoritytest.Made(t, now, by, change)
 }
 
-func signs(name string) func(*x509.Certificate) {
-	return func(c *x509.Certificate) {
-		c.Subject, c.IsCA, c.KeyUsage, c.ExtKeyUsage = pkix.Name{CommonName: name}, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign, nil
-		c.NotAfter = now.Add(1000 * time.Hour)
-	}
-}
+func signs(name string) func(*x509.Certificate) { return authoritytest.Signs(name, now) }
 
 func list(t *testing.T, by party, number int64, this, next time.Time, revoked ...party) string {
 	t.Helper()
@@ -76,7 +37,7 @@ func list(t *testing.T, by party, number int64, this, next time.Time, revoked ..
 	for _, r := range revoked {
 		l.RevokedCertificateEntries = append(l.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: r.SerialNumber, RevocationTime: now.Add(-time.Minute)})
 	}
-	der, err := x509.CreateRevocationList(rand.Reader, l, by.Certificate, by.key)
+	der, err := x509.CreateRevocationList(rand.Reader, l, by.Certificate, by.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +70,7 @@ func TestRevocationLists(t *testing.T) {
 		"none that is, and one is asked of": {lists: []string{"https://ca.example/crl"}, want: authority.ErrUnknown},
 		"nobody looks":                      {},
 	} {
-		a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.pem(), Intermediates: between.pem(), Lists: c.lists, Lenient: c.lenient})
+		a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.PEM(), Intermediates: between.PEM(), Lists: c.lists, Lenient: c.lenient})
 		if err != nil {
 			if c.want != errWrong {
 				t.Errorf("%s: %v", what, err)
@@ -135,7 +96,7 @@ func TestAnchorsAreNoClients(t *testing.T) {
 	leaf := made(t, &between, nil)
 	for _, lists := range [][]string{nil, {list(t, root, 1, now.Add(-time.Hour), now.Add(time.Hour))}, {"https://ca.example/crl"}} {
 		for _, lenient := range []bool{false, true} {
-			a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.pem() + between.pem(), Lists: lists, Lenient: lenient})
+			a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.PEM() + between.PEM(), Lists: lists, Lenient: lenient})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +114,7 @@ func TestAnchorsAreNoClients(t *testing.T) {
 
 func TestListsOnlyGrow(t *testing.T) {
 	root := made(t, nil, signs("root"))
-	a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.pem(), Lists: []string{list(t, root, 5, now, now.Add(time.Hour)), list(t, root, 4, now, now.Add(time.Hour))}})
+	a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.PEM(), Lists: []string{list(t, root, 5, now, now.Add(time.Hour)), list(t, root, 4, now, now.Add(time.Hour))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,14 +137,14 @@ func TestAnswers(t *testing.T) {
 		if by.Certificate != root.Certificate {
 			r.Certificate = by.Certificate
 		}
-		raw, err := ocsp.CreateResponse(root.Certificate, by.Certificate, r, by.key)
+		raw, err := ocsp.CreateResponse(root.Certificate, by.Certificate, r, by.Key)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return raw
 	}
 	soon := now.Add(time.Hour)
-	a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.pem(), Responder: "https://ocsp.example"})
+	a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.PEM(), Responder: "https://ocsp.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +194,7 @@ func TestAnswers(t *testing.T) {
 
 func TestNamesAndUse(t *testing.T) {
 	root := made(t, nil, signs("root"))
-	a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.pem()})
+	a, err := authority.New(authority.Settings{Name: "ca", Certificates: root.PEM()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,13 +240,13 @@ func TestNamesAndUse(t *testing.T) {
 			t.Errorf("a certificate %s: %v", what, err)
 		}
 	}
-	for what, text := range map[string]string{"a client's": leaf.pem(), "nothing": "", "text": "x", "a key": root.pem() + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "rest": root.pem() + "rest"} {
+	for what, text := range map[string]string{"a client's": leaf.PEM(), "nothing": "", "text": "x", "a key": root.PEM() + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "rest": root.PEM() + "rest"} {
 		if _, err := authority.New(authority.Settings{Name: "ca", Certificates: text}); err == nil {
 			t.Errorf("%s is taken for an authority", what)
 		}
 	}
 	stranger := made(t, nil, signs("stranger"))
-	if _, err := authority.New(authority.Settings{Name: "ca", Certificates: root.pem(), Intermediates: stranger.pem()}); err == nil {
+	if _, err := authority.New(authority.Settings{Name: "ca", Certificates: root.PEM(), Intermediates: stranger.PEM()}); err == nil {
 		t.Error("one between that leads nowhere is taken")
 	}
 }

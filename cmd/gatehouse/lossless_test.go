@@ -205,6 +205,24 @@ type visitor struct {
 
 // visit runs until stop is closed, and returns the first thing that is wrong.
 func (v visitor) visit(stop <-chan struct{}) error {
+	body := ""
+	if v.method == "POST" {
+		body = strings.Repeat("b", 3000)
+	}
+	request := fmt.Sprintf("%s /eid/x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", v.method, len(body), body)
+	return inTurn(v.addr, v.method, request, v.fresh, v.pause, stop, func(res *http.Response, b []byte) error {
+		by := res.Header.Get("X-Answered-By")
+		if want := fmt.Sprint(by, " ", len(body)); res.StatusCode != 200 || string(b) != want || by == "" {
+			return fmt.Errorf("answered %d by %q: %q, want %q", res.StatusCode, by, b, want)
+		}
+		v.asked.Add(1)
+		return nil
+	})
+}
+
+// inTurn sends one request after the other, on a connection that it keeps for as long as it is told that it may, with no second try of any,
+// until stop is closed. It returns the first thing that is wrong; right says what is wrong with an answer that came whole.
+func inTurn(addr, method, request string, fresh bool, pause time.Duration, stop <-chan struct{}, right func(res *http.Response, body []byte) error) error {
 	var c net.Conn
 	var in *bufio.Reader
 	defer func() {
@@ -216,24 +234,20 @@ func (v visitor) visit(stop <-chan struct{}) error {
 		select {
 		case <-stop:
 			return nil
-		case <-time.After(v.pause):
+		case <-time.After(pause):
 		}
 		var err error
 		if c == nil {
-			if c, err = net.Dial("tcp", v.addr); err != nil {
+			if c, err = net.Dial("tcp", addr); err != nil {
 				return fmt.Errorf("request %d: %w", n, err)
 			}
 			in = bufio.NewReader(c)
 		}
 		_ = c.SetDeadline(time.Now().Add(time.Minute))
-		body := ""
-		if v.method == "POST" {
-			body = strings.Repeat("b", 3000)
-		}
-		if _, err := fmt.Fprintf(c, "%s /eid/x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", v.method, len(body), body); err != nil {
+		if _, err := io.WriteString(c, request); err != nil {
 			return fmt.Errorf("request %d: %w", n, err)
 		}
-		res, err := http.ReadResponse(in, &http.Request{Method: v.method})
+		res, err := http.ReadResponse(in, &http.Request{Method: method})
 		if err != nil {
 			return fmt.Errorf("request %d: the answer: %w", n, err)
 		}
@@ -241,12 +255,10 @@ func (v visitor) visit(stop <-chan struct{}) error {
 		if err != nil {
 			return fmt.Errorf("request %d: the answer's body: %w", n, err)
 		}
-		by := res.Header.Get("X-Answered-By")
-		if want := fmt.Sprint(by, " ", len(body)); res.StatusCode != 200 || string(b) != want || by == "" {
-			return fmt.Errorf("request %d: answered %d by %q: %q, want %q", n, res.StatusCode, by, b, want)
+		if err := right(res, b); err != nil {
+			return fmt.Errorf("request %d: %w", n, err)
 		}
-		v.asked.Add(1)
-		if res.Close || v.fresh {
+		if res.Close || fresh {
 			c.Close()
 			c = nil
 		}

@@ -1,11 +1,8 @@
 package main_test
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,46 +16,16 @@ import (
 	"time"
 )
 
-// keyed sends one request after the other with the key, with no second try of any: each must be answered 200.
+// keyed sends one request after the other with the key: each must be answered 200.
 func keyed(addr, key string, fresh bool, stop <-chan struct{}, asked *atomic.Int64) error {
-	var c net.Conn
-	var in *bufio.Reader
-	defer func() {
-		if c != nil {
-			c.Close()
-		}
-	}()
-	for n := 0; ; n++ {
-		select {
-		case <-stop:
-			return nil
-		case <-time.After(2 * time.Millisecond):
-		}
-		var err error
-		if c == nil {
-			if c, err = net.Dial("tcp", addr); err != nil {
-				return fmt.Errorf("request %d: %w", n, err)
-			}
-			in = bufio.NewReader(c)
-		}
-		_ = c.SetDeadline(time.Now().Add(time.Minute))
-		if _, err := fmt.Fprintf(c, "GET /echo/things HTTP/1.1\r\nHost: a\r\nX-API-Key: %s\r\n\r\n", key); err != nil {
-			return fmt.Errorf("request %d: %w", n, err)
-		}
-		res, err := http.ReadResponse(in, nil)
-		if err != nil {
-			return fmt.Errorf("request %d: the answer: %w", n, err)
-		}
-		b, err := io.ReadAll(res.Body)
-		if err != nil || res.StatusCode != 200 {
-			return fmt.Errorf("request %d: %d %q: %w", n, res.StatusCode, b, err)
+	request := "GET /echo/things HTTP/1.1\r\nHost: a\r\nX-API-Key: " + key + "\r\n\r\n"
+	return inTurn(addr, "GET", request, fresh, 2*time.Millisecond, stop, func(res *http.Response, b []byte) error {
+		if res.StatusCode != 200 {
+			return fmt.Errorf("%d %q", res.StatusCode, b)
 		}
 		asked.Add(1)
-		if res.Close || fresh {
-			c.Close()
-			c = nil
-		}
-	}
+		return nil
+	})
 }
 
 // A gateway of its own is replaced by its successor five times under load: no request is lost, what it keeps on disk passes on, and

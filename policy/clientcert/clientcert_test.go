@@ -1,12 +1,9 @@
 package clientcert_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -16,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/authority"
+	"gatehouse/authority/authoritytest"
 	"gatehouse/credential"
 	"gatehouse/fault"
 	"gatehouse/feed"
@@ -27,53 +25,14 @@ import (
 
 var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// party is a certificate with its key.
-type party struct {
-	*x509.Certificate
-	key *ecdsa.PrivateKey
-}
+type party = authoritytest.Party
 
-func (p party) pem() string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Raw}))
-}
-
-// made signs a certificate by the party; by nil it signs itself.
 func made(t *testing.T, by *party, change func(*x509.Certificate)) party {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<60))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: serial.Add(serial, big.NewInt(1)), Subject: pkix.Name{CommonName: "client"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, BasicConstraintsValid: true}
-	if change != nil {
-		change(c)
-	}
-	signer := party{c, key}
-	if by != nil {
-		signer = *by
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, signer.Certificate, key.Public(), signer.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return party{out, key}
+	return authoritytest.Made(t, now, by, change)
 }
 
-func signs(name string) func(*x509.Certificate) {
-	return func(c *x509.Certificate) {
-		c.Subject, c.IsCA, c.KeyUsage, c.ExtKeyUsage = pkix.Name{CommonName: name}, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign, nil
-		c.NotAfter = now.Add(1000 * time.Hour)
-	}
-}
+func signs(name string) func(*x509.Certificate) { return authoritytest.Signs(name, now) }
 
 func named(names ...string) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.DNSNames = names }
@@ -154,7 +113,7 @@ func trusted(t *testing.T, name string, by ...party) *authority.Authority {
 	t.Helper()
 	s := authority.Settings{Name: name}
 	for _, p := range by {
-		s.Certificates += p.pem()
+		s.Certificates += p.PEM()
 	}
 	a, err := authority.New(s)
 	if err != nil {
@@ -192,8 +151,8 @@ func TestCertificateByThumbprint(t *testing.T) {
 	if err := p.Request(x); err != nil || !x.Principal.Constrained || x.Principal.Method != clientcert.Method || x.Principal.Expires != good.NotAfter.UnixMicro() {
 		t.Errorf("%+v, %v", x.Principal, err)
 	}
-	twin := party{key: good.key} // the same names, number and key, signed anew
-	der, err := x509.CreateCertificate(rand.Reader, good.Certificate, good.Certificate, good.key.Public(), good.key)
+	twin := party{Key: good.Key} // the same names, number and key, signed anew
+	der, err := x509.CreateCertificate(rand.Reader, good.Certificate, good.Certificate, good.Key.Public(), good.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,8 +191,8 @@ func TestForwardedCertificatesAreNotHeeded(t *testing.T) {
 	good := made(t, nil, nil)
 	r.byThumb(good, nil)
 	fields := map[string]string{
-		"X-Forwarded-Client-Cert": `Cert="` + url.QueryEscape(good.pem()) + `"`, "X-Client-Cert": url.QueryEscape(good.pem()), "X-SSL-Client-Cert": url.QueryEscape(good.pem()),
-		"X-SSL-Client-Verify": "SUCCESS", "X-ARR-ClientCert": "MIIB", "Client-Cert": ":MIIB:", "SSL-Client-Cert": url.QueryEscape(good.pem()), "X-Client-Cert-Thumbprint": "ab",
+		"X-Forwarded-Client-Cert": `Cert="` + url.QueryEscape(good.PEM()) + `"`, "X-Client-Cert": url.QueryEscape(good.PEM()), "X-SSL-Client-Cert": url.QueryEscape(good.PEM()),
+		"X-SSL-Client-Verify": "SUCCESS", "X-ARR-ClientCert": "MIIB", "Client-Cert": ":MIIB:", "SSL-Client-Cert": url.QueryEscape(good.PEM()), "X-Client-Cert-Thumbprint": "ab",
 	}
 	stranger := made(t, nil, nil)
 	for what, c := range map[string]struct {
@@ -354,11 +313,11 @@ func TestCertificatesOfSeveralAuthorities(t *testing.T) {
 	r.byThumb(revoked, nil)
 	l := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now.Add(-time.Hour), NextUpdate: now.Add(time.Hour),
 		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: revoked.SerialNumber, RevocationTime: now.Add(-time.Minute)}}}
-	der, err := x509.CreateRevocationList(rand.Reader, l, second.Certificate, second.key)
+	der, err := x509.CreateRevocationList(rand.Reader, l, second.Certificate, second.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lists, err := authority.New(authority.Settings{Name: "second", Certificates: second.pem(), Lists: []string{string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}))}})
+	lists, err := authority.New(authority.Settings{Name: "second", Certificates: second.PEM(), Lists: []string{string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}))}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,6 @@
 package sqldb_test
 
 import (
-	"database/sql"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,31 +8,14 @@ import (
 	"gatehouse/id"
 	"gatehouse/secret"
 	"gatehouse/store"
-	"gatehouse/store/pgtest"
-	"gatehouse/store/sqldb"
 )
 
 // A release that knows no days runs beside this one: what it makes and uses has no day, and is not taken for dormant.
 func TestDormantBesideTheReleaseBefore(t *testing.T) {
-	dsn := pgtest.Database(t)
-	file := filepath.Join(t.TempDir(), "gatehouse.db")
-	pg, err := sqldb.OpenPostgres(t.Context(), dsn, sqldb.PostgresOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pg.Close()
-	lite, err := sqldb.OpenSQLite(t.Context(), file, sqldb.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lite.Close()
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	for _, c := range []struct {
-		driver, at string
-		s          store.Store
-	}{{"pgx", dsn.Reveal(), pg}, {"sqlite", file, lite}} {
+	onBoth(t, func(t *testing.T, s store.Store, do func(q string, args ...any)) {
 		var fresh, used, old id.ID
-		if err := c.s.Update(t.Context(), func(tx store.Tx) error {
+		if err := s.Update(t.Context(), func(tx store.Tx) error {
 			for i, age := range map[*id.ID]time.Duration{&fresh: time.Hour, &used: 90 * 24 * time.Hour, &old: 91 * 24 * time.Hour} {
 				*i = id.New(id.Credential, now)
 				_, public, hash := credential.NewKey("live")
@@ -47,24 +28,15 @@ func TestDormantBesideTheReleaseBefore(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		db, err := sql.Open(c.driver, c.at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := db.ExecContext(t.Context(), `UPDATE credentials SET seen = 0`); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.s.View(t.Context(), func(tx store.Tx) error {
+		do(`UPDATE credentials SET seen = 0`)
+		if err := s.View(t.Context(), func(tx store.Tx) error {
 			ds, err := tx.Dormant(t.Context(), "", "", now.Add(-24*time.Hour), credential.Place{}, 10)
 			if len(ds) != 1 || ds[0].ID != old {
-				t.Errorf("%s: %+v are dormant, not %s alone", c.driver, ds, old)
+				t.Errorf("%+v are dormant, not %s alone", ds, old)
 			}
 			return err
 		}); err != nil {
 			t.Fatal(err)
 		}
-	}
+	})
 }
