@@ -206,6 +206,9 @@ func (p *plant) enrol(ctx context.Context, name string) (string, error) {
 func (p *plant) gateway(ctx context.Context, name, feed string) (*outpost, error) {
 	o := &outpost{name: name, dir: filepath.Join(p.dir, name)}
 	env := []string{"GATEHOUSE_GATEWAY_LISTEN=127.0.0.1:0", "GATEHOUSE_OPERATIONS_LISTEN=127.0.0.1:0", "GATEHOUSE_EVENTS=" + os.DevNull}
+	if p.setting != "" {
+		env = append(env, p.setting)
+	}
 	if _, err := os.Stat(o.dir); err != nil {
 		token, err := p.enrol(ctx, name)
 		if err != nil {

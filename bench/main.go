@@ -35,6 +35,7 @@ type options struct {
 	database  string        // PostgreSQL's, where records are kept for the next run; "": one that goes with the run
 	kase      string        // of records and tokens: only cases whose names hold this
 	profile   string        // where the processor's profile of writes is written; "": nowhere
+	setting   string        // of full gateways, beside what they are started with; "": none
 	lights    string        // be the light gateways that this file lists
 	hold      bool          // start the targets and wait, for profilers
 }
@@ -52,6 +53,7 @@ func main() {
 	flag.BoolVar(&o.fleet, "fleet", false, "measure a fleet: revocations, publishing, cold gateways, writes a second")
 	flag.IntVar(&o.many, "credentials", 0, "with -fleet: another number of credentials; each line says how many")
 	flag.StringVar(&o.profile, "profile", "", "with -fleet: a file for the profile of this process while it writes by control itself (-only control)")
+	flag.StringVar(&o.setting, "setting", "", "with -fleet: a setting of the full gateways, such as GATEHOUSE_GATEWAY_IO_URING=false")
 	flag.StringVar(&o.lights, "lights", "", "what -fleet starts: gateways that only follow, as the file lists them")
 	flag.BoolVar(&o.records, "records", false, "measure lists and decisions among 1,000,000 credentials, on SQLite and PostgreSQL (-only sqlite)")
 	flag.BoolVar(&o.tokens, "tokens", false, "measure how many access tokens the token endpoint makes with one core, by how clients prove themselves")

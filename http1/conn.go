@@ -173,7 +173,11 @@ func (c *conn) exchange() {
 	e.restart()
 	c.served++
 	c.streak++
-	c.enter(isWarm, now())
+	at := now()
+	c.enter(isWarm, at)
+	if c.rc != nil && c.rc.lp == nil {
+		c.s.Loops.pace.beat(at)
+	}
 }
 
 // enter begins a phase.

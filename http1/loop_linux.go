@@ -21,6 +21,7 @@ import (
 type Loops struct {
 	Eager bool // connections ride whenever they wait for anything; of use to tests only
 
+	pace    pace
 	all     []*loop
 	next    atomic.Uint32
 	running sync.WaitGroup
@@ -57,6 +58,8 @@ func (ls *Loops) Close() {
 // take returns the one that a connection joins.
 func (ls *Loops) take() *loop { return ls.all[int(ls.next.Add(1))%len(ls.all)] }
 
+func (ls *Loops) many() int { return len(ls.all) }
+
 // A loop is one of them. Only its own thread uses it, but for tell.
 type loop struct {
 	r     *ring
@@ -66,6 +69,7 @@ type loop struct {
 	holes []uint32
 	next  instant // no deadline passes before
 	over  bool
+	lull  lull
 
 	event  int // eventfd: somebody has told
 	told   [8]byte

@@ -8,7 +8,10 @@ import (
 )
 
 // Loops are for Linux.
-type Loops struct{ Eager bool }
+type Loops struct {
+	Eager bool
+	pace  pace
+}
 
 // NewLoops returns an error: there is no io_uring here.
 func NewLoops(int) (*Loops, error) { return nil, errors.ErrUnsupported }
@@ -17,8 +20,9 @@ func NewLoops(int) (*Loops, error) { return nil, errors.ErrUnsupported }
 func (*Loops) Close() {}
 
 func (*Loops) take() *loop { return nil }
+func (*Loops) many() int   { return 0 }
 
-type loop struct{}
+type loop struct{ lull lull }
 
 func (*loop) tell(func())  {}
 func (*loop) await(func()) {}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 )
 
 // A busy connection of plain TCP rides on one of the server's loops from one exchange to the next. It gets off for whatever takes
@@ -16,6 +18,56 @@ const (
 	shyFor    = 16   // exchanges before one that had to get off tries again, doubled each time
 	shyMost   = 1024 // at most so many
 )
+
+// Where little goes on nobody rides. A loop waits in the kernel, and the runtime's monitor looks after a thread in a system call every 20
+// to 100 µs: a few hundred exchanges a second cost nearly twice of what they do on goroutines. Many at a time are cheaper on a loop.
+const (
+	paceOf   = 64                    // exchanges on goroutines of which it is measured how long they take together
+	fastFor  = 32 * time.Millisecond // so long at most, and connections may ride: 2,000 a second
+	quietFor = 80 * time.Millisecond // longer than that, times the loops, on one of them, and they get off: 800 a second in all
+)
+
+// pace is how fast exchanges follow one another on goroutines.
+type pace struct {
+	count  atomic.Int32
+	from   atomic.Int64 // an instant
+	fast   atomic.Bool
+	riders atomic.Int32
+}
+
+// beat counts an exchange that has ended. As long as some ride, that few do not says nothing: a loop tells when it is quiet.
+func (p *pace) beat(at instant) {
+	if p.count.Add(1) < paceOf {
+		return
+	}
+	p.count.Store(0)
+	p.fast.Store(at.sub(instant(p.from.Swap(int64(at)))) <= fastFor || p.fast.Load() && p.riders.Load() > 0)
+}
+
+// slow is told that it was too slow for a loop.
+func (p *pace) slow() {
+	p.fast.Store(false)
+	p.count.Store(0)
+	p.from.Store(int64(now()))
+}
+
+// lull is how slowly exchanges follow one another on a loop.
+type lull struct {
+	count int
+	from  instant
+	quiet bool
+}
+
+// beat counts an exchange on one of so many loops.
+func (l *lull) beat(at instant, loops int) {
+	if l.from == 0 {
+		l.from = at
+	}
+	if l.count++; l.count == paceOf {
+		l.quiet = at.sub(l.from) > time.Duration(loops)*quietFor
+		l.count, l.from = 0, at
+	}
+}
 
 // loop is the one that the connection is on; nil: none.
 func (c *conn) loop() *loop {
@@ -30,7 +82,7 @@ func (c *conn) joins() bool {
 	if c.rc == nil || c.s.draining.Load() {
 		return false
 	}
-	return c.phase == isWarm && c.streak >= joinAfter || c.s.Loops.Eager && c.phase != isCold && c.streak >= 0
+	return c.phase == isWarm && c.streak >= joinAfter && c.s.Loops.pace.fast.Load() || c.s.Loops.Eager && c.phase != isCold && c.streak >= 0
 }
 
 // ride is wait for a connection on a loop: it returns when the loop has to do with it no more.
@@ -47,8 +99,10 @@ func (c *conn) ride() error {
 	if c.back == nil {
 		c.back = make(chan error, 1)
 	}
-	l.tell(c.arm)
+	c.s.Loops.pace.riders.Add(1)
+	l.tell(c.board)
 	err := <-c.back
+	c.s.Loops.pace.riders.Add(-1)
 	if off := c.e != nil && c.e.parsed; c.leaving || off { // for an exchange that does not ride
 		c.leaving = false
 		c.shy = min(max(2*c.shy, shyFor), shyMost)
@@ -64,6 +118,12 @@ func (c *conn) ride() error {
 	}
 	c.raw = rawOf(c.rc)
 	return err
+}
+
+// board is arm for a connection that has come.
+func (c *conn) board() {
+	c.rc.lp.lull = lull{} // it comes because much goes on
+	c.arm()
 }
 
 // arm has the loop serve what comes next.
@@ -102,11 +162,16 @@ func (c *conn) serveTurn() (err error, stays bool) {
 	e.src.w += n
 	e.at = now()
 	c.advance()
+	c.rc.lp.lull.beat(e.at, c.s.Loops.many())
 	if c.over || c.leaving || e.parsed && !waits(e) {
 		return nil, false
 	}
 	c.prepare(e.at)
 	if c.s.draining.Load() { // whoever drains has ended another wait than the one that would follow
+		return nil, false
+	}
+	if c.rc.lp.lull.quiet && !c.s.Loops.Eager {
+		c.s.Loops.pace.slow()
 		return nil, false
 	}
 	c.arm()
