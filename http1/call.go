@@ -153,7 +153,9 @@ func (c *Call) framing(content []byte, stream bool) framing {
 func (c *Call) ask(f framing, content []byte, stream bool) error {
 	l := c.link
 	s := &l.src
-	s.buf = s.bufs.get(pageSize)
+	if s.buf == nil { // it has one where it was watched
+		s.buf = s.bufs.get(pageSize)
+	}
 	at := c.started
 	if c.tried > 1 {
 		at = now()

@@ -62,14 +62,16 @@ func (ls *Loops) many() int { return len(ls.all) }
 
 // A loop is one of them. Only its own thread uses it, but for tell.
 type loop struct {
-	r     *ring
-	cur   *turn   // who runs
-	idle  []*turn // the last used last: its stack is in the caches
-	slots []*ringConn
-	holes []uint32
-	next  instant // no deadline passes before
-	over  bool
-	lull  lull
+	r        *ring
+	cur      *turn   // who runs
+	idle     []*turn // the last used last: its stack is in the caches
+	slots    []*ringConn
+	holes    []uint32
+	next     instant // no deadline passes before
+	bold     bool    // something is written down that is to be looked after once more before it is sent
+	over     bool
+	lull     lull
+	watching int // unused connections whose ends the kernel tells of
 
 	event  int // eventfd: somebody has told
 	told   [8]byte
@@ -100,18 +102,35 @@ func (l *loop) run(started chan<- error) {
 	}
 	defer l.close()
 	for !l.over {
+		l.verify()
 		l.r.enter(0)
 		if !l.r.some() {
 			l.r.enter(l.pause())
 		}
-		for head, tail := *l.r.cqHead, atomic.LoadUint32(l.r.cqTail); head != tail; head++ {
-			l.complete(&l.r.cqes[head&l.r.cqMask])
-			atomic.StoreUint32(l.r.cqHead, head+1)
-		}
+		l.take()
 		if l.next != never {
 			if at := now(); at >= l.next {
 				l.sweep(at)
 			}
+		}
+	}
+}
+
+// verify looks, before what was written down is sent, whether one of the upstreams that are to be asked has ended its connection
+// meanwhile or said something that nobody asked for, which would be taken for the answer. Such a one is not asked.
+func (l *loop) verify() {
+	if !l.bold {
+		return
+	}
+	l.bold = false
+	l.r.look()
+	for head, tail := *l.r.cqHead, atomic.LoadUint32(l.r.cqTail); head != tail; head++ {
+		q := &l.r.cqes[head&l.r.cqMask]
+		if q.data%kinds != ofRecv || q.data/kinds == 0 {
+			continue
+		}
+		if rc := l.slots[q.data/kinds]; rc.bold && q.res != -int32(syscall.ECANCELED) {
+			rc.stale = l.r.void(rc.asked)
 		}
 	}
 }
@@ -135,6 +154,8 @@ func (l *loop) open() error {
 }
 
 func (l *loop) close() {
+	l.hear()
+	l.settle()
 	for _, t := range l.idle {
 		t.stop()
 	}
@@ -145,6 +166,28 @@ func (l *loop) close() {
 	_ = syscall.Close(l.event)
 }
 
+// settle ends what the kernel still has of unused connections: it must not write into memory that is somebody else's by then.
+func (l *loop) settle() {
+	for l.watching > 0 {
+		for slot, rc := range l.slots {
+			if rc != nil && rc.recv.pending && !rc.recv.ending {
+				rc.recv.ending = true
+				l.r.cancel(uint64(slot)*kinds + ofRecv)
+			}
+		}
+		l.r.enter(time.Millisecond)
+		l.take()
+	}
+}
+
+// take takes what has completed.
+func (l *loop) take() {
+	for head, tail := *l.r.cqHead, atomic.LoadUint32(l.r.cqTail); head != tail; head++ {
+		l.complete(&l.r.cqes[head&l.r.cqMask])
+		atomic.StoreUint32(l.r.cqHead, head+1)
+	}
+}
+
 // pause is how long nothing has to be done unless something completes.
 func (l *loop) pause() time.Duration {
 	if l.next == never {
@@ -153,12 +196,12 @@ func (l *loop) pause() time.Duration {
 	return max(l.next.sub(now()), time.Millisecond)
 }
 
-// tell has f called on the loop's thread.
-func (l *loop) tell(f func()) {
+// tell has f called on the loop's thread. It reports false when there is no such thread any more.
+func (l *loop) tell(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.failed {
-		return
+		return false
 	}
 	l.inbox = append(l.inbox, f)
 	if !l.rung {
@@ -166,6 +209,7 @@ func (l *loop) tell(f func()) {
 		one := uint64(1)
 		_, _, _ = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(l.event), uintptr(unsafe.Pointer(&one)), 8)
 	}
+	return true
 }
 
 // hear does what it was told.
@@ -210,6 +254,10 @@ func (l *loop) complete(q *cqe) {
 	if t := rc.waiter; t != nil {
 		rc.waiter = nil
 		l.resume(t)
+		return
+	}
+	if rc.conn == nil {
+		rc.lapse()
 		return
 	}
 	l.begin(rc.conn)

@@ -24,8 +24,8 @@ func (*Loops) many() int   { return 0 }
 
 type loop struct{ lull lull }
 
-func (*loop) tell(func())  {}
-func (*loop) await(func()) {}
+func (*loop) tell(func()) bool { return false }
+func (*loop) await(func())     {}
 
 type ringConn struct {
 	net.Conn
@@ -40,6 +40,9 @@ func (*ringConn) leave() error                 { return errors.ErrUnsupported }
 func (*ringConn) unseat()                      {}
 func (*ringConn) await([]byte) bool            { return false }
 func (*ringConn) left() bool                   { return false }
+func (*ringConn) watch([]byte, func()) bool    { return false }
+func (*ringConn) watching() bool               { return false }
+func (*ringConn) calm() bool                   { return true }
 func (*ringConn) silent([]byte) bool           { return false }
 func (*ringConn) received() (int, error)       { return 0, errors.ErrUnsupported }
 func (*ringConn) ask(_, _ []byte) (int, error) { return 0, errors.ErrUnsupported }

@@ -208,7 +208,7 @@ func (u *Upstream) connect(ctx context.Context, on *loop) (l *link, err error) {
 
 // roundTripOn is roundTrip on a loop.
 func (l *link) roundTripOn(limit instant, out []byte) error {
-	if l.used && !l.rc.silent(l.one[:]) {
+	if l.used && !l.rc.watching() && !l.rc.silent(l.one[:]) {
 		return errStale
 	}
 	s := &l.src

@@ -74,6 +74,7 @@ const (
 
 	offSQEs = 0x10000000
 
+	opNop         = 0
 	opPollAdd     = 6
 	opAsyncCancel = 14
 	opRead        = 22
@@ -181,6 +182,21 @@ func (r *ring) enter(d time.Duration) {
 	default: // a mistake of ours: nothing that was written down would ever complete
 		panic(fmt.Errorf("io_uring_enter: %w", errno))
 	}
+}
+
+// look has the kernel complete what has become ready, and nothing that was written down begin.
+func (r *ring) look() {
+	_, _, _ = syscall.RawSyscall6(sysRingEnter, uintptr(r.fd), 0, 0, enterGetEvents, 0, 0) // an error comes again
+}
+
+// void takes back an operation that was written down at that tail: it completes with 0. It reports false when the kernel has it already.
+func (r *ring) void(at uint32) bool {
+	if r.tail-at > r.unsent {
+		return false
+	}
+	q := &r.sqes[at&r.sqMask]
+	*q = sqe{op: opNop, fd: -1, data: q.data}
+	return true
 }
 
 // forever is how long enter waits when nothing else is to be done.

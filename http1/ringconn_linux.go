@@ -21,6 +21,12 @@ type ringConn struct {
 	recv op
 	send op
 
+	watched bool   // it is an upstream's and unused: recv is pending
+	unused  func() // called on the loop when it is watched no longer, though nobody uses it; recv says why
+	bold    bool   // it is asked, and was watched until then
+	asked   uint32 // the ring's tail when the request was written down
+	stale   bool   // it was not asked
+
 	waiter *turn // who goes on when nothing is pending any more
 	conn   *conn // who is served then, if nobody waits
 
@@ -155,15 +161,72 @@ func (rc *ringConn) silent(b []byte) bool {
 	return err == errNothing
 }
 
-// ask sends what is to be sent and waits for the first bytes of an answer.
+// watch has f called on the loop when bytes come into b, the connection ends or its deadline passes, unless it is used before.
+// It reports false when the deadline has passed.
+func (rc *ringConn) watch(b []byte, f func()) bool {
+	if !rc.await(b) {
+		return false
+	}
+	rc.watched, rc.unused = true, f
+	rc.lp.watching++
+	return true
+}
+
+// watching reports whether it is watched.
+func (rc *ringConn) watching() bool { return rc.watched }
+
+// unwatch is called on the loop by whoever uses the connection.
+func (rc *ringConn) unwatch() {
+	rc.watched, rc.unused = false, nil
+	rc.lp.watching--
+}
+
+// lapse ends the watch of an unused connection.
+func (rc *ringConn) lapse() {
+	f := rc.unused
+	rc.unwatch()
+	f()
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	if rc.closed {
+		rc.shut()
+	}
+}
+
+// calm ends the watch, for a use that reads by itself, and reports whether nothing had come.
+func (rc *ringConn) calm() bool {
+	if !rc.watched {
+		return true
+	}
+	rc.unwatch()
+	if !rc.recv.ending {
+		rc.recv.ending = true
+		rc.lp.r.cancel(uint64(rc.slot)*kinds + ofRecv)
+	}
+	rc.wait()
+	return rc.recv.err == os.ErrDeadlineExceeded
+}
+
+// ask sends what is to be sent and waits for the first bytes of an answer. Of a connection that was watched, in is what watch was given.
 func (rc *ringConn) ask(out, in []byte) (int, error) {
-	if !rc.submit(&rc.recv, ofRecv, opRecv, in, pollFirst, 0, rc.rd.Load()) {
+	if rc.watched {
+		rc.unwatch()
+		if by := instant(rc.rd.Load()); by != 0 {
+			rc.lp.next = min(rc.lp.next, by)
+		}
+		rc.bold, rc.stale, rc.asked = true, false, rc.lp.r.tail
+		rc.lp.bold = true
+	} else if !rc.submit(&rc.recv, ofRecv, opRecv, in, pollFirst, 0, rc.rd.Load()) {
 		return 0, rc.recv.err
 	}
 	rc.submit(&rc.send, ofSend, opSend, out, 0, syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0)
 	rc.send.want = len(out)
 	rc.wait()
 	runtime.KeepAlive(in)
+	bold := rc.bold
+	if rc.bold = false; bold && rc.stale {
+		return 0, errStale
+	}
 	if sent, err := rc.send.n, rc.send.err; sent < len(out) {
 		if err != nil && err != syscall.EAGAIN {
 			return rc.recv.n, err
@@ -235,7 +298,8 @@ func (rc *ringConn) Write(b []byte) (sent int, err error) {
 	return sent, nil
 }
 
-// Close closes the connection. On a loop nothing is pending, and nothing follows.
+// Close closes the connection. On a loop nothing is pending but the watch of an unused one, which the loop ends then, and nothing
+// follows.
 func (rc *ringConn) Close() error {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
@@ -246,8 +310,31 @@ func (rc *ringConn) Close() error {
 	if rc.lp == nil {
 		return rc.t.Close()
 	}
+	if rc.conn == nil { // its number may be written down for the kernel, so the loop closes it
+		_ = syscall.Shutdown(rc.fd, syscall.SHUT_RDWR)
+		if rc.lp.tell(rc.end) {
+			return nil
+		}
+	}
 	rc.lp.tell(rc.unseat)
 	return syscall.Close(rc.fd)
+}
+
+// end closes an upstream's connection, on the loop's thread.
+func (rc *ringConn) end() {
+	if rc.watched { // the end that it was given completes that
+		return
+	}
+	rc.shut()
+}
+
+// shut closes the descriptor, on the loop's thread.
+func (rc *ringConn) shut() {
+	if rc.fd >= 0 {
+		rc.unseat()
+		_ = syscall.Close(rc.fd)
+		rc.fd = -1
+	}
 }
 
 func (rc *ringConn) LocalAddr() net.Addr  { return rc.local }

@@ -82,6 +82,7 @@ type link struct {
 	heard   bool    // something was received in this exchange
 	before  memo    // the last answer's fields
 	since   instant // when the last exchange ended
+	lapse   func()  // lapsed; made when it is wanted first
 
 	// Of one RawConn.Read.
 	out  []byte
@@ -148,6 +149,9 @@ func (u *Upstream) shelf(on *loop) *shelf {
 // keep takes a connection back whose last exchange is over without doubt.
 func (u *Upstream) keep(l *link) {
 	l.used, l.heard, l.since = true, false, now()
+	if l.rc != nil {
+		l.watch()
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed {
@@ -165,6 +169,37 @@ func (u *Upstream) keep(l *link) {
 	s.links = append(s.links, l)
 	if u.reaper == nil {
 		u.reaper = time.AfterFunc(u.patience.Idle, u.reap)
+	}
+}
+
+// watch has the loop tell of a connection that ends while nobody uses it, or says what nobody asked for.
+func (l *link) watch() {
+	s := &l.src
+	s.buf = s.bufs.get(pageSize)
+	if l.lapse == nil {
+		l.lapse = l.lapsed
+	}
+	if !l.rc.watch(s.buf, l.lapse) {
+		s.release()
+	}
+}
+
+// lapsed gives the buffer back and, unless it was only for long that nothing has happened, the connection up.
+func (l *link) lapsed() {
+	l.src.release()
+	if _, err := l.rc.received(); errors.Is(err, os.ErrDeadlineExceeded) {
+		return
+	}
+	u := l.u
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for i := range u.idle {
+		s := &u.idle[i]
+		if at := slices.Index(s.links, l); at >= 0 {
+			s.links = slices.Delete(s.links, at, at+1)
+			u.drop(l)
+			return
+		}
 	}
 }
 
@@ -322,7 +357,9 @@ func (l *link) cut() {
 }
 
 func (l *link) close() {
-	l.src.release()
+	if l.rc == nil || !l.rc.watching() { // else the kernel has the buffer still: lapsed gives it back
+		l.src.release()
+	}
 	l.u.mu.Lock()
 	defer l.u.mu.Unlock()
 	l.u.drop(l)
@@ -408,6 +445,9 @@ func (l *link) stepRaw(fd uintptr) bool {
 
 // stale reports whether a kept connection has ended, or has said something that nobody asked for.
 func (l *link) stale() bool {
+	if l.rc != nil {
+		return l.used && !(l.rc.calm() && l.rc.silent(l.one[:]))
+	}
 	if !l.used || l.below == nil {
 		return false
 	}
