@@ -39,7 +39,7 @@ type bond struct {
 	least atomic.Pointer[least]
 
 	mu    sync.Mutex
-	last  time.Time // by that clock, when the heartbeat came; zero: never
+	last  time.Time // by that clock, when what the heartbeat says was so: when it came, or before that by its age; zero: never
 	most  time.Duration
 	ended bool // revoked
 }
@@ -117,11 +117,15 @@ func (b *bond) begins(made time.Time) {
 func (b *bond) heard(w feed.Word, s feed.Signed) {
 	now := b.now()
 	b.mu.Lock()
+	heard, newer := b.last, false // maybe of another process that knew more
 	switch w.Kind {
 	case feed.Heartbeat:
-		b.last, b.most = now, w.MaxOffline
+		if of := now.Add(-max(w.Age, 0)); of.After(heard) {
+			heard, newer = of, true
+		}
+		b.last, b.most = heard, w.MaxOffline
 		_, passed := b.ticks()
-		b.least.Store(&least{w.At, passed})
+		b.least.Store(&least{w.At.Add(max(w.Age, 0)), passed})
 	case feed.Revoked:
 		b.ended = true
 	}
@@ -129,7 +133,9 @@ func (b *bond) heard(w feed.Word, s feed.Signed) {
 	err := b.disk.Change(true, func(st *disk.State) {
 		switch w.Kind {
 		case feed.Heartbeat:
-			st.Heartbeat, st.Heard, st.Clock = &s, now, now
+			if st.Clock = now; newer {
+				st.Heartbeat, st.Heard = &s, heard
+			}
 		case feed.Revoked:
 			st.Revoked = &s
 		}

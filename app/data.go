@@ -40,6 +40,18 @@ func OpenStore(ctx context.Context, c config.Config, log *slog.Logger) (store.St
 	return sqldb.OpenPostgres(ctx, c.Database, sqldb.PostgresOptions{Log: log})
 }
 
+// openReplica opens the standby that the feed is read of for gateways elsewhere; nil when the configuration names none.
+func openReplica(ctx context.Context, c config.Config, of store.Store, log *slog.Logger) (store.Store, error) {
+	if c.Feed.Database.Empty() {
+		return nil, nil
+	}
+	s, err := sqldb.OpenStandby(ctx, c.Feed.Database, of, sqldb.PostgresOptions{Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("the feed cannot be read of the database that feed.database names: %w", err)
+	}
+	return s, nil
+}
+
 func backups(data string) string  { return filepath.Join(data, "backups") }
 func hostFile(data string) string { return filepath.Join(data, "host.json") }
 func keyFile(data, name string) string {

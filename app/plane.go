@@ -30,6 +30,7 @@ import (
 type plane struct {
 	*control.Control
 	store   store.Store
+	replica store.Store // nil: none
 	outside *fetch.Client
 	trust   *trust.Keeper // what authorities of clients' certificates have revoked
 	stop    context.CancelFunc
@@ -45,26 +46,29 @@ func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string,
 	if err != nil {
 		return err
 	}
+	p := &plane{store: db, stop: func() {}, stopPages: func() {}}
 	watched, err := watch(s.Config, s.Log)
 	if err != nil {
-		return errors.Join(err, db.Close())
+		return errors.Join(err, p.close())
 	}
 	second, err := control.RolesNamed(s.Config.Second)
 	if err != nil {
-		return errors.Join(err, db.Close())
+		return errors.Join(err, p.close())
 	}
-	p := &plane{store: db, stop: func() {}, stopPages: func() {}}
+	if p.replica, err = openReplica(ctx, s.Config, db, s.Log); err != nil {
+		return errors.Join(err, p.close())
+	}
 	p.outside = newOutside(s.Config)
 	p.trust = trust.New(trust.Options{Fetch: p.outside, Log: s.Log})
 	providers, err := signOns(s.Config.SSO, p.outside)
 	if err != nil {
 		p.outside.Close()
-		return errors.Join(err, db.Close())
+		return errors.Join(err, p.close())
 	}
 	p.Control = control.New(control.Options{
 		Fetch: p.outside, Revoker: p.trust,
 		FeedKey: s.keys.feed.Public().(ed25519.PublicKey), Images: filepath.Join(s.Config.Data, "images"), Offline: s.Config.Feed.MaxOffline,
-		Store: db, Mail: sender, Kinds: Kinds(), Views: s, Probers: s, Keys: s.keys, Now: time.Now, Log: s.Log,
+		Store: db, Replica: p.replica, Mail: sender, Kinds: Kinds(), Views: s, Probers: s, Keys: s.keys, Now: time.Now, Log: s.Log,
 		URL: url, Gateways: urls, Backups: backups(s.Config.Data), Version: s.Version,
 		CheckBackup: s.checkBackup, Watch: watched, SecondFactor: second, SSO: providers, Keep: retention(s.Config.Usage),
 	})
@@ -121,7 +125,15 @@ func (s *serving) closePlane() error {
 	p.outside.Close()
 	s.source.set(nil)
 	s.plane.Store(nil)
-	return p.store.Close()
+	return p.close()
+}
+
+// close leaves the databases.
+func (p *plane) close() (err error) {
+	if p.replica != nil {
+		err = p.replica.Close()
+	}
+	return errors.Join(err, p.store.Close())
 }
 
 // source is the feed as gateways see it, whichever control plane there is: none while it is handed over.

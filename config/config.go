@@ -67,6 +67,7 @@ type Feed struct {
 	Environment string        // of a gateway that was never enrolled and begins from an image
 	Key         string        // the control plane's, in base64, for the same
 	Image       string        // file or https address of an image to begin from, while the control plane is away
+	Database    secret.Value  // a standby of the database that gateways are told the feed from; empty: Database itself
 	MaxOffline  time.Duration // how long a gateway may serve without a word of the control plane
 }
 

@@ -209,6 +209,9 @@ func (c *Config) check() (wrong []fault.Field) {
 	if c.HTTP3 && !c.Gateway.TLS() {
 		wrong = append(wrong, fault.Field{Pointer: "/gateway/http3", Text: "needs TLS: set gateway.tls.certificate and gateway.tls.key, or gateway.tls.folder"})
 	}
+	if !c.Feed.Database.Empty() && c.Database.Empty() {
+		wrong = append(wrong, fault.Field{Pointer: "/feed/database", Text: "is a standby of the database of the setting database, which is not set: SQLite has none"})
+	}
 	if c.SMTP.Host != "" && c.SMTP.From == "" {
 		wrong = append(wrong, fault.Field{Pointer: "/smtp/from", Text: "is missing: letters need a sender"})
 	}

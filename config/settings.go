@@ -45,6 +45,7 @@ func Settings() []Setting {
 		{"log.level", "debug, info, warn or error (default info)", func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{"log.format", "text or json (default text)", oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json")},
 		{"feed.listen", "address where gateways elsewhere dial in, by mutual TLS (default 127.0.0.1:8002 for gatehouse control; none for gatehouse serve)", address(func(c *Config) *string { return &c.Feed.Listen })},
+		{"feed.database", "a hot standby of the PostgreSQL of the setting database, only read, that the feed for gateways elsewhere is read of: postgres://…; better by variable (default none: that database itself)", func(c *Config, v string) error { c.Feed.Database = secret.New(v); return nil }},
 		{"feed.control", "of gatehouse gateway: address of the control plane's feed, such as control.example:8002", address(func(c *Config) *string { return &c.Feed.Control })},
 		{"feed.token", "of gatehouse gateway: the enrolment token, for its first start; better by variable", func(c *Config, v string) error { c.Feed.Token = secret.New(v); return nil }},
 		{"feed.environment", "of gatehouse gateway: the environment (in a region: live@eu), when it begins from an image and was never enrolled", text(func(c *Config) *string { return &c.Feed.Environment })},

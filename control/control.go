@@ -55,6 +55,7 @@ type Control struct {
 	fleet     *presence
 	source    *source
 	sequencer *sequencer
+	replica   *replica // nil: the feed is read of Store
 	sessions  bearers[session.Session]
 	machines  bearers[identity.MachineToken]
 }
@@ -77,6 +78,7 @@ type Options struct {
 	Version  string            // of this build
 	FeedKey  []byte            // what gateways verify the feed by: Ed25519
 	Images   string            // the folder that images for gateways are made in
+	Replica  store.Store       // a standby of Store, which the feed is read of for gateways that dial in; nil: Store itself
 	Offline  time.Duration     // how long a gateway may serve without a word of ours; 0: a day
 	Watch    *Watch            // the drift review; nil: nothing is watched
 	Keep     usage.Retention   // for how long usage is kept; zero: the default
@@ -147,6 +149,9 @@ func New(o Options) *Control {
 		sets:     newKeySets(o.Fetch),
 		passkeys: newPasskeys(o.URL),
 	}
+	if o.Replica != nil {
+		c.replica = newReplica(c)
+	}
 	if o.Keys != nil { // without any, nothing can be written: to show the document of the API is enough
 		c.sealer, c.hooks, c.apps = newSealer(o.Keys.Derive("letters")), newSealer(o.Keys.Derive("webhooks")), newSealer(o.Keys.Derive("second factors"))
 		c.proofs = token.NewProverOf(o.Keys.Derive("nonces of the token endpoint"))
@@ -174,6 +179,9 @@ func (c *Control) Run(ctx context.Context) error {
 	wg.Go(func() { c.keepImages(ctx) })
 	wg.Go(func() { c.forgetting(ctx) })
 	wg.Go(func() { c.folding(ctx) })
+	if c.replica != nil {
+		wg.Go(func() { c.replica.run(ctx) })
+	}
 	err := c.sequence(ctx)
 	cancel()
 	c.sets.close()

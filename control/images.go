@@ -161,8 +161,18 @@ func (c *Control) Image(ctx context.Context, environment string, most int, least
 	c.fleet.mu.Unlock()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	err := c.Store.View(ctx, func(tx store.Tx) error {
+	from, made := c.Store, c.now()
+	if c.replica != nil {
+		if err := c.replica.failing(); err != nil {
+			return "", err
+		}
+		from, made = c.Replica, c.replica.sight().clock.At // what is read below is of then or later
+	}
+	err := from.View(ctx, func(tx store.Tx) error {
 		head, err := tx.Head(ctx, environment)
+		if err == nil && c.replica != nil {
+			err = c.replica.least(ctx, environment, least, head)
+		}
 		if err != nil {
 			return err
 		}
@@ -183,7 +193,7 @@ func (c *Control) Image(ctx context.Context, environment string, most int, least
 			return err
 		}
 		file := filepath.Join(c.Images, name)
-		n, err := c.writeImage(ctx, tx, file, feed.Image{Environment: environment, Position: head, Made: c.now()}, form)
+		n, err := c.writeImage(ctx, tx, file, feed.Image{Environment: environment, Position: head, Made: made}, form)
 		if err != nil {
 			return fmt.Errorf("make an image of %s: %w", environment, err)
 		}

@@ -16,7 +16,7 @@ import (
 )
 
 // replica is a gateway of the property test: what it has applied, and where it was when it stopped.
-type replica struct {
+type sharer struct {
 	state map[string]int64
 	at    feed.Position
 	stop  func()
@@ -35,13 +35,13 @@ func TestAnyInterleavingEndsTheSame(t *testing.T) {
 		p.open()
 		defer func() { p.store.Close() }()
 		environments := []string{"live"}
-		gateways := map[string][]*replica{}
+		gateways := map[string][]*sharer{}
 		add := func(environment string) {
-			gateways[environment] = append(gateways[environment], &replica{state: map[string]int64{}})
+			gateways[environment] = append(gateways[environment], &sharer{state: map[string]int64{}})
 		}
 		add("live")
 		add("live")
-		start := func(environment string, g *replica) {
+		start := func(environment string, g *sharer) {
 			if g.stop != nil {
 				return
 			}

@@ -196,9 +196,8 @@ func (c *Control) trusted(all []fleet.Anchor) (link.Anchors, error) {
 	return out, nil
 }
 
-func (c *Control) anchors(ctx context.Context) (all []fleet.Anchor, err error) {
-	err = c.Store.View(ctx, func(tx store.Tx) (err error) { all, err = tx.Anchors(ctx); return err })
-	return all, err
+func (c *Control) anchors(ctx context.Context) ([]fleet.Anchor, error) {
+	return asked(ctx, c, func(ctx context.Context, tx store.Tx) ([]fleet.Anchor, error) { return tx.Anchors(ctx) })
 }
 
 // Trust implements link.Plane.
@@ -245,14 +244,14 @@ func (c *Control) Presents(ctx context.Context) (*tls.Certificate, error) {
 }
 
 // Known implements link.Plane.
-func (c *Control) Known(ctx context.Context, gateway id.ID) (g fleet.Gateway, err error) {
-	err = c.Store.View(ctx, func(tx store.Tx) (err error) {
-		if g, err = tx.Gateway(ctx, gateway); err != nil || g.Region != "" || g.State == fleet.Revoked {
-			return err
+func (c *Control) Known(ctx context.Context, gateway id.ID) (fleet.Gateway, error) {
+	return asked(ctx, c, func(ctx context.Context, tx store.Tx) (fleet.Gateway, error) {
+		g, err := tx.Gateway(ctx, gateway)
+		if err != nil || g.Region != "" || g.State == fleet.Revoked {
+			return g, err
 		}
-		return unpinned(ctx, tx, g.Name)
+		return g, unpinned(ctx, tx, g.Name)
 	})
-	return g, err
 }
 
 // unpinned refuses that a gateway without a region is told anything while an organization is pinned to one: its feed leaves nothing
@@ -362,4 +361,10 @@ type fleetPlane struct {
 }
 
 // Plane is what serves gateways that dial in.
-func (c *Control) Plane() link.Plane { return fleetPlane{c, c.source} }
+func (c *Control) Plane() link.Plane {
+	p := fleetPlane{c, c.source}
+	if c.replica != nil {
+		return replicaPlane{p, c.replica}
+	}
+	return p
+}

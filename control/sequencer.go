@@ -25,6 +25,7 @@ const (
 	sequencePoll  = time.Second      // besides hints
 	sequenceSlow  = 30 * time.Second // between two tries when they keep failing
 	receiptsEvery = time.Second      // receipts are telemetry: written in batches
+	clockEvery    = time.Second      // between two times that are stored of when the feeds are
 )
 
 // sequencer numbers the rows of the feed and seals the entries of the audit log after their commit, in batches, each in one
@@ -37,6 +38,8 @@ type sequencer struct {
 	source *source
 	now    func() time.Time
 	log    *slog.Logger
+
+	clocked time.Time // when the clock of the feeds was written last, by the processor's own
 
 	mu      sync.Mutex
 	trouble error
@@ -117,7 +120,12 @@ func (q *sequencer) flush(ctx context.Context) {
 }
 
 // Failing is why changes do not reach the gateways or the audit log is not sealed; nil while all is well.
-func (c *Control) Failing() error { return c.sequencer.failing() }
+func (c *Control) Failing() error {
+	if err := c.sequencer.failing(); err != nil || c.replica == nil {
+		return err
+	}
+	return c.replica.failing()
+}
 
 // failing is why changes get no numbers or the log is not sealed, or nil.
 func (q *sequencer) failing() error {
@@ -205,6 +213,7 @@ func (q *sequencer) look(ctx context.Context) (lease store.Lease, err error) {
 // turn up only while it is written: if the feeds and the log still stand where it begins, else it is found out in that turn.
 func (q *sequencer) step(ctx context.Context) (more bool, err error) {
 	var b batch
+	began := q.now().UTC() // before anything is read: what was committed until then is seen
 	err = q.store.View(ctx, func(tx store.Tx) error {
 		b, err = q.plan(ctx, tx)
 		return err
@@ -217,6 +226,7 @@ func (q *sequencer) step(ctx context.Context) (more bool, err error) {
 		return false, nil
 	}
 	var lease store.Lease
+	clock := !q.duty.alone && time.Since(q.clocked) >= clockEvery // nobody can have a copy of a file that follows it
 	err = q.store.Update(ctx, func(tx store.Tx) error {
 		if !q.duty.alone { // the fence
 			if lease, err = q.duty.take(ctx, tx); err != nil {
@@ -230,10 +240,16 @@ func (q *sequencer) step(ctx context.Context) (more bool, err error) {
 		if err != nil {
 			return err
 		}
-		return q.write(ctx, tx, b)
+		if err = q.write(ctx, tx, b); err == nil && clock {
+			err = q.writeClock(ctx, tx, b, began)
+		}
+		return err
 	})
 	if err != nil {
 		return false, err
+	}
+	if clock {
+		q.clocked = time.Now()
 	}
 	if !q.duty.alone {
 		q.duty.took(lease)
@@ -331,6 +347,23 @@ func (q *sequencer) write(ctx context.Context, tx store.Tx, b batch) error {
 		}
 	}
 	return tx.PutCheckpoint(ctx, b.size, b.note, b.at)
+}
+
+// writeClock stores of when the feeds are once the batch is written, which began then. Of a batch that leaves rows for the next one that is
+// when its last row was made: each of those was written after it.
+func (q *sequencer) writeClock(ctx context.Context, tx store.Tx, b batch, began time.Time) error {
+	c := feed.Clock{At: began, Feeds: map[string]feed.Position{}}
+	if n := len(b.rows); n == sequenceBatch && b.rows[n-1].Committed.Before(began) {
+		c.At = b.rows[n-1].Committed
+	}
+	for _, h := range b.heads {
+		c.Feeds[h.Environment] = h.Position
+	}
+	s, err := c.Say(q.keys.SignFeed)
+	if err != nil {
+		return err
+	}
+	return tx.PutFeedClock(ctx, s)
 }
 
 // heads is where each feed stands.

@@ -303,10 +303,7 @@ func elsewhere(environment string, p, h feed.Position) error {
 
 // Acknowledge implements feed.Source. The receipt counts at once and is written later.
 func (s *source) Acknowledge(ctx context.Context, r feed.Receipt) error {
-	if r.Gateway == "" || r.At.IsZero() {
-		return fault.New(fault.Invalid, "a receipt needs a gateway and a time")
-	}
-	if err := env.CheckFeed(r.Environment); err != nil {
+	if err := sound(r); err != nil {
 		return err
 	}
 	if !s.remembers(r.Environment, r.Position) {
@@ -314,6 +311,20 @@ func (s *source) Acknowledge(ctx context.Context, r feed.Receipt) error {
 			return err
 		}
 	}
+	s.heard(r)
+	return nil
+}
+
+// sound refuses a receipt of nobody or nowhere.
+func sound(r feed.Receipt) error {
+	if r.Gateway == "" || r.At.IsZero() {
+		return fault.New(fault.Invalid, "a receipt needs a gateway and a time")
+	}
+	return env.CheckFeed(r.Environment)
+}
+
+// heard counts a receipt whose position is one of the feed.
+func (s *source) heard(r feed.Receipt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.outlet(r.Environment)
@@ -329,7 +340,6 @@ func (s *source) Acknowledge(ctx context.Context, r feed.Receipt) error {
 			h.marks = append([]mark(nil), h.marks[keptReceipts/4:]...)
 		}
 	}
-	return nil
 }
 
 // Head implements link.Plane.

@@ -211,6 +211,10 @@ type Log interface {
 	// Newest returns the newest entry of each kind and key among those up to the number through, ascending, after the number
 	// after, without what chains it to others (Previous, Digest, Signature): what an image is made of.
 	Newest(ctx context.Context, environment string, through, after int64, limit int) ([]Entry, error)
+	// PutFeedClock stores what is said of when the feeds are, in place of what was.
+	PutFeedClock(ctx context.Context, c Signed) error
+	// FeedClock returns it as it was put, or fault.NotFound.
+	FeedClock(ctx context.Context) (Signed, error)
 	// PutReceipt stores a gateway's newest receipt; an older one than is stored changes nothing. It is telemetry.
 	PutReceipt(ctx context.Context, r Receipt) error
 	// Receipts returns the newest receipt of each gateway of the environment.

@@ -13,13 +13,16 @@ import (
 
 // Word is something the control plane says to one gateway, signed, so that it can be kept and believed later.
 type Word struct {
-	Kind        WordKind      `json:"kind"`
-	Environment string        `json:"environment"`
-	Gateway     id.ID         `json:"gateway"`
-	Position    Position      `json:"position"` // where the feed stood
-	At          time.Time     `json:"at"`       // by the control plane's clock
-	MaxOffline  time.Duration `json:"max_offline,omitempty"`
-	Reason      string        `json:"reason,omitempty"`
+	Kind        WordKind  `json:"kind"`
+	Environment string    `json:"environment"`
+	Gateway     id.ID     `json:"gateway"`
+	Position    Position  `json:"position"` // where the feed stood
+	At          time.Time `json:"at"`       // by the control plane's clock
+	// Age is how long before it was said that At was, where the control plane reads a replica: At is of when that is. 0: At is when
+	// it was said.
+	Age        time.Duration `json:"age,omitempty"`
+	MaxOffline time.Duration `json:"max_offline,omitempty"`
+	Reason     string        `json:"reason,omitempty"`
 }
 
 // WordKind is what is said.

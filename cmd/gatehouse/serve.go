@@ -36,12 +36,13 @@ name in the file and their variable:
 // runFlags are those that the commands share which run something.
 type runFlags struct {
 	file, manifest, control, gateway, feed, operations string
+	standby                                            string
 	dev, example                                       bool
 }
 
 // load reads the configuration with the flags that were given on top.
 func (r *runFlags) load(c *cli, cmd *cobra.Command, more map[string]string) (config.Config, error) {
-	flags := map[string]string{"manifest": r.manifest, "control": r.control, "gateway": r.gateway, "feed": r.feed, "operations": r.operations,
+	flags := map[string]string{"manifest": r.manifest, "control": r.control, "gateway": r.gateway, "feed": r.feed, "feed-database": r.standby, "operations": r.operations,
 		"dev": fmt.Sprint(r.dev), "example": fmt.Sprint(r.example), "data": c.data}
 	for name, value := range more {
 		flags[name] = value
@@ -94,6 +95,7 @@ dial in at the feed's address. See docs/fleet.md.
 	r.shared(cmd)
 	r.ofControl(cmd)
 	cmd.Flags().StringVar(&r.feed, "feed", "", "address where gateways dial in (default 127.0.0.1:8002)")
+	cmd.Flags().StringVar(&r.standby, "feed-database", "", "hot standby of the database, near the gateways, that the feed is read of; better by variable")
 	return cmd
 }
 
@@ -150,7 +152,7 @@ See docs/fleet.md.
 // overrides is the environment with the flags that were given on top.
 func overrides(cmd *cobra.Command, flags map[string]string) []string {
 	environ := os.Environ()
-	names := map[string]string{"control": "control.listen", "gateway": "gateway.listen", "operations": "operations.listen", "feed": "feed.listen",
+	names := map[string]string{"control": "control.listen", "gateway": "gateway.listen", "operations": "operations.listen", "feed": "feed.listen", "feed-database": "feed.database",
 		"listen": "gateway.listen", "enrol": "feed.token", "image": "feed.image"}
 	for flag, value := range flags {
 		if cmd.Flags().Changed(flag) {

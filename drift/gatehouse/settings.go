@@ -86,7 +86,7 @@ func Settings() map[string]string {
 		"control.listen", "control.url", "control.tls.certificate", "control.tls.key", "control.tls.folder", "control.tls.clients", "log.level", "log.format", "operations.listen"} {
 		out["start."+s] = control
 	}
-	for _, s := range []string{"listen", "control", "token", "environment", "key", "image", "max-offline"} {
+	for _, s := range []string{"listen", "database", "control", "token", "environment", "key", "image", "max-offline"} {
 		out["start.feed."+s] = connected
 	}
 	delete(out, "products.plans.approval")

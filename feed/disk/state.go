@@ -16,7 +16,7 @@ import (
 type State struct {
 	Position  feed.Position `json:"position"`            // what it has last said to have in force: the log reaches that far, or something was taken away
 	Clock     time.Time     `json:"clock"`               // the latest time that it has seen: it is never before that
-	Heard     time.Time     `json:"heard"`               // when it got the heartbeat, by its own clock
+	Heard     time.Time     `json:"heard"`               // when what the heartbeat says was so, by its own clock
 	Heartbeat *feed.Signed  `json:"heartbeat,omitempty"` // the newest
 	Revoked   *feed.Signed  `json:"revoked,omitempty"`   // the word that ended it
 }

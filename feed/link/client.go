@@ -278,7 +278,7 @@ func (c *Client) connect(ctx context.Context) error {
 		at = c.buffer[n-1].Position()
 	}
 	c.again = cancel
-	h := hello{Protocol, oldest(c.keys.current().Region), c.o.Version, at, c.o.Now().UTC(), true, c.trouble}
+	h := hello{Protocol: Protocol, Oldest: oldest(c.keys.current().Region), Version: c.o.Version, Position: at, Now: c.o.Now().UTC(), Swears: true, Ages: true, Trouble: c.trouble}
 	c.mu.Unlock()
 	go func() { _ = up.send(frameHello, h) }()
 	res, err := answered(t.RoundTrip(req))

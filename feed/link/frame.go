@@ -72,6 +72,7 @@ type hello struct {
 	Position feed.Position `json:"position"`
 	Now      time.Time     `json:"now"`
 	Swears   bool          `json:"swears,omitempty"`  // it answers probes
+	Ages     bool          `json:"ages,omitempty"`    // it counts from when a heartbeat is of, not from when it came
 	Trouble  string        `json:"trouble,omitempty"` // as in its newest receipt, which may not be read before the stream ends
 }
 

@@ -35,6 +35,7 @@ type conn struct {
 	gone    chan struct{} // closed when the stream has ended
 
 	swears bool
+	ages   bool
 	asked  atomic.Int64
 	asks   sync.Map // of the number to the chan sworn that waits for the answer
 
@@ -65,7 +66,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		Address: r.RemoteAddr, Skew: h.Now.Sub(s.Now()), Heard: s.Now().UTC(), Connected: true, Trouble: clip(h.Trouble, longestTrouble)}
 	c.sighting.Store(&seen)
 	c.s.Plane.Sighted(seen)
-	c.version, c.swears = h.Version, h.Swears
+	c.version, c.swears, c.ages = h.Version, h.Swears, h.Ages
 	s.here(c)
 	defer s.away(c)
 	c.putBack()
@@ -123,19 +124,30 @@ func (c *conn) greet(ctx context.Context, in *bufio.Reader) (hello, error) {
 	if err != nil {
 		return h, err
 	}
+	if said := c.said(); said.Epoch == head.Epoch && said.Seq > head.Seq && c.at.Seq < said.Seq { // a replica that has not come so far
+		head.Seq = said.Seq
+	}
 	return h, c.send(frameWelcome, welcome{min(h.Protocol, Protocol), c.s.Version, c.s.Now().UTC(), head.Seq})
 }
 
 // putBack records that a gateway comes with less than it has said to have in force: its disk was put back to an earlier state. It
 // is sent what it misses, and takes no call before it has that.
 func (c *conn) putBack() {
-	said := c.s.Plane.Said(c.g.Feed(), c.g.Name)
-	if c.at.Epoch != said.Position.Epoch || c.at.Seq >= said.Position.Seq || said.At.Before(c.g.Created) { // else another one of the name said it
+	said := c.said()
+	if c.at.Epoch != said.Epoch || c.at.Seq >= said.Seq {
 		return
 	}
-	f := refused{Code: "gateway-restored", Text: fmt.Sprintf("the gateway %s comes with entry %d, and has said that entry %d was in force: its disk was put back to an earlier state, or is another one. It is sent what came since; what was revoked then counted for it until now", c.g.Name, c.at.Seq, said.Position.Seq)}
+	f := refused{Code: "gateway-restored", Text: fmt.Sprintf("the gateway %s comes with entry %d, and has said that entry %d was in force: its disk was put back to an earlier state, or is another one. It is sent what came since; what was revoked then counted for it until now", c.g.Name, c.at.Seq, said.Seq)}
 	c.s.Log.Warn("a gateway was put back", "environment", c.g.Environment, "gateway", c.g.Name, "reason", f.Text)
 	c.s.record(c.g, c.address, c.version, f)
+}
+
+// said is what the gateway has last said to have in force; the zero Position when another one of its name said it.
+func (c *conn) said() feed.Position {
+	if said := c.s.Plane.Said(c.g.Feed(), c.g.Name); !said.At.Before(c.g.Created) {
+		return said.Position
+	}
+	return feed.Position{}
 }
 
 // Bounds of what a gateway says of itself, in bytes.
@@ -262,10 +274,17 @@ func (c *conn) standing(ctx context.Context, told *string) error {
 		*told = now
 	}
 	word, err := c.s.Plane.Word(ctx, feed.Heartbeat, g)
-	if err != nil {
+	if err != nil || !c.hears(word) {
 		return err
 	}
 	return c.send(frameWord, word)
+}
+
+// hears reports whether there is a heartbeat that the gateway takes for what it is. One of the release before counts from when it came:
+// it gets none that is of long before.
+func (c *conn) hears(word feed.Signed) bool {
+	var w feed.Word
+	return len(word.Word) > 0 && json.Unmarshal(word.Word, &w) == nil && (c.ages || w.Age <= 2*beatEvery)
 }
 
 // read takes what the gateway says until it is silent for too long or gone.

@@ -84,7 +84,31 @@ func Address() (secret.Value, error) {
 }
 
 // Start starts a server with further arguments. Stop must be called.
-func Start(args ...string) (*Server, error) {
+func Start(args ...string) (*Server, error) { return start(nil, args) }
+
+// Standby starts a hot standby that follows the server by streaming. Stop must be called, before that of the server.
+func (s *Server) Standby(args ...string) (*Server, error) { return start(s, args) }
+
+// At is how the database of the DSN, which Database has made, is reached on this server: a standby has those of the one it follows.
+func (s *Server) At(dsn secret.Value) secret.Value {
+	_, path, _ := strings.Cut(strings.TrimPrefix(dsn.Reveal(), "postgres://"), "/")
+	name, _, _ := strings.Cut(path, "?")
+	return secret.New(s.address(name))
+}
+
+// Do runs a statement on the server as its owner.
+func (s *Server) Do(ctx context.Context, statement string, args ...any) error {
+	d, err := sql.Open("pgx", s.address("postgres"))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	_, err = d.ExecContext(ctx, statement, args...)
+	return err
+}
+
+// start starts a fresh server, or one that follows another.
+func start(of *Server, args []string) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -100,11 +124,14 @@ func Start(args ...string) (*Server, error) {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
 	}
-	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
-	initdb.SysProcAttr, initdb.Dir = as, dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("initdb: %w\n%s", err, out), os.RemoveAll(dir))
+	fill := exec.Command(filepath.Join(bin, "initdb"), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
+	if of != nil {
+		fill = exec.Command(filepath.Join(bin, "pg_basebackup"), "-d", of.address("postgres"), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+	}
+	fill.Args = append(fill.Args, "-D", filepath.Join(dir, "data"))
+	fill.SysProcAttr, fill.Dir = as, dir
+	if out, err := fill.CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w\n%s", fill.Args[0], err, out), os.RemoveAll(dir))
 	}
 	if err := s.run(bin, as, args); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))

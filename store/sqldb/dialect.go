@@ -35,7 +35,7 @@ type dialect struct {
 
 // notMoved are the tables that belong to one database and not to what is kept in it: what its schema is, and which process
 // has which duty.
-const notMoved = `'goose_db_version', 'schema_floor', 'leases'`
+const notMoved = `'goose_db_version', 'schema_floor', 'leases', 'feed_clock'`
 
 //go:embed migrations
 var migrations embed.FS

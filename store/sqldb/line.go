@@ -14,6 +14,7 @@ import (
 type line struct {
 	conn     *sql.Conn
 	prepared map[string]*sql.Stmt
+	compared bool // it leads to a standby of the database that is written
 }
 
 func newLine(ctx context.Context, db *sql.DB) (*line, error) {

@@ -53,6 +53,9 @@ type pg struct {
 	ear    *ear
 	stop   chan struct{}
 	once   sync.Once
+
+	mu    sync.Mutex
+	known pgIdentity
 }
 
 // OpenPostgres opens the store in the database that the connection string names (a URL or keywords, as libpq takes them),
@@ -60,6 +63,20 @@ type pg struct {
 // reachable, older than PostgreSQL 14, of a newer version of Gatehouse, without the right to make tables) is one fault with
 // the mend in its text. The password is never part of it.
 func OpenPostgres(ctx context.Context, dsn secret.Value, o PostgresOptions) (_ store.Store, err error) {
+	s, c, err := newPG(dsn, &o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.migrate(ctx, c); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	s.ear = listen(c, o.Log)
+	s.groups = newPGGroups(s)
+	return s, nil
+}
+
+// newPG makes a store that has not met its database.
+func newPG(dsn secret.Value, o *PostgresOptions) (*pg, *pgx.ConnConfig, error) {
 	if o.Connections < 2 {
 		o.Connections = pgConnections
 	}
@@ -68,7 +85,7 @@ func OpenPostgres(ctx context.Context, dsn secret.Value, o PostgresOptions) (_ s
 	}
 	c, err := pgx.ParseConfig(dsn.Reveal())
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "the address of the database is not understood: it has the form postgres://user:password@host:5432/database?sslmode=verify-full")
+		return nil, nil, fault.New(fault.Invalid, "the address of the database is not understood: it has the form postgres://user:password@host:5432/database?sslmode=verify-full")
 	}
 	c.RuntimeParams["application_name"] = "gatehouse"
 	c.RuntimeParams["timezone"] = "UTC"
@@ -81,12 +98,7 @@ func OpenPostgres(ctx context.Context, dsn secret.Value, o PostgresOptions) (_ s
 	for range o.Connections {
 		s.seats <- nil
 	}
-	if err := s.migrate(ctx, c); err != nil {
-		return nil, errors.Join(err, s.db.Close())
-	}
-	s.ear = listen(c, o.Log)
-	s.groups = newPGGroups(s)
-	return s, nil
+	return s, c, nil
 }
 
 // migrate brings the schema up to date.

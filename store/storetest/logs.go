@@ -67,6 +67,16 @@ func feeds() []promise {
 			}
 			same(w, "limit", len(read(w, func(tx store.Tx) ([]feed.Change, error) { return tx.Unnumbered(w.ctx(), 2) })), 2)
 		}},
+		{"FeedClockIsTheOnePutLast", func(w *world) {
+			err := w.s.View(w.ctx(), func(tx store.Tx) error { _, err := tx.FeedClock(w.ctx()); return err })
+			if !errors.Is(err, fault.NotFound) {
+				w.Errorf("before one was put: %v", err)
+			}
+			for _, c := range []feed.Signed{{Word: []byte(`{"at": 1}`), Signature: []byte{1, 2}}, {Word: []byte(`{"at":2 }`), Signature: []byte{3}}} {
+				w.update(func(tx store.Tx) error { return tx.PutFeedClock(w.ctx(), c) })
+				same(w, "the clock", read(w, func(tx store.Tx) (feed.Signed, error) { return tx.FeedClock(w.ctx()) }), c)
+			}
+		}},
 		{"FeedOfARegionStandsApart", func(w *world) {
 			w.environments("live")
 			w.append(w.change("live", 1), w.change("live@eu", 2))
