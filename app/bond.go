@@ -120,7 +120,7 @@ func (b *bond) heard(w feed.Word, s feed.Signed) {
 	heard, newer := b.last, false // maybe of another process that knew more
 	switch w.Kind {
 	case feed.Heartbeat:
-		if of := now.Add(-max(w.Age, 0)); of.After(heard) {
+		if of := now.Add(-max(w.Age, 0)); of.After(heard) || heard.After(now) { // the clock was ahead then
 			heard, newer = of, true
 		}
 		b.last, b.most = heard, w.MaxOffline

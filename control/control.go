@@ -151,6 +151,7 @@ func New(o Options) *Control {
 	}
 	if o.Replica != nil {
 		c.replica = newReplica(c)
+		c.sequencer.duty.far = true
 	}
 	if o.Keys != nil { // without any, nothing can be written: to show the document of the API is enough
 		c.sealer, c.hooks, c.apps = newSealer(o.Keys.Derive("letters")), newSealer(o.Keys.Derive("webhooks")), newSealer(o.Keys.Derive("second factors"))

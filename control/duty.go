@@ -18,6 +18,7 @@ const (
 	dutyName  = "sequencer"
 	dutyBeat  = 250 * time.Millisecond  // between two signs of life, and between two looks of those who wait
 	dutyDead  = 1200 * time.Millisecond // without a sign of life another one takes over: within two seconds in all
+	dutyFar   = 5 * time.Second         // the same for one that is far from the database: others are to have it
 	dutySlow  = 2 * time.Second         // between two tries when they keep failing
 	dutyOther = time.Minute             // the same for one with other keys: it would stop gateways, so a person is told first
 )
@@ -27,6 +28,7 @@ const (
 // write. How long another one was silent is measured by this process's own clock.
 type duty struct {
 	alone  bool // nobody shares the store
+	far    bool // the database is elsewhere, so it has the duty only where nobody else is
 	holder string
 	mark   string // of the keys that all must have
 	mine   atomic.Bool
@@ -59,8 +61,15 @@ func (d *duty) may(l store.Lease) (bool, error) {
 		d.seen, d.since = l, time.Now()
 	}
 	silent := time.Since(d.since)
-	if l.Holder == "" || l.Holder == d.holder {
+	if l.Holder == d.holder {
 		return true, nil
+	}
+	dead := dutyDead
+	if d.far {
+		dead = dutyFar
+	}
+	if l.Holder == "" {
+		return !d.far || silent > dead, nil
 	}
 	if l.Mark != d.mark {
 		if silent > dutyOther {
@@ -68,7 +77,7 @@ func (d *duty) may(l store.Lease) (bool, error) {
 		}
 		return false, fault.New(fault.Conflict, "%s serves this database with other keys: copy the folder keys of its data directory here, and start again", l.Holder)
 	}
-	return silent > dutyDead, nil
+	return silent > dead, nil
 }
 
 // take takes the duty within the transaction of the work, or says fault.Stale. The caller tells took after the commit.

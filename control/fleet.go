@@ -332,8 +332,10 @@ const endedFor = 7 * 24 * time.Hour
 
 func (c *Control) fleetIn(now time.Time, e env.Environment, heads map[string]feed.Position, records []fleet.Gateway, kept []fleet.Sighting) (out []FleetGateway) {
 	sightings := map[id.ID]fleet.Sighting{}
-	for _, s := range append(kept, c.source.glimpses(e.Name)...) { // what this process has seen is the newest
-		sightings[s.ID] = s
+	for _, s := range append(kept, c.source.glimpses(e.Name)...) { // another process may have seen it since
+		if before, twice := sightings[s.ID]; !twice || !s.Heard.Before(before.Heard) {
+			sightings[s.ID] = s
+		}
 	}
 	said := map[string]feed.Receipt{}
 	for _, name := range e.Feeds() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"gatehouse/env"
@@ -190,11 +191,10 @@ func (r *replica) again(ctx context.Context) {
 func (p replicaPlane) Sighted(s fleet.Sighting) {
 	if s.Connected && s.Trouble == "" {
 		s.Trouble = p.r.behind()
-	}
-	for name, h := range p.r.sight().feeds {
-		if of, _ := env.OfFeed(name); s.Connected && s.Trouble == "" && of == s.Environment {
-			if said := p.Said(name, s.Gateway).Position; said.Epoch == h.Epoch && said.Seq > h.Seq {
-				s.Trouble = fmt.Sprintf("it is at entry %d, and the replica of the feed that it follows at %d: it waits", said.Seq, h.Seq)
+		for name, h := range p.r.sight().feeds {
+			of, _ := env.OfFeed(name)
+			if said := p.Said(name, s.Gateway).Position; of == s.Environment && said.Epoch == h.Epoch && said.Seq > h.Seq {
+				s.Trouble = strings.TrimPrefix(s.Trouble+fmt.Sprintf("; it is at entry %d, and the replica of the feed that it follows at %d: it waits", said.Seq, h.Seq), "; ")
 			}
 		}
 	}

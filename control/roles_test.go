@@ -408,7 +408,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 // withoutActor is the methods that need none, with why.
 var withoutActor = map[string]string{
 	"BySession": "finds out who the actor is", "ByBearer": "finds out who the actor is", "HostToken": "for the process's own start",
-	"Run": "is the process", "Failing": "tells the process how it is", "FeedLogs": "is for metrics: lengths alone", "DPoPNonce": "is for anybody", "Source": "is the gateways' end, which their identities guard",
+	"Run": "is the process", "Failing": "tells the process how it is", "FeedLogs": "is for metrics: lengths alone", "ReplicaStanding": "is for metrics: ages and lengths alone", "DPoPNonce": "is for anybody", "Source": "is the gateways' end, which their identities guard",
 	"OffersPasskeys": "is for anybody", "Join": "is a gateway's, which its token guards", "Renew": "is a gateway's, which its certificate guards", "Known": "is the gateways' end", "Word": "is the gateways' end",
 	"Plane": "is the gateways' end", "Image": "is the gateways' end", "Beginning": "is the gateways' end, in this process", "Presents": "is the listener's certificate", "Trust": "is public: the anchors", "FleetChanged": "wakes the listener",
 }
