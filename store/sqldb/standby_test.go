@@ -80,7 +80,9 @@ func TestStandbyIsReadWhileItFollows(t *testing.T) {
 	if err := follows.Do(t.Context(), `SELECT pg_promote()`); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the promoted one is refused", func() bool { return fault.KindOf(shows()) == fault.Unavailable && fault.As(shows()).Code == "standby-promoted" })
+	until(t, "the promoted one is refused", func() bool {
+		return fault.KindOf(shows()) == fault.Unavailable && fault.As(shows()).Code == "standby-promoted"
+	})
 }
 
 func until(t *testing.T, what string, holds func() bool) {
