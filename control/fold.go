@@ -33,57 +33,55 @@ func (c *Control) folding(ctx context.Context) {
 	}
 }
 
-// foldUsage puts together all that is to be by now, the oldest stretch first. Nothing hangs on who does it or how far it comes:
-// each transaction leaves every answer as it was.
+// foldUsage puts together all that is to be by now. Nothing hangs on who does it or how far it comes: each transaction leaves
+// every answer as it was.
 func (c *Control) foldUsage(ctx context.Context) error {
 	for _, u := range usage.Units() {
-		if !u.Folds() {
-			continue
-		}
-		before := u.FoldBefore(c.now())
-		for from := (time.Time{}); ; {
-			var stretch time.Time
-			err := c.Store.View(ctx, func(tx store.Tx) (err error) {
-				stretch, err = tx.Unfolded(ctx, u, from, before)
-				return err
-			})
-			if err != nil {
+		if u.Folds() {
+			if err := c.foldUnit(ctx, u, u.FoldBefore(c.now())); err != nil {
 				return err
 			}
-			if stretch.IsZero() {
-				break
-			}
-			if err := c.foldStretch(ctx, u, stretch); err != nil {
-				return err
-			}
-			_, from = u.Stretch(stretch) // what comes behind us into this one is for the next time
 		}
 	}
 	return nil
 }
 
-func (c *Control) foldStretch(ctx context.Context, u usage.Unit, stretch time.Time) error {
-	var last usage.Series
-	counts := 0
-	for began := c.Now(); ; {
-		at, n := last, 0
-		turn := time.Now()
-		err := c.Store.Update(ctx, func(tx store.Tx) (err error) {
-			last, n, err = tx.FoldCounts(ctx, u, stretch, at, foldBatch)
+func (c *Control) foldUnit(ctx context.Context, u usage.Unit, before time.Time) error {
+	began, counts := time.Now(), 0
+	for after := (usage.Series{}); ; {
+		var some usage.Unfolded
+		err := c.Store.View(ctx, func(tx store.Tx) (err error) {
+			some, err = tx.Unfolded(ctx, u, before, after, foldBatch)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		counts += n
-		if last == (usage.Series{}) {
-			c.Log.Info("usage of a time that is over was put together", "by", u, "from", stretch, "counts", counts, "took", c.Now().Sub(began))
-			return nil
+		turn, n := time.Now(), 0
+		if len(some.Series) > 0 {
+			err = c.Store.Update(ctx, func(tx store.Tx) (err error) {
+				n, err = tx.FoldCounts(ctx, u, some.Stretch, some.Series)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			counts += n
+			select { // others write meanwhile, at least half of the time
+			case <-time.After(max(time.Millisecond, time.Since(turn))):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
-		select { // others write meanwhile, at least half of the time
-		case <-time.After(max(time.Millisecond, time.Since(turn))):
-		case <-ctx.Done():
-			return ctx.Err()
+		switch {
+		case n > 0: // of the same series again, the next stretch
+		case some.Last != usage.Series{}:
+			after = some.Last
+		default:
+			if counts > 0 {
+				c.Log.Info("usage of days or months that are over was put together", "by", u, "counts", counts, "took", time.Since(began))
+			}
+			return nil
 		}
 	}
 }

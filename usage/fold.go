@@ -17,6 +17,13 @@ type Series struct {
 	Number      int64
 }
 
+// Unfolded is some series with counts to be folded: those of them that have any in the oldest stretch of them all.
+type Unfolded struct {
+	Series  []Series
+	Stretch time.Time // its beginning
+	Last    Series    // the last one that was looked at; the zero Series: none is behind it
+}
+
 // Folds reports whether counts of the unit are put together by stretches. Those of minutes are not: they are soon forgotten.
 func (u Unit) Folds() bool { return u == Hour || u == Day }
 

@@ -136,10 +136,10 @@ type Store interface {
 	// ForgetCounts removes the counts of the unit from before that time. What is folded goes by whole stretches: when the last
 	// unit of one is from before.
 	ForgetCounts(ctx context.Context, u Unit, before time.Time) error
-	// Unfolded is the beginning of the oldest stretch, between these times, with counts that lie in rows of their own; zero: none.
-	Unfolded(ctx context.Context, u Unit, from, before time.Time) (time.Time, error)
-	// FoldCounts puts the counts of the stretch that begins then together, those of the next most series after the one that it
-	// returned last: the zero Series is before all. It tells how many counts those were, and returns the zero Series when it has come to the
-	// last. Every answer stays as it was; what is added later to a stretch that is folded lies in rows of its own until it is folded again.
-	FoldCounts(ctx context.Context, u Unit, stretch time.Time, after Series, most int) (last Series, counts int, err error)
+	// Unfolded looks at the next most series after the given one, the zero Series being before all, for counts from before that time
+	// which lie in rows of their own.
+	Unfolded(ctx context.Context, u Unit, before time.Time, after Series, most int) (Unfolded, error)
+	// FoldCounts puts the counts of some series in the stretch that begins then together, and tells how many they were. Every answer
+	// stays as it was; what is added later to a stretch that is folded lies in rows of its own until it is folded again.
+	FoldCounts(ctx context.Context, u Unit, stretch time.Time, series []Series) (counts int, err error)
 }

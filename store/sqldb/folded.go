@@ -9,12 +9,6 @@ import (
 	"gatehouse/usage"
 )
 
-// The application and number are the order in which series are folded, so that rows of one application come to lie side by side.
-const (
-	seriesNext  = `SELECT application, series FROM usage_series WHERE (application, series) > ($1, $2) ORDER BY application, series LIMIT $3`
-	seriesFirst = `SELECT application, series FROM usage_series ORDER BY application, series LIMIT $1`
-)
-
 // foldedTable is where counts of a unit stand that are put together.
 func foldedTable(u usage.Unit) string { return usageTable(u) + "_folded" }
 
@@ -80,36 +74,47 @@ func summed(a, b []usage.Count, most int) []usage.Count {
 	return out[:min(len(out), most)]
 }
 
-func (t *tx) Unfolded(ctx context.Context, u usage.Unit, from, before time.Time) (time.Time, error) {
-	oldest, err := one(ctx, t, scanInt, `SELECT COALESCE(MIN(at), -1) FROM `+usageTable(u)+` WHERE at >= $1 AND at < $2`, at(from), at(before))
-	if err != nil || oldest < 0 {
-		return time.Time{}, err
+// Unfolded finds the oldest count of each series by the key of the table. The order of series makes rows of one application come to lie
+// side by side.
+func (t *tx) Unfolded(ctx context.Context, u usage.Unit, before time.Time, after usage.Series, most int) (out usage.Unfolded, err error) {
+	var w where
+	oldest := `SELECT s.application, s.series, COALESCE((SELECT MIN(c.at) FROM ` + usageTable(u) + ` c WHERE c.series = s.series AND c.at < ` + w.add(at(before)) + `), -1) FROM usage_series s`
+	if after != (usage.Series{}) {
+		w.has(`(s.application, s.series) > (` + w.add(string(after.Application)) + `, ` + w.add(after.Number) + `)`)
 	}
-	begins, _ := u.Stretch(time.UnixMicro(oldest))
-	return begins, nil
+	type found struct {
+		usage.Series
+		at int64
+	}
+	looked, err := all(ctx, t, func(r row) (f found, err error) { return f, r.Scan(&f.Application, &f.Number, &f.at) },
+		oldest+w.text+` ORDER BY s.application, s.series LIMIT `+w.add(first(most)), w.args...)
+	if err != nil {
+		return out, err
+	}
+	if len(looked) == most {
+		out.Last = looked[most-1].Series
+	}
+	for _, f := range looked {
+		if f.at < 0 {
+			continue
+		}
+		begins, _ := u.Stretch(time.UnixMicro(f.at))
+		if len(out.Series) == 0 || begins.Before(out.Stretch) {
+			out.Stretch, out.Series = begins, nil
+		}
+		if begins.Equal(out.Stretch) {
+			out.Series = append(out.Series, f.Series)
+		}
+	}
+	return out, nil
 }
 
-func (t *tx) FoldCounts(ctx context.Context, u usage.Unit, begins time.Time, after usage.Series, most int) (usage.Series, int, error) {
-	series, err := t.seriesAfter(ctx, after, most)
-	if err != nil || len(series) == 0 {
-		return usage.Series{}, 0, err
-	}
+func (t *tx) FoldCounts(ctx context.Context, u usage.Unit, begins time.Time, series []usage.Series) (int, error) {
 	rows, err := t.takeCounts(ctx, u, begins, series)
 	if err == nil && len(rows) > 0 {
 		err = t.putFolded(ctx, u, begins, series, rows)
 	}
-	if len(series) < most {
-		return usage.Series{}, len(rows), err
-	}
-	return series[len(series)-1], len(rows), err
-}
-
-func (t *tx) seriesAfter(ctx context.Context, after usage.Series, most int) ([]usage.Series, error) {
-	scan := func(r row) (s usage.Series, err error) { return s, r.Scan(&s.Application, &s.Number) }
-	if after == (usage.Series{}) {
-		return all(ctx, t, scan, seriesFirst, first(most))
-	}
-	return all(ctx, t, scan, seriesNext, string(after.Application), after.Number, first(most))
+	return len(rows), err
 }
 
 // taken is a row of counts that is to be put together with others.

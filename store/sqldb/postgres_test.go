@@ -78,8 +78,11 @@ func fill(t *testing.T, s store.Store, n int) {
 		if err := tx.AddCounts(t.Context(), []usage.Count{{Environment: "live", Application: "app_1", API: "eid", Operation: "read", Status: 200, At: now, Calls: 300}}); err != nil {
 			return err
 		}
-		month, _ := usage.Day.Stretch(now)
-		if _, _, err := tx.FoldCounts(t.Context(), usage.Day, month, usage.Series{}, 10); err != nil {
+		some, err := tx.Unfolded(t.Context(), usage.Day, now, usage.Series{}, 10)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.FoldCounts(t.Context(), usage.Day, some.Stretch, some.Series); err != nil {
 			return err
 		}
 		if _, err := tx.AddRevision(t.Context(), env.Revision{Environment: "live", Bundle: []byte{0, 1, 255}, At: now}); err != nil {

@@ -75,30 +75,35 @@ func (r chance) query() usage.Query {
 	return q
 }
 
-// fold folds every stretch that begins before, and returns how many counts that were.
+// fold folds all that is from before, and returns how many counts that were.
 func (w *world) fold(u usage.Unit, before time.Time, most int) (counts int) {
 	w.Helper()
-	for from := (time.Time{}); ; {
-		stretch := read(w, func(tx store.Tx) (time.Time, error) { return tx.Unfolded(w.ctx(), u, from, before) })
-		if stretch.IsZero() {
-			return counts
-		}
-		if !stretch.Before(before) || stretch.Before(from) {
-			w.Fatalf("between %s and %s the stretch of %s is none", from, before, stretch)
-		}
-		for last := (usage.Series{}); ; {
-			n := 0
-			w.update(func(tx store.Tx) (err error) {
-				last, n, err = tx.FoldCounts(w.ctx(), u, stretch, last, most)
-				return err
-			})
-			counts += n
-			if last == (usage.Series{}) {
-				break
+	for after := (usage.Series{}); ; {
+		some := w.unfolded(u, before, after, most)
+		n := 0
+		if len(some.Series) > 0 {
+			if !some.Stretch.Before(before) {
+				w.Fatalf("the stretch of %s does not begin before %s", some.Stretch, before)
+			}
+			n = written(w, func(tx store.Tx) (int, error) { return tx.FoldCounts(w.ctx(), u, some.Stretch, some.Series) })
+			if n == 0 {
+				w.Fatalf("there is nothing to fold of %+v", some)
 			}
 		}
-		_, from = u.Stretch(stretch)
+		counts += n
+		switch {
+		case n > 0:
+		case some.Last == usage.Series{}:
+			return counts
+		default:
+			after = some.Last
+		}
 	}
+}
+
+func (w *world) unfolded(u usage.Unit, before time.Time, after usage.Series, most int) usage.Unfolded {
+	w.Helper()
+	return read(w, func(tx store.Tx) (usage.Unfolded, error) { return tx.Unfolded(w.ctx(), u, before, after, most) })
 }
 
 // foldCounts: whatever is added, folded, added late and folded again, in whatever order, every answer is that of what was added.
@@ -116,7 +121,7 @@ func foldCounts(w *world) {
 		if u := []usage.Unit{usage.Hour, usage.Day, ""}[r.IntN(3)]; u != "" {
 			before, _ := u.Stretch(r.time())
 			folded += w.fold(u, before, 1+r.IntN(5))
-			same(w, "to be folded then", read(w, func(tx store.Tx) (time.Time, error) { return tx.Unfolded(w.ctx(), u, time.Time{}, before) }), time.Time{})
+			same(w, "to be folded then", w.unfolded(u, before, usage.Series{}, 1000), usage.Unfolded{})
 		}
 		for range 10 {
 			q := r.query()
@@ -154,9 +159,10 @@ func (w *world) some() (january time.Time, ask func(u usage.Unit) []usage.Count)
 func foldWhole(w *world) {
 	january, ask := w.some()
 	before := ask(usage.Day)
+	some := w.unfolded(usage.Day, january.AddDate(0, 1, 0), usage.Series{}, 10)
 	stop := errors.New("stopped")
 	err := w.s.Update(w.ctx(), func(tx store.Tx) error {
-		if _, n, err := tx.FoldCounts(w.ctx(), usage.Day, january, usage.Series{}, 10); err != nil || n != 6 {
+		if n, err := tx.FoldCounts(w.ctx(), usage.Day, january, some.Series); err != nil || n != 6 {
 			w.Errorf("%d counts were folded, %v", n, err)
 		}
 		return stop
@@ -165,7 +171,8 @@ func foldWhole(w *world) {
 		w.Fatal(err)
 	}
 	same(w, "after it was given up", ask(usage.Day), before)
-	same(w, "what is to be folded", w.fold(usage.Day, january.AddDate(0, 1, 0), 10), 6)
+	same(w, "what is to be folded", w.unfolded(usage.Day, january.AddDate(0, 1, 0), usage.Series{}, 10), some)
+	same(w, "what was folded", w.fold(usage.Day, january.AddDate(0, 1, 0), 10), 6)
 	same(w, "after it was folded", ask(usage.Day), before)
 	same(w, "by hour, which was not", len(ask(usage.Hour)), 4)
 }
@@ -174,6 +181,7 @@ func foldWhole(w *world) {
 func foldBeside(w *world) {
 	january, ask := w.some()
 	const late = 20
+	some := w.unfolded(usage.Day, january.AddDate(0, 1, 0), usage.Series{}, 10)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for range late {
@@ -186,7 +194,7 @@ func foldBeside(w *world) {
 	wg.Go(func() {
 		for range late {
 			err := w.s.Update(w.ctx(), func(tx store.Tx) error {
-				_, _, err := tx.FoldCounts(w.ctx(), usage.Day, january, usage.Series{}, 10)
+				_, err := tx.FoldCounts(w.ctx(), usage.Day, january, some.Series)
 				return err
 			})
 			if err != nil {
@@ -200,24 +208,30 @@ func foldBeside(w *world) {
 	same(w, "of the second day", got[1].Calls, int64(2+3*late))
 }
 
-// foldInOrder: series are folded a few at a time, application by application, each once.
-func foldInOrder(w *world) {
+// unfoldedInOrder: series are looked at a few at a time, application by application, and told are those of the oldest stretch.
+func unfoldedInOrder(w *world) {
 	january, _ := w.some()
-	var last usage.Series
-	fold := func(most int) (n int) {
-		w.update(func(tx store.Tx) (err error) {
-			last, n, err = tx.FoldCounts(w.ctx(), usage.Day, january, last, most)
-			return err
-		})
-		return n
+	first := w.unfolded(usage.Day, w.now, usage.Series{}, 1)
+	if len(first.Series) != 1 || first.Series[0] != first.Last || first.Last.Application != "app_1" || !first.Stretch.Equal(january) {
+		w.Errorf("the first: %+v", first)
 	}
-	same(w, "of the first", fold(1), 3)
-	same(w, "whose", last.Application, id.ID("app_1"))
-	same(w, "of the second", fold(1), 3)
-	same(w, "whose", last.Application, id.ID("app_2"))
-	same(w, "of those behind", fold(1), 0)
-	same(w, "and that it is the end", last, usage.Series{})
-	same(w, "again", fold(10), 0)
+	second := w.unfolded(usage.Day, w.now, first.Last, 1)
+	if len(second.Series) != 1 || second.Last.Application != "app_2" || !second.Stretch.Equal(january) {
+		w.Errorf("the second: %+v", second)
+	}
+	same(w, "behind them", w.unfolded(usage.Day, w.now, second.Last, 1), usage.Unfolded{})
+	same(w, "from before all", w.unfolded(usage.Day, january, usage.Series{}, 10), usage.Unfolded{})
+	w.update(func(tx store.Tx) error {
+		_, err := tx.FoldCounts(w.ctx(), usage.Day, january, first.Series)
+		return err
+	})
+	same(w, "with some of January", w.unfolded(usage.Day, w.now, usage.Series{}, 10), usage.Unfolded{Series: second.Series, Stretch: january})
+	w.update(func(tx store.Tx) error {
+		_, err := tx.FoldCounts(w.ctx(), usage.Day, january, second.Series)
+		return err
+	})
+	left := w.unfolded(usage.Day, w.now, usage.Series{}, 10)
+	same(w, "of February", left, usage.Unfolded{Series: []usage.Series{first.Last, second.Last}, Stretch: january.AddDate(0, 1, 0)})
 }
 
 // forgetFolded: a stretch is forgotten when nothing of it is to be kept, and other units stay.

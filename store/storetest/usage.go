@@ -60,7 +60,7 @@ func usages() []promise {
 		{"FoldCountsLeavesEveryAnswer", foldCounts},
 		{"FoldCountsWholeOrNotAtAll", foldWhole},
 		{"FoldCountsWhileCallsAreAdded", foldBeside},
-		{"FoldCountsInTheOrderOfSeries", foldInOrder},
+		{"UnfoldedInTheOrderOfSeries", unfoldedInOrder},
 		{"ForgetCountsThatAreFolded", forgetFolded},
 		{"AddCountsToAllUnits", func(w *world) {
 			add(w, count(w, "app_1", "gr_1", "read", 200, 0, 2), count(w, "app_1", "gr_1", "read", 200, 10*time.Second, 3), count(w, "app_2", "gr_2", "read", 200, 0, 7))
