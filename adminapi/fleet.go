@@ -50,6 +50,7 @@ func (i OfFeed) feed() string { return env.FeedOf(i.Name, i.Region) }
 // NewRegion is a region in which an environment is to be served.
 type NewRegion struct {
 	Region string `json:"region" doc:"Lower case letters, digits and hyphens, a letter first" example:"eu"`
+	Reason string `json:"reason" doc:"Why; it stands in the audit" example:"contracts name the EU"`
 }
 
 // fleet adds the gateways.
@@ -119,17 +120,18 @@ called again. Upgrade every process of the control plane first: an older one ref
 		InEnvironment
 		Body NewRegion
 	}) (*Got[Environment], error) {
-		e, err := c.AddRegion(ctx, in.actor(), in.Name, in.Body.Region)
+		e, err := c.AddRegion(ctx, in.actor(), in.Name, in.Body.Region, in.Body.Reason)
 		return got(Environment{Environment: e, Gateways: []feed.Receipt{}}, err)
 	})
-	add(a, operation{id: "removeRegion", method: http.MethodDelete, path: "/api/environments/{environment}/regions/{region}", tag: tagGateways,
+	add(a, operation{id: "removeRegion", method: http.MethodPost, path: "/api/environments/{environment}/regions/{region}/removal", tag: tagGateways,
 		summary: "Serve an environment in a region no more",
 		doc:     "Its gateways must have been drained or revoked, and no organization may be pinned to it. For an operator or admin.",
 	}, func(ctx context.Context, in *struct {
 		InEnvironment
 		Region string `path:"region" doc:"The region" example:"eu"`
+		Body   Reason
 	}) (*Got[Environment], error) {
-		e, err := c.RemoveRegion(ctx, in.actor(), in.Name, in.Region)
+		e, err := c.RemoveRegion(ctx, in.actor(), in.Name, in.Region, in.Body.Reason)
 		return got(Environment{Environment: e, Gateways: []feed.Receipt{}}, err)
 	})
 	add(a, operation{id: "inForceAt", method: http.MethodGet, path: "/api/environments/{environment}/changes/{seq}", tag: tagGateways,

@@ -174,7 +174,7 @@ func (a *api) staff() {
 	})
 	type recovery struct {
 		Email string `json:"email" doc:"The administrator's address" example:"ada@platform.example"`
-		Name  string `json:"name,omitempty" doc:"What they are called, if they are new" example:"Ada Admin"`
+		Name  string `json:"name,omitempty" doc:"What they are called, if they are new: beside other administrators it must be given then" example:"Ada Admin"`
 	}
 	type signInLink struct {
 		Link string `json:"link" doc:"Signs them in, once, within 15 minutes" example:"https://gatehouse.example/signin/link?token=ghl_…"`
@@ -188,7 +188,7 @@ every other way.`,
 		Caller
 		Body recovery
 	}) (*Got[signInLink], error) {
-		l, err := c.RecoverAdmin(ctx, in.actor(), in.Body.Email, first(in.Body.Name, in.Body.Email))
+		l, err := c.RecoverAdmin(ctx, in.actor(), in.Body.Email, in.Body.Name)
 		return got(signInLink{l.Reveal()}, err)
 	})
 	add(a, operation{id: "givenUpLetters", method: http.MethodGet, path: "/api/letters/given-up", tag: tagStaff,

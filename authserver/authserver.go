@@ -65,6 +65,9 @@ func New(o Options) (http.Handler, error) {
 	s.handle("POST "+Prefix+"{env}/introspect", s.introspect)
 	s.handle("POST "+Prefix+"{env}/revoke", s.revoke)
 	s.handle("POST "+Prefix+"{env}/register", s.register)
+	for _, name := range []string{"token", "introspect", "revoke", "register"} {
+		s.handle(Prefix+"{env}/"+name, onlyPost)
+	}
 	s.handle("GET "+Prefix+"{env}/register/{client}", s.showRegistration)
 	s.handle("PUT "+Prefix+"{env}/register/{client}", s.updateRegistration)
 	s.handle("DELETE "+Prefix+"{env}/register/{client}", s.endRegistration)
@@ -83,6 +86,29 @@ func (s *server) handle(pattern string, do func(http.ResponseWriter, *http.Reque
 			s.refuse(w, r, err)
 		}
 	})
+}
+
+// onlyPost answers every other method at an address that takes forms.
+func onlyPost(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Allow", http.MethodPost)
+	answer(w, http.StatusMethodNotAllowed, map[string]string{"error": "invalid_request", "error_description": "this address takes POST, not " + describe(r.Method)})
+	return nil
+}
+
+// describe is the text as an error_description may hold it: RFC 6749 §5.2 knows no quotation marks, no backslashes and nothing
+// but ASCII there, and some of it is what the caller sent.
+func describe(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r == '\\':
+			return '/'
+		case r < ' ' || r > '~':
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // codes are the errors that a caller is told by name. Whatever else went wrong is a server_error.
@@ -122,7 +148,7 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if code == "use_dpop_nonce" {
 		w.Header().Set("DPoP-Nonce", s.Control.DPoPNonce())
 	}
-	answer(w, status, map[string]string{"error": code, "error_description": text})
+	answer(w, status, map[string]string{"error": code, "error_description": describe(text)})
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
@@ -211,7 +237,11 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if g := v.Get("grant_type"); g != "client_credentials" {
+	switch v.Get("grant_type") {
+	case "client_credentials":
+	case "":
+		return fault.Of(fault.Invalid, "invalid_request", "a grant_type is missing: it must be client_credentials")
+	default:
 		return fault.Of(fault.Invalid, "unsupported_grant_type", "the grant_type must be client_credentials")
 	}
 	p, err := proof(r, v)

@@ -42,7 +42,7 @@ func TestForgottenEntriesChangeNothing(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := newRegional(t)
 			chance := rand.New(rand.NewPCG(seed, 150))
-			must(r.AddRegion(r.ctx, r.operator, "live", "eu"))(t)
+			must(r.AddRegion(r.ctx, r.operator, "live", "eu", "the contract"))(t)
 			r.sequence()
 			feeds := []string{"live", env.FeedOf("live", "eu")}
 			later := r.clock.Now().Add(time.Hour)

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -76,6 +77,15 @@ func TestClientSecret(t *testing.T) {
 	r.wantError("another environment", r.post("test", "token", grantType(), basic(cr, value)...), 401, "invalid_client")
 	r.wantError("no such environment", r.post("moon", "token", grantType(), basic(cr, value)...), 401, "invalid_client")
 	r.wantError("another grant type", r.post("live", "token", url.Values{"grant_type": {"password"}}, basic(cr, value)...), 400, "unsupported_grant_type")
+	r.wantError("no grant type", r.post("live", "token", url.Values{}, basic(cr, value)...), 400, "invalid_request")
+	quoted := r.post("live", "token", grantType("scope", "a\"b\\c\u00e9"), basic(cr, value)...)
+	r.wantError("a scope that cannot be told back", quoted, 400, "invalid_scope")
+	var said struct {
+		Description string `json:"error_description"`
+	}
+	if err := json.Unmarshal([]byte(quoted.raw), &said); err != nil || said.Description == "" || strings.ContainsFunc(said.Description, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }) {
+		t.Errorf("a description that RFC 6749 §5.2 does not allow: %s (%v)", quoted.raw, err)
+	}
 	r.wantError("a scope it does not hold", r.post("live", "token", grantType("scope", "checks:read admin"), basic(cr, value)...), 400, "invalid_scope")
 	r.wantError("another resource", r.post("live", "token", grantType("resource", "https://elsewhere.test/"), basic(cr, value)...), 400, "invalid_target")
 	r.wantError("a parameter twice", r.post("live", "token", url.Values{"grant_type": {"client_credentials", "client_credentials"}}, basic(cr, value)...), 400, "invalid_request")
@@ -100,6 +110,11 @@ func TestOAuthMetadata(t *testing.T) {
 	} {
 		if status, body := get(path); status != 200 || !strings.Contains(body, has) || strings.Contains(body, `"d":`) {
 			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	for _, path := range []string{"token", "introspect", "revoke", "register"} {
+		if status, body := get("/oauth/live/" + path); status != 405 || !strings.Contains(body, "takes POST") {
+			t.Errorf("GET %s: %d %s", path, status, body)
 		}
 	}
 	for _, path := range []string{"/.well-known/oauth-authorization-server/oauth/test", "/oauth/moon/jwks", "/oauth/live/resources/other", "/oauth/live/authorize"} {

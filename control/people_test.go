@@ -154,7 +154,12 @@ func TestLinksExpireAndArePurposeBound(t *testing.T) {
 	_, err = w.ConfirmEmail(w.ctx, at("1.2.3.4"), confirm)
 	wants(t, "a confirm link after a day", err, fault.Gone, "")
 
+	_, err = w.RecoverAdmin(w.ctx, w.host, "rot@platform.example", "")
+	if wrong(err) != "/name" {
+		t.Errorf("an address that nobody has: %v, want to be asked for a name", err)
+	}
 	link := must(w.RecoverAdmin(w.ctx, w.host, "root@platform.example", "Root"))(t)
+	must(w.RecoverAdmin(w.ctx, w.host, "root@platform.example", ""))(t)
 	token := secret.New(strings.TrimPrefix(link.Reveal(), portalURL+"/signin/link?token="))
 	w.clock.pass(15 * time.Minute)
 	_, err = w.SignInByLink(w.ctx, at("1.2.3.4"), token, "")

@@ -95,14 +95,19 @@ const fillPage = 250
 
 // AddRegion says that the environment is served in a region too: gateways may join there once its feed tells everything that came
 // before it. Called again it goes on where it was broken off. Every process of the control plane must be of a release that knows
-// regions: an older one refuses the database from now on. Operator, admin or Host.
-func (c *Control) AddRegion(ctx context.Context, a identity.Actor, environment, region string) (env.Environment, error) {
+// regions: an older one refuses the database from now on. The reason stands in the audit. Operator, admin or Host.
+func (c *Control) AddRegion(ctx context.Context, a identity.Actor, environment, region, reason string) (env.Environment, error) {
 	var out env.Environment
 	if err := allow(a, "AddRegion"); err != nil {
 		return out, err
 	}
+	var f form
 	if err := env.CheckRegion(region); err != nil {
-		return out, fault.Bad("/region", "%s", fault.As(err).Public)
+		f.bad("/region", "%s", fault.As(err).Public)
+	}
+	reason = f.text("/reason", reason, longestReason)
+	if err := f.err(); err != nil {
+		return out, err
 	}
 	var through int64
 	err := c.update(ctx, a, "AddRegion", func(w *write) (err error) {
@@ -117,8 +122,9 @@ func (c *Control) AddRegion(ctx context.Context, a identity.Actor, environment, 
 			}
 			return err
 		}
-		out.Regions = append(out.Regions, env.Region{Name: region, Added: w.now})
-		return w.setRegions("environment.add-region", out)
+		before := out.Regions
+		out.Regions = append(slices.Clone(before), env.Region{Name: region, Added: w.now})
+		return w.setRegions("environment.add-region", reason, before, out)
 	})
 	// What is committed from now on is numbered for the region too. Denials come first: what they refuse is never known without them.
 	for _, denials := range []bool{true, false} {
@@ -137,8 +143,9 @@ func (c *Control) AddRegion(ctx context.Context, a identity.Actor, environment, 
 		if at < 0 {
 			return missing("region of the environment")
 		}
+		before := slices.Clone(out.Regions)
 		out.Regions[at].Ready = true
-		return w.setRegions("environment.open-region", out)
+		return w.setRegions("environment.open-region", reason, before, out)
 	})
 	return out, err
 }
@@ -170,10 +177,15 @@ func (c *Control) fillRegion(ctx context.Context, a identity.Actor, name string,
 }
 
 // RemoveRegion says that the environment is not served in a region any more. Gateways that are there must have been drained or
-// revoked, and no organization may be pinned to it. Operator, admin or Host.
-func (c *Control) RemoveRegion(ctx context.Context, a identity.Actor, environment, region string) (env.Environment, error) {
+// revoked, and no organization may be pinned to it. The reason stands in the audit. Operator, admin or Host.
+func (c *Control) RemoveRegion(ctx context.Context, a identity.Actor, environment, region, reason string) (env.Environment, error) {
 	var out env.Environment
 	if err := allow(a, "RemoveRegion"); err != nil {
+		return out, err
+	}
+	var f form
+	reason = f.text("/reason", reason, longestReason)
+	if err := f.err(); err != nil {
 		return out, err
 	}
 	err := c.update(ctx, a, "RemoveRegion", func(w *write) (err error) {
@@ -200,19 +212,20 @@ func (c *Control) RemoveRegion(ctx context.Context, a identity.Actor, environmen
 				return fault.Of(fault.Conflict, "region-served", "the gateway %s is in %s: drain it first", g.Name, region)
 			}
 		}
+		before := slices.Clone(out.Regions)
 		out.Regions = slices.Delete(out.Regions, at, at+1)
-		return w.setRegions("environment.remove-region", out)
+		return w.setRegions("environment.remove-region", reason, before, out)
 	})
 	return out, err
 }
 
-// setRegions stores where the environment is served.
-func (w *write) setRegions(action string, e env.Environment) error {
+// setRegions stores where the environment is served, and why it is not what it was before.
+func (w *write) setRegions(action, reason string, before []env.Region, e env.Environment) error {
 	if err := w.tx.SetRegions(w.ctx, e.Name, e.Regions); err != nil {
 		return err
 	}
 	w.changes++
-	return w.audit(change{action: action, environment: e.Name}, nil, state(e.Regions))
+	return w.audit(change{action: action, environment: e.Name, reason: reason}, state(before), state(e.Regions))
 }
 
 // PinOrganization says that the organization's grants and credentials are known to the gateways of one region only; "" is everywhere.

@@ -6,9 +6,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"gatehouse/application"
+	"gatehouse/audit"
 	"gatehouse/control"
 	"gatehouse/credential"
 	"gatehouse/env"
@@ -194,7 +196,7 @@ func TestRegionsHoldWhatIsTheirs(t *testing.T) {
 			r.sequence()
 			gs := []*abroad{r.gateway("live")}
 			add := func(region string) {
-				must(r.AddRegion(r.ctx, r.operator, "live", region))(t)
+				must(r.AddRegion(r.ctx, r.operator, "live", region, "the contract"))(t)
 				gs = append(gs, r.gateway(env.FeedOf("live", region)))
 			}
 			add("eu")
@@ -251,10 +253,12 @@ func TestPinOrganization(t *testing.T) {
 	r := newRegional(t)
 	r.sequence()
 	wants(t, "a region that there is not", r.pin(0, "eu"), fault.Invalid, "")
-	must(r.AddRegion(r.ctx, r.host, "live", "eu"))(t)
-	_, err := r.AddRegion(r.ctx, r.host, "live", "eu")
+	_, err := r.AddRegion(r.ctx, r.host, "live", "eu", " ")
+	wants(t, "a region for no reason", err, fault.Invalid, "")
+	must(r.AddRegion(r.ctx, r.host, "live", "eu", "the contract"))(t)
+	_, err = r.AddRegion(r.ctx, r.host, "live", "eu", "the contract")
 	wants(t, "once more", err, fault.Conflict, "region-there")
-	must(r.AddRegion(r.ctx, r.host, "live", "us"))(t)
+	must(r.AddRegion(r.ctx, r.host, "live", "us", "the contract"))(t)
 	_, err = r.EnrolGateway(r.ctx, r.host, "live", "", "gw", 0)
 	wants(t, "a gateway without a region", err, fault.Invalid, "")
 	_, err = r.EnrolGateway(r.ctx, r.host, "live", "moon", "gw", 0)
@@ -271,16 +275,22 @@ func TestPinOrganization(t *testing.T) {
 	must(r.GatewayImage(r.ctx, r.host, "live@eu"))(t)
 	_, err = r.GatewayImage(r.ctx, r.host, "live@moon")
 	wants(t, "an image of nowhere", err, fault.NotFound, "")
-	_, err = r.RemoveRegion(r.ctx, r.host, "live", "eu")
+	_, err = r.RemoveRegion(r.ctx, r.host, "live", "eu", "the contract")
 	wants(t, "a region with somebody in it", err, fault.Conflict, "region-pinned")
-	must(r.RemoveRegion(r.ctx, r.host, "live", "us"))(t)
+	_, err = r.RemoveRegion(r.ctx, r.host, "live", "us", "")
+	wants(t, "a region away for no reason", err, fault.Invalid, "")
+	must(r.RemoveRegion(r.ctx, r.host, "live", "us", "nobody is there"))(t)
+	l := must(r.Audit(r.ctx, r.admin, audit.Filter{Action: "environment.remove-region"}, control.Page{Limit: 1}))(t)
+	if e := l.Items[0]; e.Reason != "nobody is there" || !strings.Contains(string(e.Before), `"us"`) || strings.Contains(string(e.After), `"us"`) {
+		t.Errorf("the audit says %+v", e)
+	}
 	if es := must(r.Environments(r.ctx, r.admin))(t); len(es[0].Regions) != 1 || es[0].Regions[0].Name != "eu" {
 		t.Errorf("%+v", es[0].Regions)
 	}
 
 	// Where a change of it is in force asks those gateways that are told of it.
 	r.sequence()
-	must(r.AddRegion(r.ctx, r.host, "live", "us"))(t)
+	must(r.AddRegion(r.ctx, r.host, "live", "us", "the contract"))(t)
 	r.sequence()
 	k := r.keys[0]
 	if fs := must(r.InForce(r.ctx, r.admin, k.ID))(t); len(fs) != 1 || fs[0].Region != "eu" {

@@ -122,8 +122,8 @@ func calls(w *world, o ids) map[string]func(identity.Actor) error {
 		"FleetRefusals": func(a identity.Actor) error { _, err := c.FleetRefusals(ctx, a); return err },
 		"FleetChanges":  func(a identity.Actor) error { _, err := c.FleetChanges(ctx, a); return err },
 		"GatewayImage":  func(a identity.Actor) error { _, err := c.GatewayImage(ctx, a, "moon"); return err },
-		"AddRegion":     func(a identity.Actor) error { _, err := c.AddRegion(ctx, a, "moon", "eu"); return err },
-		"RemoveRegion":  func(a identity.Actor) error { _, err := c.RemoveRegion(ctx, a, "moon", "eu"); return err },
+		"AddRegion":     func(a identity.Actor) error { _, err := c.AddRegion(ctx, a, "moon", "eu", "why"); return err },
+		"RemoveRegion":  func(a identity.Actor) error { _, err := c.RemoveRegion(ctx, a, "moon", "eu", "why"); return err },
 		"PinOrganization": func(a identity.Actor) error {
 			_, err := c.PinOrganization(ctx, a, o.org, 0, "moon", "why")
 			return err

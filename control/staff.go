@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -160,14 +161,18 @@ func (c *Control) ChangeStaff(ctx context.Context, a identity.Actor, i id.ID, ve
 }
 
 // RecoverAdmin makes sure that the address belongs to an active admin, and returns a one-time sign-in link for them (the
-// whole address of the page), valid 15 minutes. Only for Host: it is how the first and a last administrator get in.
+// whole address of the page), valid 15 minutes. An address that nobody has becomes a further admin's only with a name: without one it
+// is more likely mistyped, and whoever owns it could sign in by it ever after. Only for Host: it is how the first and a last
+// administrator get in.
 func (c *Control) RecoverAdmin(ctx context.Context, a identity.Actor, email, name string) (link secret.Value, err error) {
 	if err := allow(a, "RecoverAdmin"); err != nil {
 		return link, err
 	}
 	var f form
 	email = f.email("/email", email)
-	name = f.name("/name", name, longestName)
+	if name != "" {
+		name = f.name("/name", name, longestName)
+	}
 	if err := f.err(); err != nil {
 		return link, err
 	}
@@ -175,7 +180,7 @@ func (c *Control) RecoverAdmin(ctx context.Context, a identity.Actor, email, nam
 		p, err := w.tx.PersonByEmail(ctx, email)
 		switch {
 		case errors.Is(err, fault.NotFound):
-			p, err = w.addStaff(email, name, []identity.Role{identity.Admin})
+			p, err = w.furtherAdmin(email, name)
 		case err == nil && p.Class != identity.Staff:
 			return fault.Of(fault.Conflict, "email-taken", "this is the e-mail address of a partner's member: take another one")
 		case err == nil && (p.State != identity.Active || !slices.Contains(p.Roles, identity.Admin)):
@@ -197,4 +202,16 @@ func (c *Control) RecoverAdmin(ctx context.Context, a identity.Actor, email, nam
 		return nil
 	})
 	return link, err
+}
+
+// furtherAdmin makes an admin of an address that nobody has.
+func (w *write) furtherAdmin(email, name string) (identity.Person, error) {
+	n, err := w.tx.CountStaff(w.ctx, identity.Admin)
+	if err != nil {
+		return identity.Person{}, err
+	}
+	if n > 0 && name == "" {
+		return identity.Person{}, fault.Bad("/name", "must be given: nobody here has the address %s, and with a name it becomes another administrator's", clip(email))
+	}
+	return w.addStaff(email, cmp.Or(name, email), []identity.Role{identity.Admin})
 }

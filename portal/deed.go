@@ -29,7 +29,6 @@ type deed struct {
 	title, text, button string
 	danger              bool
 	optional            bool // the reason is
-	silent              bool // no reason is asked for
 	version             int64
 	facts               []fact
 	trail               []crumb
@@ -48,9 +47,6 @@ func (v *visit) deedPage(d deed) *deedPage {
 	fields := []field{reason}
 	if d.choice != nil {
 		fields = []field{*d.choice, reason}
-	}
-	if d.silent {
-		fields = nil
 	}
 	p := &deedPage{Form: newForm(v.r.URL.Path, fields...), Text: d.text, Facts: d.facts, Button: d.button, Danger: d.danger, Back: d.back}
 	p.Form.Version = d.version

@@ -48,7 +48,8 @@ func newestOf(e control.EnvironmentStatus, name string) feed.Position {
 // regionForm asks for a region. The first of all changes what can use the database, and asks for a yes to that.
 func (v *visit) regionForm(environment string) (form, error) {
 	f := newForm("/environments/"+environment+"/regions/new",
-		field{Name: "region", Label: "Region", Kind: textField, Required: true, Max: env.MaxName, Mono: true, Hint: "Lower case letters, digits and hyphens, a letter first, such as eu. Gateways are enrolled and organizations pinned by this name"})
+		field{Name: "region", Label: "Region", Kind: textField, Required: true, Max: env.MaxName, Mono: true, Hint: "Lower case letters, digits and hyphens, a letter first, such as eu. Gateways are enrolled and organizations pinned by this name"},
+		field{Name: "reason", Label: "Reason", Kind: areaField, Required: true, Max: 1000, Hint: "It is kept in the audit"})
 	all, err := v.Control.Environments(v.r.Context(), v.actor)
 	if err == nil && !slices.ContainsFunc(all, func(e control.EnvironmentStatus) bool { return len(e.Regions) > 0 }) {
 		f.Fields = append(f.Fields, field{Name: "upgraded", Label: "This is the first region", Kind: checkField, Required: true, Options: []option{{Value: "yes",
@@ -90,7 +91,7 @@ func addRegion(v *visit) error {
 	if !f.read(v.r.PostForm) {
 		return v.regionPage(e.Name, f)
 	}
-	if _, err := v.Control.AddRegion(v.r.Context(), v.actor, e.Name, f.value("region")); err != nil {
+	if _, err := v.Control.AddRegion(v.r.Context(), v.actor, e.Name, f.value("region"), f.value("reason")); err != nil {
 		if f.refuse(err) {
 			return v.regionPage(e.Name, f)
 		}
@@ -120,12 +121,12 @@ func (v *visit) regionDeed() (deed, error) {
 		}
 	}
 	back := "/environments/" + e.Name
-	return deed{title: "Remove the region " + r.Name + " from " + e.Name, button: "Remove the region", danger: true, silent: true, notice: "region-removed", back: back,
+	return deed{title: "Remove the region " + r.Name + " from " + e.Name, button: "Remove the region", danger: true, notice: "region-removed", back: back,
 		text:  "Its feed tells nothing any more, and no gateway can be enrolled there. Before that its gateways must be drained or revoked, and organizations that are pinned to it must be moved: otherwise it is refused.",
 		facts: []fact{{"Environment", e.Name}, {"Region", r.Name}, {"Active gateways there", number(int64(active))}, {"Added", r.Added.UTC().Format("2 January 2006, 15:04 UTC")}},
 		trail: []crumb{{"Environments", "/environments"}, {e.Name, back}},
-		do: func(int64, string) error {
-			_, err := v.Control.RemoveRegion(v.r.Context(), v.actor, e.Name, r.Name)
+		do: func(_ int64, reason string) error {
+			_, err := v.Control.RemoveRegion(v.r.Context(), v.actor, e.Name, r.Name, reason)
 			return err
 		}}, nil
 }

@@ -39,7 +39,7 @@ func (s *seeded) join(region, name string) {
 func (s *seeded) region(name string, first bool) *answer {
 	s.t.Helper()
 	form := s.admin.get("/environments/live").follow("Add a region").want(200)
-	typed := fill{"region": name}
+	typed := fill{"region": name, "reason": "contracts name it"}
 	if first {
 		typed["upgraded"] = "yes"
 	}
@@ -51,14 +51,15 @@ func TestAddingARegion(t *testing.T) {
 	s := seed(t)
 	otto := s.staffed("otto@platform.example", "Otto Operator", identity.Operator)
 	form := otto.get("/environments/live").follow("Add a region").want(200).says("This is the first region", "cannot use the database from now on")
-	form.submit(form.path, fill{"region": "eu"}).want(422).says("Choose at least one")
-	form.submit(form.path, fill{"region": "", "upgraded": "yes"}).want(422).says("Fill this in")
-	bad := form.submit(form.path, fill{"region": "E U", "upgraded": "yes"}).want(422).says("is not a name of a region")
+	form.submit(form.path, fill{"region": "eu", "reason": "the contract"}).want(422).says("Choose at least one")
+	form.submit(form.path, fill{"region": "eu", "upgraded": "yes"}).want(422).says("Fill this in")
+	form.submit(form.path, fill{"region": "", "upgraded": "yes", "reason": "the contract"}).want(422).says("Fill this in")
+	bad := form.submit(form.path, fill{"region": "E U", "upgraded": "yes", "reason": "the contract"}).want(422).says("is not a name of a region")
 	if got := attr(bad.one("#f-region"), "value"); got != "E U" || !strings.Contains(bad.text(".summary"), "Region") {
 		t.Errorf("the form keeps %q and says %q", got, bad.text(".summary"))
 	}
 	sound(t, bad)
-	done := bad.submit(form.path, fill{"region": "eu"}).want(200)
+	done := bad.submit(form.path, fill{"region": "eu", "reason": "contracts name the EU"}).want(200)
 	if done.path != "/environments/live" {
 		t.Errorf("leads to %s", done.path)
 	}
@@ -71,11 +72,11 @@ func TestAddingARegion(t *testing.T) {
 	if strings.Contains(again.text("main"), "first region") {
 		t.Error("the second region is asked about as the first")
 	}
-	again.submit(again.path, fill{"region": "eu"}).want(409).says("is served in eu already")
-	again.submit(again.path, fill{"region": "us"}).want(200).says("us")
+	again.submit(again.path, fill{"region": "eu", "reason": "once more"}).want(409).says("is served in eu already")
+	again.submit(again.path, fill{"region": "us", "reason": "contracts name the US"}).want(200).says("us")
 	otto.get("/environments").says("in eu, us")
 	otto.get("/environments/elsewhere/regions/new").want(404)
-	otto.get("/audit").says("added a region to the environment")
+	otto.get("/audit").says("added a region to the environment").follow("added a region to the environment").want(200).says("contracts name the US")
 
 	enrol := otto.get("/gateways/enrol").says("Region")
 	enrol.submit("/gateways/enrol", fill{"name": "nowhere-1", "environment": "live"}).want(422).says("ive is served in regions: say in which of eu, us")
@@ -92,10 +93,8 @@ func TestRemovingARegion(t *testing.T) {
 		t.Helper()
 		page := s.admin.get("/environments/live/regions/"+region+"/remove").want(200).says("Remove the region "+region, "Active gateways there")
 		sound(t, page)
-		if page.all("#f-reason") != nil {
-			t.Error("a reason is asked for that is kept nowhere")
-		}
-		return page.submit(page.path, nil)
+		page.submit(page.path, nil).want(422).says("Fill this in")
+		return page.submit(page.path, fill{"reason": "nobody needs it"})
 	}
 	org := s.admin.get("/organizations").follow("Nordlicht Bank")
 	pin := org.follow("Choose a region")
@@ -161,7 +160,7 @@ func TestRegionsAreForOperators(t *testing.T) {
 	s := seed(t)
 	s.region("eu", true).want(200)
 	org := s.admin.get("/organizations").follow("Nordlicht Bank").path
-	posts := map[string]fill{"/environments/live/regions/new": {"region": "us"}, "/environments/live/regions/eu/remove": nil, org + "/pin": {"region": "eu", "reason": "I can"}}
+	posts := map[string]fill{"/environments/live/regions/new": {"region": "us", "reason": "I can"}, "/environments/live/regions/eu/remove": {"reason": "I can"}, org + "/pin": {"region": "eu", "reason": "I can"}}
 	olaf := s.staffed("olaf@platform.example", "Olaf Auditor", identity.Auditor)
 	for _, v := range []*visitor{olaf, s.approver} {
 		page := v.get("/environments/live").want(200).says("Regions", "eu")

@@ -91,7 +91,7 @@ func TestReleaseBeforeBesideThisOne(t *testing.T) {
 	s.drains("new-1")
 
 	// The first region, while the older control process runs on.
-	s.must("POST", "/api/environments/live/regions", s.admin, map[string]string{"region": "eu"}, nil)
+	s.must("POST", "/api/environments/live/regions", s.admin, map[string]string{"region": "eu", "reason": "its contract names the EU"}, nil)
 	eu := s.joinIn("eu", "fra-1")
 	s.pin("eu")
 	first, kept := s.issue()

@@ -243,38 +243,49 @@ made), this begins another epoch: every gateway of the environment then takes ev
 
 func (c *cli) addRegion() *cobra.Command {
 	var environment string
+	var in struct {
+		Region string `json:"region"`
+		Reason string `json:"reason"`
+	}
 	cmd := &cobra.Command{Use: "add-region REGION", Short: "Serve an environment in another region", Args: exactly("REGION"),
 		Long: `Gateways can be enrolled in the region once this is done: their feed then tells everything that came before. Broken off, it goes on when
 it is run again. Upgrade every process of the control plane first: an older one refuses the database from now on.`,
-		Example: "  gatehouse gateways add-region eu --env live",
+		Example: "  gatehouse gateways add-region eu --env live --reason \"contracts name the EU\"",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if environment == "" {
 				return usage("say of which environment: --env")
 			}
+			in.Region = args[0]
 			var e env.Environment
-			if err := c.call(cmd.Context(), http.MethodPost, "/api/environments/"+url.PathEscape(environment)+"/regions", map[string]string{"region": args[0]}, &e); err != nil {
+			if err := c.call(cmd.Context(), http.MethodPost, "/api/environments/"+url.PathEscape(environment)+"/regions", in, &e); err != nil {
 				return err
 			}
 			return c.print(e, func(p *printer) { p.line("%s is served in %s", e.Name, args[0]) })
 		}}
 	environmentFlag(cmd, &environment, "which one")
+	cmd.Flags().StringVar(&in.Reason, "reason", "", "why; it stands in the audit")
 	return cmd
 }
 
 func (c *cli) removeRegion() *cobra.Command {
 	var environment string
+	var in struct {
+		Reason string `json:"reason"`
+	}
 	cmd := &cobra.Command{Use: "remove-region REGION", Short: "Serve an environment in a region no more", Args: exactly("REGION"),
-		Long: `Its gateways must have been drained or revoked, and no organization may be pinned to it.`,
+		Long:    `Its gateways must have been drained or revoked, and no organization may be pinned to it.`,
+		Example: "  gatehouse gateways remove-region eu --env live --reason \"nobody is there any more\"",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if environment == "" {
 				return usage("say of which environment: --env")
 			}
 			var e env.Environment
-			if err := c.call(cmd.Context(), http.MethodDelete, "/api/environments/"+url.PathEscape(environment)+"/regions/"+url.PathEscape(args[0]), nil, &e); err != nil {
+			if err := c.call(cmd.Context(), http.MethodPost, "/api/environments/"+url.PathEscape(environment)+"/regions/"+url.PathEscape(args[0])+"/removal", in, &e); err != nil {
 				return err
 			}
 			return c.print(e, func(p *printer) { p.line("%s is not served in %s any more", e.Name, args[0]) })
 		}}
 	environmentFlag(cmd, &environment, "which one")
+	cmd.Flags().StringVar(&in.Reason, "reason", "", "why; it stands in the audit")
 	return cmd
 }

@@ -63,7 +63,7 @@ func (g *site) knows(object id.ID, kind id.Kind) bool {
 func TestGatewaysOfRegions(t *testing.T) {
 	s := newSites(t, "127.0.0.1")
 	for _, region := range []string{"eu", "us"} {
-		s.must("POST", "/api/environments/live/regions", s.admin, map[string]string{"region": region}, nil)
+		s.must("POST", "/api/environments/live/regions", s.admin, map[string]string{"region": region, "reason": "there are customers"}, nil)
 	}
 	eu := s.joinIn("eu", "fra-1")
 	everywhere, key := s.issue()

@@ -47,6 +47,7 @@ func TestOperator(t *testing.T) {
 	b.says("This is the first region")
 	b.picture("operator-14-region")
 	b.write("f-region", "eu")
+	b.write("f-reason", "contracts name the EU")
 	b.choose("upgraded", "yes")
 	b.press("Serve it there")
 	b.says("gateways can be enrolled there", "in use")
