@@ -9,12 +9,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
+	"gatehouse/audit"
 	"gatehouse/config"
 	"gatehouse/manifest"
 	"gatehouse/secret"
+	"gatehouse/store"
 )
 
 func TestDevelopmentRunsOnLoopbackOnly(t *testing.T) {
@@ -80,6 +83,81 @@ func TestKeysAreMadeOnceAndForTheirOwnerOnly(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A start that was broken off while keys were made goes on; a key that was there and is gone is not made anew.
+func TestALostKeyIsNotMadeAnew(t *testing.T) {
+	data := t.TempDir()
+	if err := makeData(data); err != nil {
+		t.Fatal(err)
+	}
+	k, err := loadKeys(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"feed", "checkpoint"} {
+		away := keyFile(data, name) + ".away"
+		if err := os.Rename(keyFile(data, name), away); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loadKeys(data); err == nil || !strings.Contains(err.Error(), "put it back from your copy") {
+			t.Errorf("without %s: %v", name, err)
+		}
+		if err := os.Rename(away, keyFile(data, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(keyFile(data, "checkpoint.pub")); err != nil {
+		t.Fatal(err)
+	}
+	again, err := loadKeys(data)
+	if err != nil || again.verifier != k.verifier {
+		t.Fatalf("the verifier key does not come back: %v", err)
+	}
+	for _, name := range []string{"checkpoint", "checkpoint.pub"} {
+		if err := os.Remove(keyFile(data, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if k, err := loadKeys(data); err != nil || !k.feed.Equal(again.feed) {
+		t.Errorf("a first start that was broken off after the first key: %v", err)
+	}
+}
+
+// A database whose log another installation's key has signed is refused, before anything is written that could not be sealed.
+func TestAnotherInstallationsLogIsRefused(t *testing.T) {
+	ctx, mine, other := t.Context(), t.TempDir(), t.TempDir()
+	var ks [2]*keys
+	for i, data := range []string{mine, other} {
+		if err := makeData(data); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if ks[i], err = loadKeys(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st, err := OpenStore(ctx, config.Config{Data: mine}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if err := ownLog(ctx, st, ks[1]); err != nil {
+		t.Errorf("a log that nobody has signed: %v", err)
+	}
+	signed, err := ks[0].SignCheckpoint(audit.Checkpoint{Origin: signerName, At: time.Now()}.Text())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Update(ctx, func(tx store.Tx) error { return tx.PutCheckpoint(ctx, 0, signed, time.Now()) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := ownLog(ctx, st, ks[0]); err != nil {
+		t.Errorf("our own: %v", err)
+	}
+	if err := ownLog(ctx, st, ks[1]); err == nil || !strings.Contains(err.Error(), "was signed by another key") {
+		t.Errorf("another one's: %v", err)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"gatehouse/audit"
 	"gatehouse/config"
 	"gatehouse/control"
 	"gatehouse/feed"
@@ -88,8 +89,14 @@ type keys struct {
 	verifier string
 }
 
-// loadKeys reads the keys of the data directory, and makes those that are missing.
+// loadKeys reads the keys of the data directory, and makes them at the first start, one after the other. So one that is missing while a
+// later one is there was lost. It is not made anew: gateways would refuse its feed, and the audit log would go on unsigned.
 func loadKeys(data string) (*keys, error) {
+	for _, order := range [][2]string{{"feed", "checkpoint"}, {"checkpoint", "checkpoint.pub"}} {
+		if there(keyFile(data, order[1])) && !there(keyFile(data, order[0])) {
+			return nil, fmt.Errorf("%s is missing, and %s beside it is there: put it back from your copy", keyFile(data, order[0]), order[1])
+		}
+	}
 	seed, err := keyText(keyFile(data, "feed"), func() (string, error) {
 		var b [ed25519.SeedSize]byte
 		_, err := rand.Read(b[:])
@@ -102,29 +109,62 @@ func loadKeys(data string) (*keys, error) {
 	if err != nil || len(raw) != ed25519.SeedSize {
 		return nil, fmt.Errorf("%s is not the key that this program wrote: put it back from your copy", keyFile(data, "feed"))
 	}
-	var made string
 	skey, err := keyText(keyFile(data, "checkpoint"), func() (string, error) {
-		s, v, err := note.GenerateKey(rand.Reader, signerName)
-		made = v
+		s, _, err := note.GenerateKey(rand.Reader, signerName)
 		return s, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if made != "" {
-		if err := writePrivate(keyFile(data, "checkpoint.pub"), made+"\n", 0o600); err != nil {
-			return nil, err
-		}
-	}
 	signer, err := note.NewSigner(skey)
 	if err != nil {
 		return nil, fmt.Errorf("%s is not the key that this program wrote: put it back from your copy", keyFile(data, "checkpoint"))
+	}
+	if !there(keyFile(data, "checkpoint.pub")) {
+		public, err := verifierOf(skey)
+		if err == nil {
+			err = writePrivate(keyFile(data, "checkpoint.pub"), public+"\n", 0o600)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	verifier, err := readVerifier(data)
 	if err != nil {
 		return nil, err
 	}
 	return &keys{feed: ed25519.NewKeyFromSeed(raw), signer: signer, verifier: verifier}, nil
+}
+
+// there reports whether something has that name.
+func there(file string) bool {
+	_, err := os.Lstat(file)
+	return err == nil
+}
+
+// verifierOf is the verifier key that belongs to a note signer's key, as note.GenerateKey made both.
+func verifierOf(skey string) (string, error) {
+	raw, err := base64.StdEncoding.DecodeString(skey[strings.LastIndex(skey, "+")+1:])
+	if err != nil || len(raw) != 1+ed25519.SeedSize {
+		return "", errors.New("the key of checkpoints is not one of Ed25519")
+	}
+	return note.NewEd25519VerifierKey(signerName, ed25519.NewKeyFromSeed(raw[1:]).Public().(ed25519.PublicKey))
+}
+
+// ownLog refuses a database whose audit log was signed by another key: its keys were left behind, or it is another installation's.
+func ownLog(ctx context.Context, st store.Store, k *keys) error {
+	var signed string
+	err := st.View(ctx, func(tx store.Tx) (err error) {
+		signed, err = tx.Checkpoint(ctx)
+		return err
+	})
+	if err != nil || signed == "" {
+		return err
+	}
+	if _, err := audit.OpenCheckpoint(signed, k.verifier); err != nil {
+		return fmt.Errorf("the audit log in the database was signed by another key than keys/checkpoint: put the keys of this installation there from your copy (%w)", err)
+	}
+	return nil
 }
 
 // OpenKeys reads the keys of a data directory, and makes those that are missing: for a control plane that is no server.

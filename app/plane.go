@@ -47,6 +47,11 @@ func (s *serving) openPlane(ctx context.Context, sender mail.Sender, url string,
 		return err
 	}
 	p := &plane{store: db, stop: func() {}, stopPages: func() {}}
+	if db.Alone() {
+		if err := ownLog(ctx, db, s.keys); err != nil {
+			return errors.Join(err, p.close())
+		}
+	}
 	watched, err := watch(s.Config, s.Log)
 	if err != nil {
 		return errors.Join(err, p.close())

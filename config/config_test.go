@@ -66,7 +66,7 @@ func TestSecretsComeFromValueVariableAndFile(t *testing.T) {
 
 func TestEverythingWrongIsSaidAtOnceWithItsPlace(t *testing.T) {
 	file := write(t, "data: x\nnonsense: 1\ncontrol:\n  listen: nowhere\n  tls: {certificate: a.pem}\nsmtp:\n  port: 70000\n  host: m.example\nsecrets:\n  Big: {value: x}\n  none: {file: /does/not/exist}\n  odd: {from: x}\nevents: [a]\n")
-	_, err := config.Load(file, []string{"GATEHOUSE_LOG_FORMAT=xml", "GATEHOUSE_CONTORL_LISTEN=127.0.0.1:1", "GATEHOUSE_DEV=perhaps"})
+	_, err := config.Load(file, []string{"GATEHOUSE_LOG_FORMAT=xml", "GATEHOUSE_CONTORL_LISTEN=127.0.0.1:1", "GATEHOUSE_DEV=perhaps", "GATEHOUSE_LOG_LEVEL=loud"})
 	var f *fault.Error
 	if !errors.As(err, &f) {
 		t.Fatalf("the error is %v", err)
@@ -83,6 +83,7 @@ func TestEverythingWrongIsSaidAtOnceWithItsPlace(t *testing.T) {
 		"GATEHOUSE_LOG_FORMAT: must be text or json, not \"xml\"",
 		"GATEHOUSE_CONTORL_LISTEN: there is no such setting",
 		"GATEHOUSE_DEV: must be true or false, not \"perhaps\"",
+		"GATEHOUSE_LOG_LEVEL: must be debug, info, warn or error, not \"loud\"",
 		"/control/tls: certificate and key belong together",
 		"/smtp/from: is missing",
 	} {
@@ -97,6 +98,10 @@ func TestAFileThatIsNoYAMLOrMissingIsRefused(t *testing.T) {
 		if _, err := config.Load(write(t, text), nil); err == nil {
 			t.Errorf("%s: it is taken", name)
 		}
+	}
+	broken := write(t, "dev: true\ndata: [\n  a }\n")
+	if _, err := config.Load(broken, nil); err == nil || !strings.Contains(err.Error(), broken+":3: is not one YAML document") || strings.Contains(err.Error(), "go-yaml") {
+		t.Errorf("where it breaks off is not said: %v", err)
 	}
 	if _, err := config.Load("/does/not/exist", nil); err == nil || !strings.Contains(err.Error(), "/does/not/exist") {
 		t.Errorf("a missing file: %v", err)

@@ -55,7 +55,11 @@ func (c *Config) file(file string, data []byte) []fault.Field {
 	}
 	var doc yaml.Node
 	if err := yaml.Load(data, &doc); err != nil {
-		return bad(0, "is not one YAML document: %v", err)
+		line, text := 1, err.Error()
+		if e, ok := errors.AsType[*yaml.LoadError](err); ok {
+			line, text = max(e.Mark.Line, 1), e.Message
+		}
+		return bad(line, "is not one YAML document: %s", text)
 	}
 	if len(doc.Content) == 0 {
 		return nil

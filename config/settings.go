@@ -42,7 +42,7 @@ func Settings() []Setting {
 		{"usage.minutes", "for how long calls are known by the minute, such as 72h (default 72h)", span(func(c *Config) *time.Duration { return &c.Usage.Minutes })},
 		{"usage.hours", "by the hour (default 2160h: 90 days)", span(func(c *Config) *time.Duration { return &c.Usage.Hours })},
 		{"usage.days", "by the day (default 9600h: 400 days)", span(func(c *Config) *time.Duration { return &c.Usage.Days })},
-		{"log.level", "debug, info, warn or error (default info)", func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
+		{"log.level", "debug, info, warn or error (default info)", level},
 		{"log.format", "text or json (default text)", oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json")},
 		{"feed.listen", "address where gateways elsewhere dial in, by mutual TLS (default 127.0.0.1:8002 for gatehouse control; none for gatehouse serve)", address(func(c *Config) *string { return &c.Feed.Listen })},
 		{"feed.database", "a hot standby of the PostgreSQL of the setting database, only read, that the feed for gateways elsewhere is read of: postgres://…; better by variable (default none: that database itself)", func(c *Config, v string) error { c.Feed.Database = secret.New(v); return nil }},
@@ -226,6 +226,14 @@ func networks(c *Config, v string) error {
 			return fmt.Errorf("must be networks such as 10.1.0.0/16, separated by commas, not %q", one)
 		}
 		c.Fetch = append(c.Fetch, p.Masked())
+	}
+	return nil
+}
+
+// level takes a name of the levels that the log knows.
+func level(c *Config, v string) error {
+	if c.LogLevel.UnmarshalText([]byte(v)) != nil {
+		return fmt.Errorf("must be debug, info, warn or error, not %q", v)
 	}
 	return nil
 }

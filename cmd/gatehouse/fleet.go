@@ -141,6 +141,9 @@ func (c *cli) endGateway(use, short, path string) *cobra.Command {
 	cmd := &cobra.Command{Use: use + " GATEWAY", Short: short, Args: exactly("GATEWAY"),
 		Example: "  gatehouse gateways " + use + " gw_… --reason \"the host was stolen\"",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(in.Reason) == "" {
+				return usage("say why with --reason: it stands in the audit")
+			}
 			var g fleet.Gateway
 			if err := c.call(cmd.Context(), http.MethodPost, "/api/gateways/"+url.PathEscape(args[0])+"/"+path, in, &g); err != nil {
 				return err
@@ -230,6 +233,9 @@ made), this begins another epoch: every gateway of the environment then takes ev
 			if environment == "" {
 				return usage("say of which environment: --env")
 			}
+			if strings.TrimSpace(in.Reason) == "" {
+				return usage("say why with --reason: it stands in the audit")
+			}
 			var e env.Environment
 			if err := c.call(cmd.Context(), http.MethodPost, "/api/environments/"+url.PathEscape(environment)+"/epoch", in, &e); err != nil {
 				return err
@@ -255,6 +261,9 @@ it is run again. Upgrade every process of the control plane first: an older one 
 			if environment == "" {
 				return usage("say of which environment: --env")
 			}
+			if strings.TrimSpace(in.Reason) == "" {
+				return usage("say why with --reason: it stands in the audit")
+			}
 			in.Region = args[0]
 			var e env.Environment
 			if err := c.call(cmd.Context(), http.MethodPost, "/api/environments/"+url.PathEscape(environment)+"/regions", in, &e); err != nil {
@@ -278,6 +287,9 @@ func (c *cli) removeRegion() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if environment == "" {
 				return usage("say of which environment: --env")
+			}
+			if strings.TrimSpace(in.Reason) == "" {
+				return usage("say why with --reason: it stands in the audit")
 			}
 			var e env.Environment
 			if err := c.call(cmd.Context(), http.MethodPost, "/api/environments/"+url.PathEscape(environment)+"/regions/"+url.PathEscape(args[0])+"/removal", in, &e); err != nil {
