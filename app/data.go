@@ -144,7 +144,8 @@ func there(file string) bool {
 
 // verifierOf is the verifier key that belongs to a note signer's key, as note.GenerateKey made both.
 func verifierOf(skey string) (string, error) {
-	raw, err := base64.StdEncoding.DecodeString(skey[strings.LastIndex(skey, "+")+1:])
+	parts := strings.SplitN(skey, "+", 5) // PRIVATE, KEY, name, hash, and in base64, which has a plus of its own, algorithm and seed
+	raw, err := base64.StdEncoding.DecodeString(parts[len(parts)-1])
 	if err != nil || len(raw) != 1+ed25519.SeedSize {
 		return "", errors.New("the key of checkpoints is not one of Ed25519")
 	}

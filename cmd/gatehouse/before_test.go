@@ -5,11 +5,9 @@ package main_test
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"gatehouse/control"
 	"gatehouse/store/pgtest"
 )
 
@@ -128,7 +126,8 @@ func TestReleaseBeforeBesideThisOne(t *testing.T) {
 	s.revoke(first)
 	eu.comes(kept, 401)
 	s.eventually("it is in force in its region", func() bool {
-		return slices.ContainsFunc(s.force(waiting), func(f control.InForce) bool { return f.Region == "eu" && f.Gateways == 1 && f.Done == 1 })
+		fs := s.force(waiting)
+		return len(fs) == 1 && fs[0].Region == "eu" && fs[0].Gateways == 1 && fs[0].Done == 1 && len(fs[0].Waiting) == 0
 	})
 	old.kill()
 	s.of(before, func() {

@@ -60,6 +60,10 @@ func (c *cli) verifiedEvidence(file, key string) error {
 	report := e.Verify(key, time.Now())
 	err = c.print(report, func(p *printer) {
 		for _, f := range report.Problems {
+			if f.Seq < 0 {
+				p.line("the evidence: %s", clean(f.Text))
+				continue
+			}
 			p.line("entry %d %s: %s", f.Seq, f.Entry, clean(f.Text))
 		}
 		if !report.OK {
