@@ -149,7 +149,7 @@ func (l *loop) open() error {
 		return fmt.Errorf("eventfd: %w", errno)
 	}
 	l.r, l.event = r, int(fd)
-	r.push(opRead, l.event, l.told[:], 0, 0, ofEvent)
+	r.push(opRead, 0, l.event, l.told[:], 0, 0, ofEvent)
 	return nil
 }
 
@@ -214,7 +214,7 @@ func (l *loop) tell(f func()) bool {
 
 // hear does what it was told.
 func (l *loop) hear() {
-	l.r.push(opRead, l.event, l.told[:], 0, 0, ofEvent)
+	l.r.push(opRead, 0, l.event, l.told[:], 0, 0, ofEvent)
 	l.mu.Lock()
 	todo := l.inbox
 	l.inbox, l.rung = nil, false

@@ -25,6 +25,9 @@ type ring struct {
 	unsent         uint32 // of which the kernel does not know yet
 	arg            enterArg
 	within         syscall.Timespec
+	places         uint32 // for files that it holds
+	placing        filesUpdate
+	placed         int32
 }
 
 // sqe is struct io_uring_sqe.
@@ -57,8 +60,9 @@ type ringParams struct {
 
 // From linux/io_uring.h. The numbers of the calls are the same on every architecture.
 const (
-	sysRingSetup = 425
-	sysRingEnter = 426
+	sysRingSetup    = 425
+	sysRingEnter    = 426
+	sysRingRegister = 427
 
 	setupCQSize       = 1 << 3
 	setupClamp        = 1 << 4
@@ -68,6 +72,11 @@ const (
 	featSingleMmap = 1 << 0
 	featNoDrop     = 1 << 1
 	featExtArg     = 1 << 8
+	featRWAttr     = 1 << 16 // of Linux 6.14
+
+	registerFiles       = 2
+	registerFilesUpdate = 6
+	fixedFile           = 1 << 0 // of flags: the descriptor is a place
 
 	enterGetEvents = 1 << 0
 	enterExtArg    = 1 << 3
@@ -113,7 +122,38 @@ func newRing(entries uint32) (*ring, error) {
 	for i, order := 0, unsafe.Slice(at(p.sq.array), p.sqEntries); i < len(order); i++ {
 		order[i] = uint32(i)
 	}
+	if p.features&featRWAttr != 0 { // before 6.13 a file that is let go of may stay open until operations on others have ended
+		r.makePlaces(4096)
+	}
 	return r, nil
+}
+
+// makePlaces has the ring hold up to n files. Without it, and beyond, each operation looks its file up.
+func (r *ring) makePlaces(n uint32) {
+	none := make([]int32, n)
+	for i := range none {
+		none[i] = -1
+	}
+	if _, _, errno := syscall.Syscall6(sysRingRegister, uintptr(r.fd), registerFiles, uintptr(unsafe.Pointer(&none[0])), uintptr(n), 0, 0); errno == 0 {
+		r.places = n
+	}
+}
+
+// filesUpdate is struct io_uring_files_update.
+type filesUpdate struct {
+	place, _ uint32
+	fds      uint64
+}
+
+// hold has the ring hold the file of a descriptor in that place, and reports whether it does. -1: it lets go of it.
+func (r *ring) hold(place uint32, fd int) bool {
+	if place >= r.places {
+		return false
+	}
+	r.placed = int32(fd)
+	r.placing = filesUpdate{place: place, fds: uint64(uintptr(unsafe.Pointer(&r.placed)))}
+	n, _, errno := syscall.Syscall6(sysRingRegister, uintptr(r.fd), registerFilesUpdate, uintptr(unsafe.Pointer(&r.placing)), 1, 0, 0)
+	return errno == 0 && n == 1
 }
 
 func mapRing(fd int, off int64, size int) ([]byte, error) {
@@ -133,9 +173,10 @@ func (r *ring) close() {
 	_ = syscall.Close(r.fd)
 }
 
-// push writes an operation down. What it uses must stay as it is until it has completed.
-func (r *ring) push(op uint8, fd int, b []byte, prio uint16, with uint32, data uint64) {
-	r.add(sqe{op: op, prio: prio, fd: int32(fd), addr: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))), len: uint32(len(b)), with: with, data: data})
+// push writes an operation down, on a descriptor or, with fixedFile, what is held in a place. What it uses must stay as it is until it
+// has completed.
+func (r *ring) push(op, flags uint8, fd int, b []byte, prio uint16, with uint32, data uint64) {
+	r.add(sqe{op: op, flags: flags, prio: prio, fd: int32(fd), addr: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))), len: uint32(len(b)), with: with, data: data})
 }
 
 // cancel has the operations with that data end, whose completion says so. Its own completion carries no data.

@@ -18,6 +18,7 @@ import (
 type ringConn struct {
 	lp   *loop // nil: on none
 	slot uint32
+	held bool // by the ring, in the place of the slot's number
 	recv op
 	send op
 
@@ -100,6 +101,10 @@ func (rc *ringConn) leave() error {
 func (rc *ringConn) unseat() {
 	if l := rc.lp; rc.slot > 0 {
 		l.slots[rc.slot] = nil
+		if rc.held {
+			rc.held = false
+			l.r.hold(rc.slot, -1)
+		}
 		l.holes = append(l.holes, rc.slot)
 		rc.slot = 0
 	}
@@ -126,7 +131,11 @@ func (rc *ringConn) submit(o *op, kind, code uint8, b []byte, prio uint16, with 
 	if by != 0 && instant(by) < l.next {
 		l.next = instant(by)
 	}
-	l.r.push(code, rc.fd, b, prio, with, uint64(rc.slot)*kinds+uint64(kind))
+	fd, flags := rc.fd, uint8(0)
+	if rc.held {
+		fd, flags = int(rc.slot), fixedFile
+	}
+	l.r.push(code, flags, fd, b, prio, with, uint64(rc.slot)*kinds+uint64(kind))
 	return true
 }
 
@@ -138,6 +147,7 @@ func (l *loop) seat(rc *ringConn) {
 		l.slots = append(l.slots, nil)
 	}
 	l.slots[rc.slot] = rc
+	rc.held = l.r.hold(rc.slot, rc.fd)
 }
 
 // wait gives the thread to others until nothing is pending.
