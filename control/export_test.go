@@ -119,3 +119,16 @@ func RoomFor(c *Control, client id.ID) error { return c.roomFor(client, make([]s
 // FoldUsage puts together what is over, and ForgetUsage removes what is too old.
 func FoldUsage(ctx context.Context, c *Control) error   { return c.foldUsage(ctx) }
 func ForgetUsage(ctx context.Context, c *Control) error { return c.forgetUsage(ctx) }
+
+// LookAtReplica looks at the replica and compares it with the database that is written, as its run does.
+func LookAtReplica(ctx context.Context, c *Control) error {
+	c.replica.mu.Lock()
+	c.replica.checked = time.Time{}
+	c.replica.mu.Unlock()
+	_, err := c.replica.look(ctx)
+	if err == nil {
+		err = c.replica.compare(ctx)
+	}
+	c.replica.note(err)
+	return err
+}

@@ -163,7 +163,7 @@ func (c *Control) Image(ctx context.Context, environment string, most int, least
 	defer i.mu.Unlock()
 	from, made := c.Store, c.now()
 	if c.replica != nil {
-		if err := c.replica.failing(); err != nil {
+		if err := c.replica.ready(ctx); err != nil {
 			return "", err
 		}
 		from, made = c.Replica, c.replica.sight().clock.At // what is read below is of then or later

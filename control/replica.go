@@ -246,6 +246,15 @@ func (r *replica) sight() sight {
 	return r.seen
 }
 
+// ready is failing for who comes before the first look: who follows a long feed in this process begins from an image.
+func (r *replica) ready(ctx context.Context) error {
+	if r.sight().first.IsZero() {
+		_, err := r.look(ctx)
+		return err
+	}
+	return r.failing()
+}
+
 // failing is why nothing is served, or nil.
 func (r *replica) failing() error {
 	r.mu.Lock()

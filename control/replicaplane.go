@@ -73,8 +73,8 @@ func (r *replica) lacks(name string, p feed.Position, err error) bool {
 func (r *replica) await(ctx context.Context, at place) error {
 	now := time.Now()
 	r.mu.Lock()
-	for p := range r.ahead { // those that it has come to
-		if h := r.seen.feeds[p.feed]; p.Epoch < h.Epoch || p.Epoch == h.Epoch && p.Seq <= h.Seq {
+	for p, w := range r.ahead { // those that it has come to, and where nobody waits any more
+		if h := r.seen.feeds[p.feed]; p.Epoch < h.Epoch || p.Epoch == h.Epoch && p.Seq <= h.Seq || now.Sub(w.since) > 2*aheadPatience {
 			delete(r.ahead, p)
 		}
 	}
