@@ -184,6 +184,7 @@ type inForce struct {
 	Gateways, Done int
 	LastMS         float64 `json:"last_ms"`
 	Waiting        []string
+	Stages         *stages
 }
 
 // everywhere waits until every connection has said that the newest change of the object is in force.
@@ -218,6 +219,7 @@ func (p *plant) revoke(ctx context.Context) (issued, error) {
 
 func (p *plant) revocations(ctx context.Context) ([]fleetResult, error) {
 	var refused, receipts series
+	var all []revoked
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}, Timeout: 10 * time.Second}
 	for range p.trials(300, 60) {
 		k := p.keys[p.spent]
@@ -233,6 +235,7 @@ func (p *plant) revocations(ctx context.Context) ([]fleetResult, error) {
 			wg.Go(func() { at[i], errs[i] = refusedAt(ctx, client, o.addr, k.key) })
 		}
 		_, err := p.revoke(ctx)
+		answered := time.Now()
 		wg.Wait()
 		for _, e := range append(errs, err) {
 			if e != nil {
@@ -247,6 +250,7 @@ func (p *plant) revocations(ctx context.Context) ([]fleetResult, error) {
 			refused.add(t.Sub(f.Committed))
 		}
 		receipts.add(time.Duration(f.LastMS * float64(time.Millisecond)))
+		all = append(all, revoked{f, answered})
 		time.Sleep(30 * time.Millisecond)
 	}
 	rss := p.fullMemory()
@@ -256,7 +260,8 @@ func (p *plant) revocations(ctx context.Context) ([]fleetResult, error) {
 	a.Note = fmt.Sprintf("at each of %d full gateways", fleetFull)
 	b.Note = fmt.Sprintf("from all; %d of them full, with %d requests/s each", fleetFull, loadCallers*int(time.Second/loadEvery))
 	a.Control, b.Control = round(p.control.memory(), 1), round(p.control.memory(), 1)
-	return []fleetResult{a, b}, nil
+	more, err := p.stageResults(all)
+	return append([]fleetResult{a, b}, more...), err
 }
 
 // refusedAt asks until the key is refused, and returns when.

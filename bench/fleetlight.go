@@ -84,6 +84,7 @@ func followLights(ctx context.Context, file string, out io.Writer) error {
 	var lights []*light
 	var from feed.Position
 	var seen verified
+	course := course{ends: map[int64]*ends{}}
 	for name, token := range l.Tokens {
 		who, err := link.Enrol(ctx, l.Feed, token, "bench", time.Now())
 		if err != nil {
@@ -98,8 +99,8 @@ func followLights(ctx context.Context, file string, out io.Writer) error {
 				return err
 			}
 		}
-		f, err := feed.NewFollower(feed.Options{Source: c, Environment: "live", Gateway: name, Key: who.FeedKey, From: from, Hinted: true, Verify: seen.verify(who.FeedKey),
-			Apply: func(feed.Entry) error { return nil }})
+		f, err := feed.NewFollower(feed.Options{Source: traced{c, &course}, Environment: "live", Gateway: name, Key: who.FeedKey, From: from, Hinted: true, Verify: seen.verify(who.FeedKey),
+			Apply: func(e feed.Entry) error { course.note(e.Seq, 0); return nil }})
 		if err != nil {
 			return err
 		}
@@ -119,8 +120,16 @@ func followLights(ctx context.Context, file string, out io.Writer) error {
 	if _, err := fmt.Fprintf(out, "{\"lights\":%d}\n", len(lights)); err != nil {
 		return err
 	}
-	<-ctx.Done()
-	return nil
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(courseEvery):
+		}
+		if err := course.write(file + courseOf); err != nil {
+			return err
+		}
+	}
 }
 
 // verified remembers the newest signature that held: the light gateways of one process share the answer, since on machines of their

@@ -72,6 +72,16 @@ type InForce struct {
 	Last        time.Duration `json:"-"` // from commit to the last receipt so far
 	LastMS      float64       `json:"last_ms"`
 	Waiting     []string      `json:"waiting,omitempty"` // gateways without a receipt yet
+	Stages      *Stages       `json:"stages,omitempty"`  // nil: another process numbered it, or it was long ago
+}
+
+// Stages are when a change came how far, in milliseconds after its commit, by the process that was asked; 0: not yet, or not there.
+type Stages struct {
+	Numbered     float64 `json:"numbered_ms"`
+	FirstSent    float64 `json:"first_sent_ms"`
+	LastSent     float64 `json:"last_sent_ms"`
+	FirstReceipt float64 `json:"first_receipt_ms"` // arrived
+	Counted      float64 `json:"counted_ms"`       // the last receipt so far was verified
 }
 
 // InForce tells for the newest change of an object (a credential, a grant, an organization, an application) in which

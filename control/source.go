@@ -55,7 +55,17 @@ type outlet struct {
 	looked   time.Time     // when that was found, by the processor's own clock
 	changed  chan struct{} // closed at the next one
 	gateways map[string]*heard
+	courses  [keptCourses]course // of the newest changes, each at its number modulo their length
 }
+
+// course is when a change went through this process.
+type course struct {
+	seq                             int64
+	numbered, sent, sentTo, counted time.Time // by us, to the first gateway, to the last so far; when the last receipt was verified
+}
+
+// keptCourses is of how many changes that is remembered.
+const keptCourses = 256
 
 // heard is what a gateway has said.
 type heard struct {
@@ -156,12 +166,14 @@ func (s *source) learn(ctx context.Context) error {
 
 // numbered is told after a commit where each environment stands, and what was numbered.
 func (s *source) numbered(heads []feed.Head, ns []feed.Numbered) {
-	now := time.Now()
+	now, at := time.Now(), s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range ns {
 		for _, e := range n.Entries {
-			s.outlet(e.Environment).remember(e)
+			o := s.outlet(e.Environment)
+			o.remember(e)
+			o.courses[e.Seq%keptCourses] = course{seq: e.Seq, numbered: at}
 		}
 	}
 	for _, h := range heads {
@@ -199,6 +211,28 @@ func (s *source) unread(h feed.Head) (after int64, ok bool) {
 		after = max(after, o.recent[n-1].Seq)
 	}
 	return after, after < h.Seq
+}
+
+// Sent implements link.Plane.
+func (s *source) Sent(environment string, after, through int64) {
+	at := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outlet(environment).passed(after, through, func(c *course) {
+		if c.sent.IsZero() {
+			c.sent = at
+		}
+		c.sentTo = at
+	})
+}
+
+// passed calls fn with what is remembered of the changes after a number, through another.
+func (o *outlet) passed(after, through int64, fn func(*course)) {
+	for seq := max(after, through-keptCourses) + 1; seq <= through; seq++ {
+		if c := &o.courses[seq%keptCourses]; c.seq == seq {
+			fn(c)
+		}
+	}
 }
 
 // Changed implements feed.Source.
@@ -325,6 +359,7 @@ func sound(r feed.Receipt) error {
 
 // heard counts a receipt whose position is one of the feed.
 func (s *source) heard(r feed.Receipt) {
+	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.outlet(r.Environment)
@@ -333,7 +368,9 @@ func (s *source) heard(r feed.Receipt) {
 		h = &heard{}
 		o.gateways[r.Gateway] = h
 	}
+	before := h.newest.Position.Seq
 	h.newest, h.dirty = r, true
+	o.passed(before, r.Position.Seq, func(c *course) { c.counted = now })
 	if n := len(h.marks); n == 0 || h.marks[n-1].seq < r.Position.Seq {
 		h.marks = append(h.marks, mark{r.Position.Seq, r.At})
 		if len(h.marks) > keptReceipts {
@@ -442,6 +479,7 @@ func (s *source) inForce(environment string, seq int64, committed time.Time) InF
 	if o == nil {
 		return f
 	}
+	var first time.Duration
 	for name, h := range o.gateways {
 		if h.left || h.newest.At.Before(committed.Add(-s.offline)) {
 			continue
@@ -454,13 +492,34 @@ func (s *source) inForce(environment string, seq int64, committed time.Time) InF
 		}
 		f.Done++
 		if i > 0 {
-			f.Last = max(f.Last, h.marks[i].at.Sub(committed))
+			at := h.marks[i].at.Sub(committed)
+			if f.Last = max(f.Last, at); first == 0 || at < first {
+				first = at
+			}
 		}
 	}
 	sort.Strings(f.Waiting)
-	f.LastMS = float64(f.Last) / float64(time.Millisecond)
+	f.Stages = o.stages(seq, committed, first)
+	f.LastMS = milliseconds(f.Last)
 	return f
 }
+
+// stages tells how far the change came when, if this process has numbered it and remembers it.
+func (o *outlet) stages(seq int64, committed time.Time, first time.Duration) *Stages {
+	c := o.courses[seq%keptCourses]
+	if seq == 0 || c.seq != seq {
+		return nil
+	}
+	after := func(t time.Time) float64 {
+		if t.IsZero() {
+			return 0
+		}
+		return milliseconds(t.Sub(committed))
+	}
+	return &Stages{Numbered: after(c.numbered), FirstSent: after(c.sent), LastSent: after(c.sentTo), FirstReceipt: milliseconds(first), Counted: after(c.counted)}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // flushRefusals writes those that are not written yet.
 func (s *source) flushRefusals(ctx context.Context) error {

@@ -54,6 +54,8 @@ type Plane interface {
 	Image(ctx context.Context, environment string, most int, least int64) (string, error)
 	// Head is how far the feed of the environment goes.
 	Head(ctx context.Context, environment string) (feed.Position, error)
+	// Sent is told that a gateway was sent the entries of the feed after a number, through another.
+	Sent(environment string, after, through int64)
 	// Said is what the gateway of that name has last said to have in force.
 	Said(environment, gateway string) feed.Receipt
 }
@@ -286,27 +288,39 @@ func verifyReceipt(c *x509.Certificate, r signedReceipt) bool {
 type bench struct {
 	seats chan struct{}
 	mu    sync.Mutex
-	opens time.Time // when those that arrive now are judged
+	first time.Time // of those that wait
+	opens time.Time // when they are judged
 }
 
-// judgeAfter is how long the first receipt of several waits for the others.
-const judgeAfter = 15 * time.Millisecond
+// A receipt waits until so long after the one before it none has come, for no more than judgeMost after the first.
+const (
+	judgeAfter = 10 * time.Millisecond
+	judgeMost  = 50 * time.Millisecond
+)
 
 // take waits for a seat. leave gives it back.
 func (b *bench) take(ctx context.Context) (leave func(), err error) {
-	now := time.Now()
 	b.mu.Lock()
-	if now.After(b.opens) {
-		b.opens = now.Add(judgeAfter)
+	if now := time.Now(); now.After(b.opens) {
+		b.first, b.opens = now, now.Add(judgeAfter)
+	} else {
+		b.opens = now.Add(min(judgeAfter, max(b.first.Add(judgeMost).Sub(now), 0)))
 	}
-	wait := b.opens.Sub(now)
 	b.mu.Unlock()
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	for {
+		b.mu.Lock()
+		wait := time.Until(b.opens)
+		b.mu.Unlock()
+		if wait <= 0 {
+			break
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, ctx.Err()
+		}
 	}
 	select {
 	case b.seats <- struct{}{}:

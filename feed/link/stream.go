@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -209,7 +210,9 @@ func (c *conn) write(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			before := c.at.Seq
 			c.at = es[len(es)-1].Position()
+			c.s.Plane.Sent(c.g.Feed(), before, c.at.Seq)
 		}
 		hint := c.s.Plane.Changed(c.g.Feed(), c.at.Seq)
 		if len(es) == tailLimit {
@@ -303,7 +306,7 @@ func (c *conn) read(ctx context.Context, in *bufio.Reader) error {
 		seen.Heard = c.s.Now().UTC()
 		switch kind {
 		case frameReceipt:
-			err = c.receipt(ctx, body, seen.Heard)
+			err = c.receipt(ctx, newest(in, body), seen.Heard)
 			seen.Trouble = "" // from here on the receipts say it
 		case frameBatch:
 			err = c.batch(ctx, body)
@@ -325,6 +328,21 @@ func (c *conn) read(ctx context.Context, in *bufio.Reader) error {
 		}
 		c.sighting.Store(&seen)
 		c.s.Plane.Sighted(seen)
+	}
+}
+
+// newest passes over receipts that arrived together with a newer one: they are cumulative, and each has to be verified.
+func newest(in *bufio.Reader, receipt []byte) []byte {
+	for {
+		begin, err := in.Peek(min(frameBegin, in.Buffered()))
+		if err != nil || len(begin) < frameBegin || begin[4] != frameReceipt || int64(in.Buffered()) < frameBegin+int64(binary.BigEndian.Uint32(begin)) {
+			return receipt
+		}
+		_, body, err := unpack(in)
+		if err != nil { // what was read before it counts
+			return receipt
+		}
+		receipt = body
 	}
 }
 
