@@ -104,9 +104,17 @@ func TestInForce(t *testing.T) {
 	say("long gone", feed.Position{}, began.Add(-maxOffline-time.Minute))
 	one, two := commit(1), commit(2)
 	say("a", one.Position(), one.Committed.Add(5*time.Millisecond))
-	at := func(e feed.Entry) InForce { return p.source.inForce("live", e.Seq, e.Committed) }
+	var stages *Stages
+	at := func(e feed.Entry) InForce {
+		f := p.source.inForce("live", e.Seq, e.Committed)
+		f.Stages, stages = nil, f.Stages
+		return f
+	}
 	if d := cmp.Diff(InForce{Environment: "live", Seq: 1, Committed: one.Committed, Gateways: 2, Done: 1, Last: 5 * time.Millisecond, LastMS: 5, Waiting: []string{"b"}}, at(one)); d != "" {
 		t.Error(d)
+	}
+	if s := stages; s == nil || s.Numbered <= 0 || s.FirstReceipt != 5 || s.Counted < s.Numbered || s.FirstSent != 0 {
+		t.Errorf("it went through %+v", s)
 	}
 	say("b", two.Position(), two.Committed.Add(20*time.Millisecond)) // says both
 	say("a", two.Position(), two.Committed.Add(7*time.Millisecond))
