@@ -107,6 +107,7 @@ func fleetWords() map[string]word {
 		"InForce.seq":             {text: "The number of the change in the feed; 0 while it has none yet", example: 42},
 		"InForce.waiting":         {text: "Gateways that have not said so yet"},
 		"InForce.stages":          {text: "When it came how far, in milliseconds after its commit; left out when it was long ago or another process of the control plane numbered it"},
+		"FleetChange.stages":      {text: "When it came how far, in milliseconds after its commit; left out when it was long ago or another process of the control plane numbered it"},
 		"Stages.numbered_ms":      {text: "It had its number and was signed", example: 3.1},
 		"Stages.first_sent_ms":    {text: "It was sent to the first gateway; 0: to none by this process", example: 3.6},
 		"Stages.last_sent_ms":     {text: "It was sent to the last gateway so far", example: 5.2},
