@@ -3,13 +3,16 @@ package main_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/secret"
 	"gatehouse/store/pgtest"
@@ -143,6 +146,62 @@ func TestGatewayBehindAStandby(t *testing.T) {
 	f.on(`SELECT pg_promote()`)
 	f.eventually("the promoted one is refused", func() bool { return f.said("is no standby") })
 	f.refused("behind", "standby-promoted")
+}
+
+// Behind a standby that stands still a product's offline bound runs out as without a control plane, although the process that
+// reads it is there and says so; what is wrong is seen everywhere, and all is well again once the standby goes on.
+func TestOfflineBoundBehindAStandbyThatStandsStill(t *testing.T) {
+	const bound = 15 * time.Second
+	f := newFar(t, "operations: [{ api: echo }]", "operations: [{ api: echo }]\n    max_offline: "+bound.String())
+	near, behind := f.join("near"), f.joins("behind", f.feed)
+	id, key := f.issue()
+	near.comes(key, http.StatusOK)
+	behind.comes(key, http.StatusOK)
+	f.inForceOn(id, 2)
+
+	f.on(`SELECT pg_wal_replay_pause()`)
+	paused := time.Now()
+	f.revoke(id)
+	near.comes(key, http.StatusUnauthorized)
+	f.trouble("behind", "behind, of ")
+	if !f.said("the replica that gateways follow is behind") {
+		t.Error("the log does not say that the replica is behind")
+	}
+	behind.comes(key, http.StatusServiceUnavailable)
+	if took := time.Since(paused); took < bound/2 {
+		t.Errorf("the bound of %s ran out after %s", bound, took)
+	}
+	if g := f.stands("behind"); !g.Connected {
+		t.Error("the gateway is not connected any more")
+	}
+	f.age(func(seconds float64) bool { return seconds > 10 })
+
+	f.on(`SELECT pg_wal_replay_resume()`)
+	behind.comes(key, http.StatusUnauthorized)
+	f.inForceOn(id, 2)
+	f.eventually("nothing is wrong any more", func() bool { return len(f.stands("behind").Trouble) == 0 })
+	f.age(func(seconds float64) bool { return seconds < 10 })
+}
+
+// age waits until the metric of how old the replica is holds.
+func (f *far) age(holds func(seconds float64) bool) {
+	f.Helper()
+	said := ""
+	f.eventually("the metric says how old the replica is", func() bool {
+		res, err := http.Get(f.operations + "/metrics")
+		if err != nil {
+			f.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			f.Fatal(err)
+		}
+		_, after, found := strings.Cut(string(b), "\ngatehouse_replica_age_seconds ")
+		said, _, _ = strings.Cut(after, "\n")
+		seconds, err := strconv.ParseFloat(said, 64)
+		return found && err == nil && holds(seconds)
+	})
 }
 
 // What is no standby of the database is refused at the start, with the reason.
