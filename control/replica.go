@@ -100,25 +100,14 @@ func (r *replica) look(ctx context.Context) (moved bool, err error) {
 	var clock feed.Clock
 	before := r.sight()
 	err = r.feed.store.View(ctx, func(tx store.Tx) (err error) {
-		fresh = nil
 		if heads, err = r.c.sequencer.heads(ctx, tx); err != nil {
 			return err
 		}
 		if clock, err = r.clock(ctx, tx, before, heads); err != nil {
 			return err
 		}
-		for _, h := range heads {
-			after, ok := r.feed.unread(h)
-			if !ok {
-				continue
-			}
-			es, err := tx.Entries(ctx, h.Environment, after, keptEntries/2)
-			if err != nil {
-				return err
-			}
-			fresh = append(fresh, feed.Numbered{Entries: es})
-		}
-		return nil
+		fresh, err = r.feed.readOn(ctx, tx, heads)
+		return err
 	})
 	if err != nil {
 		return false, err

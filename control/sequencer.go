@@ -177,31 +177,19 @@ func (q *sequencer) turn(ctx context.Context) (more bool, err error) {
 	return more, err
 }
 
-// look finds where each feed stands that another process numbers, and reads what is new in those that are followed here: once, however
-// many gateways wait for it.
+// look finds where each feed stands that another process numbers, and reads what is new in those that are followed here.
 func (q *sequencer) look(ctx context.Context) (lease store.Lease, err error) {
 	var heads []feed.Head
 	var fresh []feed.Numbered
 	err = q.store.View(ctx, func(tx store.Tx) (err error) {
-		fresh = nil
 		if lease, err = tx.Lease(ctx, dutyName); err != nil {
 			return err
 		}
 		if heads, err = q.heads(ctx, tx); err != nil {
 			return err
 		}
-		for _, h := range heads {
-			after, ok := q.source.unread(h)
-			if !ok {
-				continue
-			}
-			es, err := tx.Entries(ctx, h.Environment, after, keptEntries/2)
-			if err != nil {
-				return err
-			}
-			fresh = append(fresh, feed.Numbered{Entries: es})
-		}
-		return nil
+		fresh, err = q.source.readOn(ctx, tx, heads)
+		return err
 	})
 	if err == nil {
 		q.source.numbered(heads, fresh)

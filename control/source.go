@@ -213,6 +213,22 @@ func (s *source) unread(h feed.Head) (after int64, ok bool) {
 	return after, after < h.Seq
 }
 
+// readOn reads what is new in those of the feeds that are followed here: once, however many gateways wait for it.
+func (s *source) readOn(ctx context.Context, tx store.Tx, heads []feed.Head) (fresh []feed.Numbered, err error) {
+	for _, h := range heads {
+		after, ok := s.unread(h)
+		if !ok {
+			continue
+		}
+		es, err := tx.Entries(ctx, h.Environment, after, keptEntries/2)
+		if err != nil {
+			return nil, err
+		}
+		fresh = append(fresh, feed.Numbered{Entries: es})
+	}
+	return fresh, nil
+}
+
 // Sent implements link.Plane.
 func (s *source) Sent(environment string, after, through int64) {
 	at := s.now()

@@ -38,25 +38,11 @@ func database(t *testing.T, s *pgtest.Server) secret.Value {
 	return dsn
 }
 
-func openOn(t *testing.T, dsn secret.Value) store.Store {
-	t.Helper()
-	s, err := sqldb.OpenPostgres(t.Context(), dsn, sqldb.PostgresOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
 // A standby shows what its primary had, cannot be written, and is refused from the moment on in which it can.
 func TestStandbyIsReadWhileItFollows(t *testing.T) {
 	primary, follows := followed(t)
 	dsn := database(t, primary)
-	s := openOn(t, dsn)
+	s := openPostgres(t, dsn)
 	b, err := sqldb.OpenStandby(t.Context(), follows.At(dsn), s, sqldb.PostgresOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -98,9 +84,9 @@ func until(t *testing.T, what string, holds func() bool) {
 func TestStandbyOfAnotherIsRefused(t *testing.T) {
 	primary, follows := followed(t)
 	dsn, other := database(t, primary), database(t, primary)
-	s := openOn(t, dsn)
-	openOn(t, other)
-	elsewhere := openOn(t, pgtest.Database(t))
+	s := openPostgres(t, dsn)
+	openPostgres(t, other)
+	elsewhere := openPostgres(t, pgtest.Database(t))
 	file, err := sqldb.OpenSQLite(t.Context(), t.TempDir()+"/f.db", sqldb.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +125,7 @@ func TestStandbyOfAnotherIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	older := database(t, primary) // the paused one has not heard of it
-	of := openOn(t, older)
+	of := openPostgres(t, older)
 	if _, err := sqldb.OpenStandby(ctx, follows.At(older), of, sqldb.PostgresOptions{}); err == nil || errors.Is(err, fault.NotFound) {
 		t.Errorf("one that has not the database yet: %v", err)
 	}
