@@ -84,7 +84,6 @@ const (
 	offSQEs = 0x10000000
 
 	opNop         = 0
-	opPollAdd     = 6
 	opAsyncCancel = 14
 	opRead        = 22
 	opSend        = 26

@@ -103,7 +103,7 @@ func (rc *ringConn) unseat() {
 		l.slots[rc.slot] = nil
 		if rc.held {
 			rc.held = false
-			l.r.hold(rc.slot, -1)
+			l.r.hold(rc.slot, -1) // which cannot fail for a place that there is
 		}
 		l.holes = append(l.holes, rc.slot)
 		rc.slot = 0
